@@ -1,0 +1,25 @@
+"""nbnas: training-free neural architecture search, reproducible and explained.
+
+The companion of VKDNW (CVPR 2025) and T-CET (AutoML 2023). Start with :func:`score` for your own network and
+:func:`get_space` for the benchmarks, or open ``notebooks/lessons/01_tour.ipynb``.
+"""
+
+from nbnas import rankings
+from nbnas.benchmarks import load_benchmark
+from nbnas.errors import NbnasError
+from nbnas.proxies import list_proxies
+from nbnas.score_many import ScoringConfiguration, load_scores, score_many
+from nbnas.scoring import score
+from nbnas.spaces import get_space
+
+__all__ = [
+    "NbnasError",
+    "ScoringConfiguration",
+    "get_space",
+    "list_proxies",
+    "load_benchmark",
+    "load_scores",
+    "rankings",
+    "score",
+    "score_many",
+]

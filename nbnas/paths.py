@@ -1,0 +1,24 @@
+"""Where the project keeps its files."""
+
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """The checkout that holds this package, or the current folder if the package was installed without one."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def data_folder() -> Path:
+    """Tables: published numbers, shipped scores, imported benchmarks."""
+    return project_root() / "data"
+
+
+def reports_folder() -> Path:
+    """Everything that ``make reproduce`` generates."""
+    return project_root() / "reports"
+
+
+def notebooks_folder() -> Path:
+    """Notebook sources."""
+    return project_root() / "notebooks"

@@ -1,0 +1,99 @@
+"""Size of a network: multiply-adds, parameters, parameter tensors. The baselines every proxy must beat."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Generator, nn
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+
+from nbnas.proxies.registry import Batch, ProxyInfo, register
+
+
+def _addmm_flops(bias: Any, left: Any, right: Any, *_: Any, **__: Any) -> int:
+    (rows, inner), (_, columns) = left, right
+    return 2 * (rows * inner * columns + rows * columns)
+
+
+def _convolution_flops(
+    inputs: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, *_: Any, out_shape: Any, **__: Any
+) -> int:
+    bias_additions = 0 if bias is None else torch.Size(out_shape).numel()
+    return conv_flop_count(inputs, weight, out_shape, transposed=transposed) + 2 * bias_additions
+
+
+@register(
+    ProxyInfo(
+        name="flops",
+        title="Multiply-adds of one image",
+        paper="Dong & Yang, ICLR 2020",
+        formula="multiply-adds of convolutions and matrix products, their biases included",
+        higher_is_better=True,
+        mode="eval",
+        batches=1,
+        needs_labels=False,
+        initialisation=None,
+        cost="1 forward pass of one image",
+        scores=("flops",),
+    )
+)
+def flops(network: nn.Module, batches: Sequence[Batch], generator: Generator) -> dict[str, float]:
+    """Count the multiply-adds of one image by running it, the way NATS-Bench counts them.
+
+    A multiply-add is one operation, so the number is half of what counts additions and multiplications apart.
+    Convolutions and matrix products count, wherever in the code they happen, and a bias costs one operation per
+    output; BatchNorm, activations, pooling and sums are free.
+
+    Args:
+        network: Any network.
+        batches: One batch, of which the first image is used.
+        generator: Not used.
+
+    Returns:
+        ``flops``: number of multiply-adds per image.
+    """
+    inputs, _ = batches[0]
+    mapping = {torch.ops.aten.addmm: _addmm_flops, torch.ops.aten.convolution: _convolution_flops}
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
+        network(inputs[:1])
+    return {"flops": counter.get_total_flops() / 2}
+
+
+@register(
+    ProxyInfo(
+        name="params",
+        title="Parameters",
+        paper="Dong & Yang, ICLR 2020",
+        formula="sum over parameter tensors of their number of entries",
+        higher_is_better=True,
+        mode="eval",
+        batches=0,
+        needs_labels=False,
+        initialisation=None,
+        cost="none",
+        scores=("params",),
+    )
+)
+def params(network: nn.Module, batches: Sequence[Batch], generator: Generator) -> dict[str, float]:
+    """Count the parameters, a shared tensor once; BatchNorm scales and shifts count, running statistics do not."""
+    return {"params": float(sum(parameter.numel() for parameter in network.parameters()))}
+
+
+@register(
+    ProxyInfo(
+        name="trainable_layers",
+        title="Trainable layers (parameter tensors)",
+        paper="Tybl & Neumann, CVPR 2025",
+        formula="number of parameter tensors (aleph in the paper)",
+        higher_is_better=True,
+        mode="eval",
+        batches=0,
+        needs_labels=False,
+        initialisation=None,
+        cost="none",
+        scores=("trainable_layers",),
+    )
+)
+def trainable_layers(network: nn.Module, batches: Sequence[Batch], generator: Generator) -> dict[str, float]:
+    """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""
+    return {"trainable_layers": float(sum(1 for _ in network.parameters()))}

@@ -1,0 +1,242 @@
+"""Scoring many networks of a search space into resumable tables."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait as wait_for_process
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from nbnas import provenance
+from nbnas.errors import NbnasError
+from nbnas.paths import data_folder
+from nbnas.proxies.registry import select_proxies
+from nbnas.scoring import score
+from nbnas.seeding import derive_seed
+from nbnas.spaces import get_space
+from nbnas.store import ScoreTable
+
+
+@dataclass(frozen=True)
+class ScoringConfiguration:
+    """What, besides the network and the seed, decides a score."""
+
+    space: str = "nasbench201"
+    dataset: str = "cifar10"
+    """Shape only (classes and resolution); the inputs are Gaussian noise."""
+    batch_size: int = 64
+    init: str | None = "published"
+
+    def table(self, proxy: str, store: Path | None = None) -> ScoreTable:
+        """Return the table that holds the rows of ``proxy`` under this configuration."""
+        name = f"{proxy}-gaussian-b{self.batch_size}" + ("" if self.init == "published" else "-given-weights")
+        return ScoreTable((store or data_folder() / "scores") / self.space / self.dataset / name)
+
+
+def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | None = None) -> pd.DataFrame:
+    """Return the stored scores of one proxy: one row per (arch, seed), ``arch_index`` first.
+
+    Raises:
+        NbnasError: If there are none; the message says which command computes them.
+    """
+    rows = configuration.table(proxy, store).read()
+    if rows.empty:
+        raise NbnasError(
+            f"no stored scores of {proxy!r} for {configuration.space} on {configuration.dataset}; "
+            f"run: nbnas score {configuration.space} --dataset {configuration.dataset} --proxies {proxy}"
+        )
+    space = get_space(configuration.space)
+    rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
+    return rows
+
+
+def score_many(
+    archs: Sequence[str],
+    proxies: str | Sequence[str],
+    configuration: ScoringConfiguration | None = None,
+    *,
+    seeds: Sequence[int] = (0,),
+    store: Path | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> dict[str, pd.DataFrame]:
+    """Score every architecture with every proxy and seed, computing only what the store lacks.
+
+    Weights and inputs of a network are drawn from (seed, space, architecture), so any subset in any order gives
+    the same numbers. Interrupt it as you like: finished networks are kept and a rerun continues.
+
+    Args:
+        archs: Architecture strings of the space.
+        proxies: Names or glob patterns.
+        configuration: Space, data set shape and batch size; ``None`` is NAS-Bench-201, CIFAR-10, 64.
+        seeds: One row per architecture and seed.
+        store: Folder of tables; ``None`` is ``data/scores``.
+        executor: Any ``concurrent.futures`` executor; ``None`` starts one process per core, each with one thread.
+        workers: Number of those processes.
+        device: Torch device of the networks.
+        progress: Show a progress bar with rate and time left.
+
+    Returns:
+        Proxy name -> the requested rows.
+
+    Raises:
+        NbnasError: If an argument is wrong, a worker dies or the disk is full. What was scored before is kept.
+    """
+    configuration = configuration or ScoringConfiguration()
+    space = get_space(configuration.space)
+    if configuration.dataset not in space.datasets:
+        raise NbnasError(f"unknown data set {configuration.dataset!r}; choose from {', '.join(space.datasets)}")
+    archs = [space[space.index(arch)] for arch in archs]
+    names = [proxy.info.name for proxy in select_proxies(proxies)]
+    tables = {name: configuration.table(name, store) for name in names}
+    done = {name: set(_keys(table.read())) for name, table in tables.items()}
+    tasks = []
+    for seed in dict.fromkeys(seeds):
+        for arch in dict.fromkeys(archs):
+            missing = [name for name in names if (arch, seed) not in done[name]]
+            if missing:
+                tasks.append((arch, seed, missing))
+    if tasks:
+        _run(tasks, tables, configuration, executor, workers, device, progress)
+    wanted = {(arch, seed) for arch in archs for seed in seeds}
+    return {name: _only(table.read(), wanted) for name, table in tables.items()}
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    return list(zip(rows["arch"], rows["seed"], strict=True))
+
+
+def _only(rows: pd.DataFrame, wanted: set[tuple[str, int]]) -> pd.DataFrame:
+    return rows[[key in wanted for key in _keys(rows)]].reset_index(drop=True)
+
+
+def _run(
+    tasks: list[tuple[str, int, list[str]]],
+    tables: dict[str, ScoreTable],
+    configuration: ScoringConfiguration,
+    executor: Executor | None,
+    workers: int | None,
+    device: str,
+    progress: bool,
+) -> None:
+    workers = workers or available_cores()
+    run = provenance.collect(device)
+    needed = {name for _, _, names in tasks for name in names}
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(table.writer({"proxy": name, "input": "gaussian", **asdict(configuration)}, run))
+            for name, table in tables.items()
+            if name in needed
+        }
+        executor = executor or stack.enter_context(_process_pool(min(workers, len(tasks))))
+        bar = stack.enter_context(tqdm(total=len(tasks), unit="net", smoothing=0.05, disable=not progress))
+        try:
+            for rows in _in_flight(executor, tasks, configuration, device, window=4 * workers):
+                for name, row in rows.items():
+                    writers[name].append(row)
+                bar.update()
+        except BrokenProcessPool as error:
+            raise NbnasError(
+                f"a scoring process died (out of memory?) after {bar.n} of {len(tasks)} networks; "
+                "those are kept, rerun to continue, with fewer --workers if memory is short"
+            ) from error
+
+
+def _in_flight(
+    executor: Executor,
+    tasks: list[tuple[str, int, list[str]]],
+    configuration: ScoringConfiguration,
+    device: str,
+    window: int,
+) -> Iterator[dict[str, dict[str, object]]]:
+    """Yield results as they finish, with at most ``window`` networks submitted at a time."""
+    remaining = iter(tasks)
+    pending: set[Future] = set()
+    try:
+        while True:
+            while len(pending) < window and (task := next(remaining, None)):
+                pending.add(executor.submit(_score_network, *task, configuration, device))
+            if not pending:
+                return
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _score_network(
+    arch: str, seed: int, names: list[str], configuration: ScoringConfiguration, device: str
+) -> dict[str, dict[str, object]]:
+    """Score one network; runs in a worker. Returns proxy name -> row of its table."""
+    space = get_space(configuration.space)
+    shape = space.datasets[configuration.dataset]
+    network = space.build(arch, shape.num_classes)
+    # On CPUs the channels-last layout runs these narrow convolutions 1.3 to 2.2 times faster.
+    network = network.to(device, memory_format=torch.channels_last)
+    with _single_thread():
+        scores = score(
+            network,
+            names,
+            input_shape=(configuration.batch_size, 3, shape.resolution, shape.resolution),
+            num_classes=shape.num_classes,
+            init=configuration.init,
+            seed=derive_seed(seed, configuration.space, arch),
+        )
+    rows = {}
+    for proxy in select_proxies(names):
+        own = scores.loc[list(proxy.info.scores)]
+        failed = own["status"][own["status"] != "ok"]
+        status = "ok" if failed.empty else failed.iloc[0]
+        row = {"arch": arch, "seed": seed, "status": status, "seconds": round(float(own["seconds"].iloc[0]), 4)}
+        rows[proxy.info.name] = row | own["value"].to_dict()
+    return rows
+
+
+@contextmanager
+def _single_thread() -> Iterator[None]:
+    """One thread per process: the processes already fill the cores, and one thread is reproducible."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _process_pool(workers: int) -> ProcessPoolExecutor:
+    # "spawn", because forking a process in which torch has started threads can deadlock.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
+    parent = multiprocessing.parent_process()
+
+    def leave_with_parent() -> None:
+        wait_for_process([parent.sentinel])
+        os._exit(1)
+
+    # A killed parent cannot stop its workers, and they would wait for work for ever.
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+def available_cores() -> int:
+    """Number of cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -1,0 +1,19 @@
+"""Input shapes of the data sets that the benchmarks were trained on."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DatasetShape:
+    """What a network must know of a data set: number of classes and resolution in pixels (3 channels)."""
+
+    num_classes: int
+    resolution: int
+
+
+DATASETS = {
+    "cifar10": DatasetShape(num_classes=10, resolution=32),
+    "cifar100": DatasetShape(num_classes=100, resolution=32),
+    "ImageNet16-120": DatasetShape(num_classes=120, resolution=16),
+}
+"""Keys are NATS-Bench's names."""

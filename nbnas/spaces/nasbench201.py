@@ -1,0 +1,226 @@
+"""NAS-Bench-201: 15,625 cells in the index order of NATS-Bench.
+
+Sources: Dong & Yang, ICLR 2020 (``dong2020nasbench201``); Dong et al., TPAMI 2021 (``dong2021nats``).
+An architecture is its string ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: node by node, ``op~i`` is the
+operation on the edge from node i. No number below is tabulated: order, classes and costs follow from rules.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from torch import nn
+
+from nbnas.errors import NbnasError
+from nbnas.seeding import derive_seed
+from nbnas.spaces.datasets import DATASETS, DatasetShape
+from nbnas.spaces.nasbench201_network import EDGES, OPERATIONS, NasBench201Network
+
+
+class NasBench201:
+    """The search space; see :func:`nbnas.get_space`."""
+
+    name = "nasbench201"
+    datasets: dict[str, DatasetShape] = {key: DATASETS[key] for key in ("cifar10", "cifar100", "ImageNet16-120")}
+
+    @cached_property
+    def _architectures(self) -> list[str]:
+        # NATS-Bench shuffled the lexicographic enumeration with Python's generator seeded with 88,
+        # and its index has been the name of a cell ever since.
+        architectures = [format_cell(operations) for operations in itertools.product(OPERATIONS, repeat=6)]
+        random.Random(88).shuffle(architectures)
+        return architectures
+
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {arch: index for index, arch in enumerate(self._architectures)}
+
+    def __len__(self) -> int:
+        return len(OPERATIONS) ** len(EDGES)
+
+    def __getitem__(self, index: int) -> str:
+        """Return the architecture string with this NATS-Bench index."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"NAS-Bench-201 has cells 0 to {len(self) - 1}, not {index}")
+        return self._architectures[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._architectures)
+
+    def index(self, arch: str) -> int:
+        """Return the NATS-Bench index of ``arch``; raises :class:`NbnasError` when it is malformed."""
+        return self._indices[format_cell(parse_cell(arch))]
+
+    def is_valid(self, arch: str) -> bool:
+        """Whether ``arch`` is a well-formed cell of this space."""
+        try:
+            parse_cell(arch)
+        except NbnasError:
+            return False
+        return True
+
+    def canonical(self, arch: str) -> str:
+        """Return the expression the cell computes; isomorphic cells have equal expressions (6,466 classes).
+
+        ``skip_connect`` vanishes, ``none`` and all that only it feeds become ``#``, and the terms of a sum are
+        sorted. Two cells of one class compute the same function up to the order of their parameters.
+        """
+        operation = dict(zip(EDGES, parse_cell(arch), strict=True))
+        nodes = ["0"]
+        for target in (1, 2, 3):
+            terms = []
+            for source in range(target):
+                name = operation[source, target]
+                if name == "none" or nodes[source] == "#":
+                    terms.append("#")
+                elif name == "skip_connect":
+                    terms.append(nodes[source])
+                else:
+                    terms.append(f"({nodes[source]})@{name}")
+            nodes.append("+".join(sorted(terms)))
+        return nodes[-1]
+
+    def has_dead_edges(self, arch: str) -> bool:
+        """Whether an edge other than ``none`` lies on no path from input to output (False for 9,445 cells).
+
+        The empty cell has no such edge and counts as free of dead edges, as in the papers' list.
+        """
+        alive = [edge for edge, name in zip(EDGES, parse_cell(arch), strict=True) if name != "none"]
+        reached, reaching = {0}, {3}
+        for source, target in alive:
+            if source in reached:
+                reached.add(target)
+        for source, target in reversed(alive):
+            if target in reaching:
+                reaching.add(source)
+        return any(source not in reached or target not in reaching for source, target in alive)
+
+    @cached_property
+    def _subsets(self) -> dict[str, list[int]]:
+        filtered = [index for index, arch in enumerate(self) if not self.has_dead_edges(arch)]
+        return {
+            "all": list(range(len(self))),
+            "filtered": filtered,
+            "filtered-unique": sorted({self.canonical(self[i]): i for i in reversed(filtered)}.values()),
+        }
+
+    def subset(self, name: str) -> list[int]:
+        """Return the ascending indices of a named set of cells.
+
+        Args:
+            name: ``all`` (15,625), ``filtered`` (the 9,445 without dead edges, the set of the papers' main
+                tables) or ``filtered-unique`` (6,285: of each isomorphism class the filtered cell of lowest index).
+        """
+        if name not in self._subsets:
+            raise NbnasError(f"unknown set of cells {name!r}; choose from {', '.join(self._subsets)}")
+        return list(self._subsets[name])
+
+    def sample_subset(self, name: str, size: int | None = None, seed: int = 0) -> list[int]:
+        """Return ``size`` cells of a named set in a fixed random order; smaller samples begin larger ones.
+
+        The order is that of a hash of each architecture, so it is the same everywhere, and samples of different sets
+        share as many cells as they can.
+
+        Args:
+            name: As in :meth:`subset`.
+            size: Number of cells; ``None`` or more than there are means all of them, still shuffled.
+            seed: Seed of the order.
+        """
+        return sorted(self.subset(name), key=lambda index: derive_seed(seed, "sample", self[index]))[:size]
+
+    def sample(self, rng: np.random.Generator) -> str:
+        """Draw a cell uniformly."""
+        return self[int(rng.integers(len(self)))]
+
+    def mutate(self, arch: str, rng: np.random.Generator) -> str:
+        """Replace the operation of one edge, both drawn uniformly; the result always differs from ``arch``."""
+        operations = list(parse_cell(arch))
+        edge = int(rng.integers(len(EDGES)))
+        alternatives = [name for name in OPERATIONS if name != operations[edge]]
+        operations[edge] = alternatives[int(rng.integers(len(alternatives)))]
+        return format_cell(tuple(operations))
+
+    def build(self, arch: str, num_classes: int = 10, *, channels: int = 16, cells_per_stage: int = 5) -> nn.Module:
+        """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes)."""
+        return NasBench201Network(parse_cell(arch), num_classes, channels, cells_per_stage)
+
+    def flops(
+        self, arch: str, resolution: int = 32, num_classes: int = 10, *, channels: int = 16, cells_per_stage: int = 5
+    ) -> int:
+        """Multiply-adds of one image, as NATS-Bench counts them.
+
+        Convolutions and the classifier with its bias count; BatchNorm, pooling and sums do not. With the
+        benchmark's macro network on CIFAR-10: 7,783,050 + 35,389,440 n3 + 3,932,160 n1 for n3, n1 edges of 3x3, 1x1.
+        """
+        if resolution % 4:
+            raise NbnasError(f"resolution must be divisible by 4, got {resolution}")
+        n3, n1 = _count_convolutions(arch)
+        total = 27 * channels * resolution**2 + (4 * channels + 1) * num_classes
+        for stage in range(3):
+            width, pixels = channels * 2**stage, (resolution // 2**stage) ** 2
+            total += cells_per_stage * (9 * n3 + n1) * width**2 * pixels
+            if stage > 0:
+                # From width w/2: 3x3 at w/2 * w, 3x3 at w * w, 1x1 shortcut at w/2 * w, all at the new resolution.
+                total += 14 * width**2 * pixels
+        return total
+
+    def params(self, arch: str, num_classes: int = 10, *, channels: int = 16, cells_per_stage: int = 5) -> int:
+        """Number of parameters, BatchNorm scales and shifts included.
+
+        With the benchmark's macro network on CIFAR-10: 73,306 + 243,040 n3 + 28,000 n1.
+        """
+        n3, n1 = _count_convolutions(arch)
+        total = 29 * channels + 8 * channels + (4 * channels + 1) * num_classes
+        for stage in range(3):
+            width = channels * 2**stage
+            total += cells_per_stage * ((9 * n3 + n1) * width**2 + 2 * (n3 + n1) * width)
+            if stage > 0:
+                total += 14 * width**2 + 4 * width
+        return total
+
+    def trainable_layers(self, arch: str, *, cells_per_stage: int = 5) -> int:
+        """Number of parameter tensors (the papers' "trainable layers"): 21 + 9 N per convolution edge, N = 5."""
+        return 21 + 9 * cells_per_stage * sum(_count_convolutions(arch))
+
+
+def parse_cell(arch: str) -> tuple[str, ...]:
+    """Split an architecture string into its six operations, in the order of :data:`EDGES`.
+
+    Raises:
+        NbnasError: Names the first edge that is malformed.
+    """
+    if not isinstance(arch, str):
+        raise NbnasError(f"a NAS-Bench-201 architecture is a string, got {type(arch).__name__}")
+    nodes = arch.strip().split("+")
+    if len(nodes) != 3:
+        raise NbnasError(f"a NAS-Bench-201 cell has 3 nodes joined by '+', got {len(nodes)} in {arch!r}")
+    operations = []
+    for target, node in enumerate(nodes, start=1):
+        if not (node.startswith("|") and node.endswith("|") and len(node) > 1):
+            raise NbnasError(f"node {target} must be enclosed in '|', got {node!r}")
+        edges = node[1:-1].split("|")
+        if len(edges) != target:
+            raise NbnasError(f"node {target} needs {target} incoming edges, got {len(edges)} in {node!r}")
+        for source, edge in enumerate(edges):
+            name, separator, tail = edge.partition("~")
+            if not separator or tail != str(source):
+                raise NbnasError(f"edge {source}-{target} must read 'operation~{source}', got {edge!r}")
+            if name not in OPERATIONS:
+                raise NbnasError(
+                    f"edge {source}-{target} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}"
+                )
+            operations.append(name)
+    return tuple(operations)
+
+
+def format_cell(operations: tuple[str, ...]) -> str:
+    """Join six operations, in the order of :data:`EDGES`, into an architecture string."""
+    edges = [f"{name}~{source}" for name, (source, _) in zip(operations, EDGES, strict=True)]
+    return "+".join(f"|{'|'.join(node)}|" for node in (edges[:1], edges[1:3], edges[3:]))
+
+
+def _count_convolutions(arch: str) -> tuple[int, int]:
+    operations = parse_cell(arch)
+    return operations.count("nor_conv_3x3"), operations.count("nor_conv_1x1")

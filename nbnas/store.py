@@ -1,0 +1,217 @@
+"""Score tables that survive crashes, full disks and two writers at once.
+
+A table is three things side by side::
+
+    vkdnw-gaussian-b64.parquet   merged rows, replaced atomically
+    vkdnw-gaussian-b64.json      configuration, and provenance of every run that added rows
+    vkdnw-gaussian-b64.shards/   one append-only file per writer, not merged yet
+
+A shard has one row per line, with a checksum. Each row reaches the operating system before the next network is
+scored, so a killed process loses what it was computing and nothing else.
+"""
+
+import errno
+import json
+import os
+import uuid
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from nbnas.errors import NbnasError
+
+KEY = ["arch", "seed"]
+"""Columns that identify a row within a table."""
+
+
+class DamagedShardWarning(UserWarning):
+    """Part of a shard could not be read; its rows will be computed again."""
+
+
+class ScoreTable:
+    """Rows of one proxy on one space, data set and configuration.
+
+    Args:
+        path: Path without suffix; the parts of the table are named after it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.parquet = path.with_name(path.name + ".parquet")
+        self.sidecar = path.with_name(path.name + ".json")
+        self.shards = path.with_name(path.name + ".shards")
+
+    def read(self) -> pd.DataFrame:
+        """Return all rows, merged or not; empty if there are none. Warns of damaged shards.
+
+        Raises:
+            NbnasError: If the parquet file itself is damaged.
+        """
+        return _join([self._read_parquet(), *(_read_shard(path).rows for path in self._shard_paths())])
+
+    def provenance(self) -> dict[str, object]:
+        """Return the sidecar: ``configuration``, and ``runs`` with versions, device, commit, time and rows of each."""
+        if not self.sidecar.exists():
+            return {"configuration": {}, "runs": []}
+        return json.loads(self.sidecar.read_text())
+
+    @contextmanager
+    def writer(self, configuration: Mapping[str, object], run: Mapping[str, object]) -> Iterator["ShardWriter"]:
+        """Open a shard of one's own; merge when the block ends, also by an exception such as Ctrl-C.
+
+        After a kill the shard stays: :meth:`read` sees its rows and the next writer merges it.
+
+        Args:
+            configuration: What defines the table; goes into the sidecar.
+            run: Provenance of the rows to come; goes into the sidecar with their number.
+        """
+        self.shards.mkdir(parents=True, exist_ok=True)
+        path = self.shards / f"{uuid.uuid4().hex}.jsonl"
+        try:
+            with FileLock(f"{path}.lock"):
+                shard = ShardWriter(path, {"configuration": dict(configuration), "run": dict(run)})
+                try:
+                    yield shard
+                finally:
+                    shard.close()
+        finally:
+            self.merge()
+
+    def merge(self) -> None:
+        """Fold every shard that no living writer holds into the parquet file, then delete those shards.
+
+        Shards are deleted only after the merged table has replaced the old one, so an interruption at any point
+        leaves each row in at least one place; a row in two places counts once.
+
+        Raises:
+            NbnasError: If the merged table cannot be written, for example on a full disk; the shards stay.
+        """
+        # This lock file is never deleted: two mergers could each lock a file of that name.
+        with FileLock(self.shards / "merge.lock"):
+            finished = [path for path in self._shard_paths() if not _has_living_writer(path)]
+            shards = [_read_shard(path) for path in finished]
+            if any(not shard.rows.empty for shard in shards):
+                record = self.provenance()
+                for shard in shards:
+                    record["configuration"] = shard.header.get("configuration", record["configuration"])
+                    if not shard.rows.empty:
+                        record["runs"].append({**shard.header.get("run", {}), "rows": len(shard.rows)})
+                table = _join([self._read_parquet(), *(shard.rows for shard in shards)])
+                try:
+                    _replace(self.parquet, lambda path: table.to_parquet(path, index=False, compression="zstd"))
+                    _replace(self.sidecar, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
+                except OSError as error:
+                    raise NbnasError(f"cannot merge {self.parquet}: {error.strerror}; its shards are kept") from error
+            for path in finished:
+                path.unlink()
+                Path(f"{path}.lock").unlink(missing_ok=True)
+
+    def _read_parquet(self) -> pd.DataFrame:
+        if not self.parquet.exists():
+            return pd.DataFrame()
+        try:
+            return pd.read_parquet(self.parquet)
+        except Exception as error:
+            raise NbnasError(
+                f"{self.parquet} is damaged ({type(error).__name__}); restore it from version control or delete it"
+            ) from error
+
+    def _shard_paths(self) -> list[Path]:
+        return sorted(self.shards.glob("*.jsonl"))
+
+
+class ShardWriter:
+    """Appends rows to one shard, whose first line is ``header``."""
+
+    def __init__(self, path: Path, header: Mapping[str, object]) -> None:
+        self.rows = 0
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._good_size = 0
+        self._write(header)
+
+    def append(self, row: Mapping[str, object]) -> None:
+        """Write one row.
+
+        Raises:
+            NbnasError: If it cannot be written, for example on a full disk; earlier rows are safe.
+        """
+        self._write(row)
+        self.rows += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, content: Mapping[str, object]) -> None:
+        body = json.dumps(content).encode()
+        line = b"%08x %s\n" % (zlib.crc32(body), body)
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._file.truncate(self._good_size)
+            raise NbnasError(
+                f"cannot write {self._path}: {error.strerror}; {self.rows} rows of this run are safe, rerun to continue"
+            ) from error
+        self._good_size += len(line)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    header: dict[str, object]
+    rows: pd.DataFrame
+
+
+def _read_shard(path: Path) -> _Shard:
+    """Return the intact part of a shard; warn of the rest."""
+    header, rows, damaged = {}, [], 0
+    for line in path.read_bytes().split(b"\n"):
+        checksum, _, body = line.partition(b" ")
+        if checksum == b"%08x" % zlib.crc32(body):
+            content = json.loads(body)
+            if "run" in content:
+                header = content
+            else:
+                rows.append(content)
+        elif line:
+            damaged += 1
+    if damaged:
+        warnings.warn(
+            f"{path}: {damaged} damaged lines left out, {len(rows)} intact rows kept; the lost ones are computed again",
+            DamagedShardWarning,
+            stacklevel=3,
+        )
+    return _Shard(header, pd.DataFrame(rows))
+
+
+def _has_living_writer(path: Path) -> bool:
+    try:
+        # The operating system releases a lock together with the process that holds it.
+        with FileLock(f"{path}.lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    frames = [frame for frame in frames if not frame.empty]
+    if not frames:
+        return pd.DataFrame(columns=[*KEY, "status", "seconds"])
+    joined = pd.concat(frames, ignore_index=True)
+    return joined.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside ``path`` and move into place, so that a reader never sees half a file."""
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
