@@ -69,7 +69,9 @@ def _draw_batches(
     model: nn.Module, proxies: list[Proxy], input_shape: tuple[int, ...] | None, num_classes: int | None, seed: int
 ) -> list[Batch]:
     if input_shape is None or len(input_shape) != 4:
-        raise NbnasError(f"give batches, or input_shape=(batch, channels, height, width); got input_shape={input_shape}")
+        raise NbnasError(
+            f"give batches, or input_shape=(batch, channels, height, width); got input_shape={input_shape}"
+        )
     needs_labels = any(proxy.info.needs_labels for proxy in proxies)
     batches = []
     for number in range(max(proxy.info.batches for proxy in proxies)):

@@ -4,18 +4,12 @@ A table is three things side by side::
 
     vkdnw-gaussian-b64.parquet   merged rows, replaced atomically
     vkdnw-gaussian-b64.json      configuration, and provenance of every run that added rows
-    vkdnw-gaussian-b64.shards/   one append-only file per writer, not merged yet
-
-A shard has one row per line, with a checksum. Each row reaches the operating system before the next network is
-scored, so a killed process loses what it was computing and nothing else.
+    vkdnw-gaussian-b64.shards/   one append-only log per writer, not merged yet
 """
 
-import errno
 import json
 import os
 import uuid
-import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,14 +18,11 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from nbnas.append_log import AppendLog, read_log
 from nbnas.errors import NbnasError
 
 KEY = ["arch", "seed"]
 """Columns that identify a row within a table."""
-
-
-class DamagedShardWarning(UserWarning):
-    """Part of a shard could not be read; its rows will be computed again."""
 
 
 class ScoreTable:
@@ -61,7 +52,7 @@ class ScoreTable:
         return json.loads(self.sidecar.read_text())
 
     @contextmanager
-    def writer(self, configuration: Mapping[str, object], run: Mapping[str, object]) -> Iterator["ShardWriter"]:
+    def writer(self, configuration: Mapping[str, object], run: Mapping[str, object]) -> Iterator[AppendLog]:
         """Open a shard of one's own; merge when the block ends, also by an exception such as Ctrl-C.
 
         After a kill the shard stays: :meth:`read` sees its rows and the next writer merges it.
@@ -70,15 +61,18 @@ class ScoreTable:
             configuration: What defines the table; goes into the sidecar.
             run: Provenance of the rows to come; goes into the sidecar with their number.
         """
-        self.shards.mkdir(parents=True, exist_ok=True)
         path = self.shards / f"{uuid.uuid4().hex}.jsonl"
         try:
+            self.shards.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"):
-                shard = ShardWriter(path, {"configuration": dict(configuration), "run": dict(run)})
+                shard = AppendLog(path)
                 try:
+                    shard.append({"configuration": dict(configuration), "run": dict(run)})
                     yield shard
                 finally:
                     shard.close()
+        except OSError as error:
+            raise NbnasError(f"cannot write to {self.shards}: {error.strerror}") from error
         finally:
             self.merge()
 
@@ -125,69 +119,16 @@ class ScoreTable:
         return sorted(self.shards.glob("*.jsonl"))
 
 
-class ShardWriter:
-    """Appends rows to one shard, whose first line is ``header``."""
-
-    def __init__(self, path: Path, header: Mapping[str, object]) -> None:
-        self.rows = 0
-        self._path = path
-        self._file = path.open("ab", buffering=0)
-        self._good_size = 0
-        self._write(header)
-
-    def append(self, row: Mapping[str, object]) -> None:
-        """Write one row.
-
-        Raises:
-            NbnasError: If it cannot be written, for example on a full disk; earlier rows are safe.
-        """
-        self._write(row)
-        self.rows += 1
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, content: Mapping[str, object]) -> None:
-        body = json.dumps(content).encode()
-        line = b"%08x %s\n" % (zlib.crc32(body), body)
-        try:
-            if self._file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError as error:
-            self._file.truncate(self._good_size)
-            raise NbnasError(
-                f"cannot write {self._path}: {error.strerror}; {self.rows} rows of this run are safe, rerun to continue"
-            ) from error
-        self._good_size += len(line)
-
-
 @dataclass(frozen=True)
 class _Shard:
-    header: dict[str, object]
+    header: dict[str, dict]
     rows: pd.DataFrame
 
 
 def _read_shard(path: Path) -> _Shard:
-    """Return the intact part of a shard; warn of the rest."""
-    header, rows, damaged = {}, [], 0
-    for line in path.read_bytes().split(b"\n"):
-        checksum, _, body = line.partition(b" ")
-        if checksum == b"%08x" % zlib.crc32(body):
-            content = json.loads(body)
-            if "run" in content:
-                header = content
-            else:
-                rows.append(content)
-        elif line:
-            damaged += 1
-    if damaged:
-        warnings.warn(
-            f"{path}: {damaged} damaged lines left out, {len(rows)} intact rows kept; the lost ones are computed again",
-            DamagedShardWarning,
-            stacklevel=3,
-        )
-    return _Shard(header, pd.DataFrame(rows))
+    lines = read_log(path)
+    header = next((line for line in lines if "run" in line), {})
+    return _Shard(header, pd.DataFrame([line for line in lines if "run" not in line]))
 
 
 def _has_living_writer(path: Path) -> bool:

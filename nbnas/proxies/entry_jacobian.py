@@ -93,7 +93,7 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
         through_features = classifier is not None and features.dim() == 2 and classifier.in_features < classes
         outputs = features if through_features else logits
         jacobian = logits.new_zeros(batch, outputs.shape[1], len(entries))
-        for direction in range(outputs.shape[1]):  # noqa: B007 (read by the hooks)
+        for direction in range(outputs.shape[1]):
             torch.autograd.grad(outputs[:, direction].sum(), leaf, retain_graph=True, allow_unused=True)
         if through_features:
             jacobian = torch.einsum("cf,nfe->nce", classifier.weight, jacobian)

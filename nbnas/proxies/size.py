@@ -16,7 +16,16 @@ def _addmm_flops(bias: Any, left: Any, right: Any, *_: Any, **__: Any) -> int:
 
 
 def _convolution_flops(
-    inputs: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, *_: Any, out_shape: Any, **__: Any
+    inputs: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    *_: Any,
+    out_shape: Any,
+    **__: Any,
 ) -> int:
     bias_additions = 0 if bias is None else torch.Size(out_shape).numel()
     return conv_flop_count(inputs, weight, out_shape, transposed=transposed) + 2 * bias_additions

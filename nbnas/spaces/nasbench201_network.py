@@ -69,9 +69,7 @@ class ReductionBlock(nn.Module):
         super().__init__()
         self.conv_a = relu_conv_bn(in_channels, out_channels, 3, stride=2)
         self.conv_b = relu_conv_bn(out_channels, out_channels, 3)
-        self.downsample = nn.Sequential(
-            nn.AvgPool2d(2, stride=2), nn.Conv2d(in_channels, out_channels, 1, bias=False)
-        )
+        self.downsample = nn.Sequential(nn.AvgPool2d(2, stride=2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.downsample(inputs) + self.conv_b(self.conv_a(inputs))

@@ -1,0 +1,139 @@
+"""Trained accuracies of the NAS-Bench-201 cells, from whichever source the user has."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nbnas.benchmarks.analog import read_analog_accuracies
+from nbnas.errors import NbnasError
+from nbnas.paths import data_folder
+from nbnas.spaces import get_space
+
+IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
+
+PAPER_COLUMNS = {
+    "cifar10": "cifar10_ori-test",
+    "cifar100": "cifar100_x-test",
+    "ImageNet16-120": "ImageNet16-120_x-test",
+}
+"""Data set -> column of test accuracies that the papers rank against."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A table of trained accuracies in percent, one row per cell in NATS-Bench index order."""
+
+    source: str
+    description: str
+    """One line to print beside every number that rests on this table."""
+    table: pd.DataFrame
+    accuracy_columns: dict[str, str]
+    """Data set -> column to rank against, for the data sets that the source has."""
+
+    def accuracy(self, dataset: str) -> np.ndarray:
+        """Return the test accuracies in percent of all 15,625 cells.
+
+        Raises:
+            NbnasError: If the source lacks the data set; the message says which source has it.
+        """
+        if dataset not in self.accuracy_columns:
+            raise NbnasError(f"{dataset} test accuracies are not in source {self.source!r}: {IMPORT_HINT}")
+        return self.table[self.accuracy_columns[dataset]].to_numpy(copy=True)
+
+    def stored_flops(self, dataset: str) -> np.ndarray:
+        """Return the FLOPs of all cells in millions as the benchmark's cost query answers them.
+
+        The query averages one stored number over the training seeds of a cell. The average of three equal floats can
+        differ from the number in its last bit, which splits ties by the number of seeds and moves Kendall's tau by
+        .002; the published rows rest on that. An imported archive has these averages, for the csv they are formed
+        again, and a source without the number of seeds gives the exact counts.
+        """
+        if f"{dataset}_flops_M" in self.table:
+            return self.table[f"{dataset}_flops_M"].to_numpy(copy=True)
+        space = get_space("nasbench201")
+        shape = space.datasets[dataset]
+        exact = np.array([space.flops(arch, shape.resolution, shape.num_classes) for arch in space]) / 1e6
+        if "n_seeds" not in self.table:
+            return exact
+        seeds = self.table["n_seeds"].to_numpy()
+        return np.array([np.mean([value] * count) for value, count in zip(exact, seeds, strict=True)])
+
+
+def imported_table() -> Path:
+    """Where ``nbnas data import-nats`` puts its table."""
+    return data_folder() / "nasbench201_nats.parquet"
+
+
+def ready_table() -> Path | None:
+    """The csv table in the folder that ``$NBNAS_DATA`` names, whether or not it exists."""
+    folder = os.environ.get("NBNAS_DATA")
+    return Path(folder) / "nasbench201.csv.gz" if folder else None
+
+
+def load_nasbench201(source: str | None = None) -> Benchmark:
+    """Load from ``source``, or from the first source present; see :func:`nbnas.load_benchmark`."""
+    if source is not None and source not in SOURCES:
+        raise NbnasError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
+    for name in [source] if source else SOURCES:
+        benchmark = SOURCES[name]()
+        if benchmark is not None:
+            return benchmark
+    hints = {
+        "nats": IMPORT_HINT,
+        "csv": "set NBNAS_DATA to a folder with nasbench201.csv.gz",
+        "analog": "run pip install analog-nasbench",
+    }
+    wanted = [source] if source else list(SOURCES)
+    raise NbnasError("no NAS-Bench-201 accuracies found: " + "; or ".join(hints[name] for name in wanted))
+
+
+def _load_nats() -> Benchmark | None:
+    path = imported_table()
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)
+    except Exception as error:
+        raise NbnasError(
+            f"{path} is damaged ({type(error).__name__}); delete it and import the archive again"
+        ) from error
+    return _checked("nats", "NATS-Bench archive, 200 epochs, mean over seeds", table, path)
+
+
+def _load_csv() -> Benchmark | None:
+    path = ready_table()
+    if path is None or not path.exists():
+        return None
+    try:
+        table = pd.read_csv(path)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NbnasError(f"{path} cannot be read as a gzipped csv: {reason}") from error
+    description = "nasbench201.csv.gz (NATS-Bench, 200 epochs, mean over seeds, five decimals)"
+    return _checked("csv", description, table, path)
+
+
+def _load_analog() -> Benchmark | None:
+    accuracies = read_analog_accuracies()
+    if accuracies is None:
+        return None
+    table = pd.DataFrame({"cifar10_analog-test": accuracies})
+    description = "AnalogNAS-Bench (an independent training of all cells, CIFAR-10 test only)"
+    return Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"})
+
+
+SOURCES: dict[str, Callable[[], Benchmark | None]] = {"nats": _load_nats, "csv": _load_csv, "analog": _load_analog}
+"""Name -> loader, in order of preference; a loader returns None where its source is absent."""
+
+
+def _checked(source: str, description: str, table: pd.DataFrame, path: Path) -> Benchmark:
+    missing = {"arch_str", *PAPER_COLUMNS.values()} - set(table.columns)
+    if missing:
+        raise NbnasError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    if table["arch_str"].tolist() != list(get_space("nasbench201")):
+        raise NbnasError(f"{path} does not list the 15,625 cells in NATS-Bench order")
+    return Benchmark(source, description, table, dict(PAPER_COLUMNS))
