@@ -34,7 +34,7 @@ class ProxyInfo:
     """Number of batches the function reads."""
     needs_labels: bool
     initialisation: str | None
-    """Published initialisation, a name in :data:`nbnas.initialisation.INITIALISATIONS`; None where weights do not matter."""
+    """A name in :data:`nbnas.initialisation.INITIALISATIONS`; None where weights do not matter."""
     cost: str
     scores: tuple[str, ...]
     """Names of the values it returns."""

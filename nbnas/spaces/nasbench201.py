@@ -15,7 +15,7 @@ from torch import nn
 
 from nbnas.errors import NbnasError
 from nbnas.seeding import derive_seed
-from nbnas.spaces.datasets import DATASETS, DatasetShape
+from nbnas.spaces.datasets import DATASETS
 from nbnas.spaces.nasbench201_network import EDGES, OPERATIONS, NasBench201Network
 
 
@@ -23,7 +23,7 @@ class NasBench201:
     """The search space; see :func:`nbnas.get_space`."""
 
     name = "nasbench201"
-    datasets: dict[str, DatasetShape] = {key: DATASETS[key] for key in ("cifar10", "cifar100", "ImageNet16-120")}
+    datasets = DATASETS
 
     @cached_property
     def _architectures(self) -> list[str]:
