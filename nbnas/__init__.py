@@ -4,7 +4,7 @@ The companion of VKDNW (CVPR 2025) and T-CET (AutoML 2023). Start with :func:`sc
 :func:`get_space` for the benchmarks, or open ``notebooks/lessons/01_tour.ipynb``.
 """
 
-from nbnas import rankings
+from nbnas import initialisation, rankings
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.proxies import list_proxies
@@ -16,6 +16,7 @@ __all__ = [
     "NbnasError",
     "ScoringConfiguration",
     "get_space",
+    "initialisation",
     "list_proxies",
     "load_benchmark",
     "load_scores",

@@ -1,5 +1,6 @@
 """Where the project keeps its files."""
 
+import os
 from pathlib import Path
 
 
@@ -15,8 +16,8 @@ def data_folder() -> Path:
 
 
 def reports_folder() -> Path:
-    """Everything that ``make reproduce`` generates."""
-    return project_root() / "reports"
+    """Everything that ``make reproduce`` generates; ``$NBNAS_REPORTS`` names another folder."""
+    return Path(os.environ.get("NBNAS_REPORTS") or project_root() / "reports")
 
 
 def notebooks_folder() -> Path:

@@ -15,6 +15,13 @@ from nbnas.spaces import get_space
 
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
 
+HINTS = {
+    "nats": IMPORT_HINT,
+    "csv": "set NBNAS_DATA to a folder with nasbench201.csv.gz",
+    "analog": "run pip install analog-nasbench",
+}
+"""Source -> how to get it."""
+
 PAPER_COLUMNS = {
     "cifar10": "cifar10_ori-test",
     "cifar100": "cifar100_x-test",
@@ -82,13 +89,25 @@ def load_nasbench201(source: str | None = None) -> Benchmark:
         benchmark = SOURCES[name]()
         if benchmark is not None:
             return benchmark
-    hints = {
-        "nats": IMPORT_HINT,
-        "csv": "set NBNAS_DATA to a folder with nasbench201.csv.gz",
-        "analog": "run pip install analog-nasbench",
-    }
     wanted = [source] if source else list(SOURCES)
-    raise NbnasError("no NAS-Bench-201 accuracies found: " + "; or ".join(hints[name] for name in wanted))
+    raise NbnasError("no NAS-Bench-201 accuracies found: " + "; or ".join(HINTS[name] for name in wanted))
+
+
+def describe_sources() -> list[str]:
+    """Say, a line per source, whether it is present, which data sets it has, and how to get it if not."""
+    lines = []
+    for name, load in SOURCES.items():
+        try:
+            benchmark = load()
+        except NbnasError as error:
+            lines.append(f"{name}: unusable: {error}")
+            continue
+        if benchmark is None:
+            lines.append(f"{name}: absent; {HINTS[name]}")
+        else:
+            unlocked = ", ".join(benchmark.accuracy_columns)
+            lines.append(f"{name}: present, {benchmark.description}; unlocks the {unlocked} columns of every table")
+    return lines
 
 
 def _load_nats() -> Benchmark | None:

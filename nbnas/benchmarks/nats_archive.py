@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nbnas.append_log import AppendLog, read_log
 from nbnas.benchmarks.nasbench201 import imported_table

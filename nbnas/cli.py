@@ -1,0 +1,157 @@
+"""The command ``nbnas``."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from nbnas.errors import NbnasError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 1 for bad input or a failed run, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    warnings.showwarning = _one_line_warning
+    try:
+        options.command(options)
+    except NbnasError as error:
+        print(f"nbnas: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("nbnas: interrupted; what was finished is kept, rerun to continue", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _one_line_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"nbnas: warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nbnas", description="Training-free neural architecture search, reproducible."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    score = commands.add_parser("score", help="score many networks of a search space into the resumable store")
+    score.add_argument("space", help="search space, e.g. nasbench201")
+    score.add_argument("--dataset", default="cifar10", help="shape to score on (default: %(default)s)")
+    score.add_argument("--proxies", nargs="+", default=["vkdnw"], metavar="NAME", help="names or glob patterns")
+    score.add_argument("--archs", default="filtered-unique", help="set of architectures (default: %(default)s)")
+    score.add_argument("--sample", type=int, metavar="N", help="only the first N in the set's fixed random order")
+    score.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
+    score.add_argument("--batch-size", type=int, default=64)
+    score.add_argument("--workers", type=int, help="processes (default: one per core)")
+    score.add_argument("--device", default="cpu")
+    score.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
+    score.add_argument("--no-progress", action="store_true")
+    score.set_defaults(command=_score)
+
+    proxies = commands.add_parser("proxies", help="list the proxies")
+    proxies.set_defaults(command=_proxies)
+
+    data = commands.add_parser("data", help="trained accuracies: what is present, import NATS-Bench")
+    actions = data.add_subparsers(required=True, metavar="ACTION")
+    status = actions.add_parser("status", help="say what is present and which tables it unlocks")
+    status.set_defaults(command=_data_status)
+    import_nats = actions.add_parser("import-nats", help="import an unpacked NATS-tss-v1_0-3ffb9-simple archive")
+    import_nats.add_argument("path", type=Path)
+    import_nats.set_defaults(command=_import_nats)
+
+    run = commands.add_parser("run", help="run one notebook strictly")
+    run.add_argument("notebook", type=Path)
+    run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    run.add_argument("-o", "--output", type=Path, help="executed notebook (default: NAME.out.ipynb here)")
+    run.set_defaults(command=_run)
+
+    reproduce = commands.add_parser("reproduce", help="run the notebooks of a profile and build the report")
+    reproduce.add_argument("items", nargs="*", metavar="ITEM", help="only these, e.g. vkdnw/table1")
+    reproduce.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
+    reproduce.add_argument("--device", default="cpu")
+    reproduce.set_defaults(command=_reproduce)
+
+    report = commands.add_parser("report", help="build the report from what the notebooks left")
+    report.add_argument("--profile", default="default")
+    report.set_defaults(command=_report)
+
+    sweep = commands.add_parser("sweep", help="run a notebook over a grid of parameters")
+    sweep.add_argument("specification", type=Path, help="notebooks/sweeps/NAME.yml")
+    sweep.set_defaults(command=_sweep)
+    return parser
+
+
+def _score(options: argparse.Namespace) -> None:
+    from nbnas.score_many import ScoringConfiguration, score_many
+    from nbnas.spaces import get_space
+
+    for name in ("sample", "batch_size", "workers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise NbnasError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    space = get_space(options.space)
+    cells = space.sample_subset(options.archs, options.sample)
+    tables = score_many(
+        [space[cell] for cell in cells],
+        options.proxies,
+        ScoringConfiguration(options.space, options.dataset, options.batch_size),
+        seeds=options.seeds,
+        store=options.store,
+        workers=options.workers,
+        device=options.device,
+        progress=not options.no_progress,
+    )
+    for name, rows in tables.items():
+        statuses = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
+        print(f"{name}: {len(rows)} rows ({statuses}), {rows['seconds'].mean():.3g} s per network")
+
+
+def _proxies(_: argparse.Namespace) -> None:
+    from nbnas.proxies import list_proxies
+
+    table = list_proxies()
+    for row in table.itertuples():
+        print(f"{row.Index:<18} {row.title}\n{'':<18} {row.formula}\n{'':<18} {row.paper}; cost: {row.cost}")
+
+
+def _data_status(_: argparse.Namespace) -> None:
+    from nbnas.benchmarks.nasbench201 import SOURCES, describe_sources
+
+    for line in describe_sources():
+        print(line)
+    print(f"first of {', '.join(SOURCES)} present is used")
+
+
+def _import_nats(options: argparse.Namespace) -> None:
+    from nbnas.benchmarks.nats_archive import import_nats
+
+    print(f"wrote {import_nats(options.path)}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from nbnas.notebook import parse_parameter, read_notebook, run_notebook
+
+    notebook = read_notebook(options.notebook)
+    parameters = {name: parse_parameter(notebook, name, text) for name, text in options.parameter}
+    output = options.output or Path(f"{options.notebook.stem}.out.ipynb")
+    run_notebook(notebook, parameters, output)
+    print(f"wrote {output}")
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from nbnas.reproduce import reproduce
+
+    reproduce(options.profile, options.device, options.items)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from nbnas.report import build_report
+    from nbnas.reproduce import profile_reports
+
+    print(build_report(profile_reports(options.profile), options.profile))
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from nbnas.sweep import sweep
+
+    print(sweep(options.specification))

@@ -1,0 +1,163 @@
+"""Running one notebook strictly: parameters are checked first, and only a complete run counts."""
+
+import ast
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from nbnas.errors import NbnasError
+
+Value = str | int | float | bool | None
+"""What a notebook parameter may be."""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook source with its declared parameters and profiles."""
+
+    path: Path
+    parameters: dict[str, Value]
+    """Name -> default, from the one cell tagged ``parameters``."""
+    title: str
+    profiles: dict[str, dict[str, Value]]
+    """Profile -> parameters it changes, from the metadata ``nbnas.profiles``."""
+    minutes: dict[str, float]
+    """Profile -> expected minutes on two cores, from the metadata ``nbnas.minutes``."""
+
+
+def read_notebook(path: Path) -> Notebook:
+    """Read a notebook source.
+
+    Raises:
+        NbnasError: If there is no such notebook, or it has not exactly one parameters cell of literals.
+    """
+    if not path.exists():
+        raise NbnasError(f"no notebook {path}")
+    try:
+        content = nbformat.read(path, as_version=4)
+    except Exception as error:
+        raise NbnasError(f"{path} is not a notebook: {str(error).splitlines()[0]}") from error
+    cells = [cell for cell in content.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise NbnasError(f"{path} must have exactly one cell tagged 'parameters', it has {len(cells)}")
+    metadata = content.metadata.get("nbnas", {})
+    heading = next((cell.source for cell in content.cells if cell.cell_type == "markdown"), path.stem)
+    return Notebook(
+        path=path,
+        parameters=_literals(cells[0].source, path),
+        title=heading.splitlines()[0].lstrip("# "),
+        profiles=dict(metadata.get("profiles", {})),
+        minutes=dict(metadata.get("minutes", {})),
+    )
+
+
+def _literals(source: str, path: Path) -> dict[str, Value]:
+    values = {}
+    for statement in ast.parse(source).body:
+        try:
+            (target,) = statement.targets
+            values[target.id] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError) as error:
+            raise NbnasError(
+                f"{path}: the parameters cell may hold only 'name = literal', line {statement.lineno}"
+            ) from error
+    return values
+
+
+def check_parameters(notebook: Notebook, given: Mapping[str, Value]) -> dict[str, Value]:
+    """Return all parameters with ``given`` in place of defaults, each of its default's type.
+
+    A whole number is accepted where the default is a float. Nothing else is converted.
+
+    Raises:
+        NbnasError: If a name is unknown, a type is wrong, or a number is NaN or infinite.
+    """
+    for name, value in given.items():
+        if name not in notebook.parameters:
+            known = ", ".join(notebook.parameters) or "none"
+            raise NbnasError(f"{notebook.path.name} has no parameter {name!r}; its parameters are {known}")
+        wanted = type(notebook.parameters[name])
+        if not (type(value) is wanted or (wanted is float and type(value) is int)):
+            raise NbnasError(f"parameter {name!r} of {notebook.path.name} must be {wanted.__name__}, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NbnasError(f"parameter {name!r} of {notebook.path.name} must be a finite number, got {value!r}")
+    return {**notebook.parameters, **given}
+
+
+def parse_parameter(notebook: Notebook, name: str, text: str) -> Value:
+    """Read a parameter typed on the command line, by the type of its default; strings need no quotes.
+
+    Raises:
+        NbnasError: If the name is unknown or the text is not of that type.
+    """
+    value: Value = text
+    if name in notebook.parameters and not isinstance(notebook.parameters[name], str):
+        try:
+            value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
+        except (ValueError, SyntaxError):
+            value = text
+    return check_parameters(notebook, {name: value})[name]
+
+
+def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Path) -> None:
+    """Execute a notebook with papermill and put the result at ``output`` only if every cell ran.
+
+    A failed run leaves its notebook, with the traceback, beside ``output`` as ``*.failed.ipynb``.
+
+    Args:
+        notebook: The source; its own kernelspec ``python3`` runs it.
+        parameters: Values that differ from the defaults; checked before the kernel starts.
+        output: Where the executed notebook goes.
+
+    Raises:
+        NbnasError: Names the notebook, cell, error, log and the command to run it again.
+    """
+    import papermill
+
+    checked = check_parameters(notebook, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_suffix(".part.ipynb")
+    failed = output.with_suffix(".failed.ipynb")
+    try:
+        papermill.execute_notebook(
+            notebook.path,
+            partial,
+            parameters=checked,
+            progress_bar=False,
+            cwd=notebook.path.parent,
+            extra_arguments=["--log-level=40"],  # Errors only: the kernel's remarks would break the progress display.
+        )
+        _check_complete(partial)
+    except Exception as error:
+        if partial.exists():
+            partial.replace(failed)
+        raise NbnasError(
+            f"{notebook.path.name} failed {_describe(error)}; log: {failed}; "
+            f"rerun: {rerun_command(notebook, parameters)}"
+        ) from error
+    partial.replace(output)
+    failed.unlink(missing_ok=True)
+
+
+def rerun_command(notebook: Notebook, parameters: Mapping[str, Value]) -> str:
+    """Return the shell command that runs a notebook with these parameters."""
+    options = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
+    return shlex.join(["nbnas", "run", str(notebook.path), *options])
+
+
+def _check_complete(path: Path) -> None:
+    # A cell that calls sys.exit(0) ends a papermill run successfully, with the later cells not run.
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
+            raise NbnasError(f"in cell {number}: it was not executed, an earlier cell ended the run")
+
+
+def _describe(error: Exception) -> str:
+    if hasattr(error, "ename"):
+        value = str(error.evalue).strip().splitlines()
+        return f"in cell {error.cell_index}: {error.ename}: {value[0] if value else ''}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

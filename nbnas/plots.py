@@ -1,0 +1,103 @@
+"""Figures of the notebooks and the report. Each function returns a figure and its alternative text."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+COLOURS = {"match": "#2e7d32", "close": "#b26a00", "differs": "#b3261e"}
+"""Verdict -> colour, the same as in the report."""
+
+METRIC_NAMES = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
+
+
+def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figure, str]:
+    """Draw one panel per data set: the published value as a ring, ours as a dot with its interval.
+
+    Args:
+        table: Verdicts of one item, see :func:`nbnas.verdicts.compare`; rows not attempted are left out.
+        title: Title of the figure.
+    """
+    done = table[table["reproduced"].notna()].reset_index(drop=True)
+    done["label"] = done["row"] + ", " + done["metric"].map(METRIC_NAMES).fillna(done["metric"])
+    datasets = list(dict.fromkeys(done["dataset"]))
+    labels = list(dict.fromkeys(done["label"]))
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(
+            1,
+            max(len(datasets), 1),
+            figsize=(4.4 + 2.9 * max(len(datasets), 1), 1.3 + 0.36 * len(labels)),
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+    for axis, dataset in zip(axes[0], datasets, strict=False):
+        for row in done[done["dataset"] == dataset].itertuples():
+            height = labels.index(row.label)
+            colour = COLOURS[row.verdict]
+            axis.plot(
+                [row.low, row.high], [height, height], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt"
+            )
+            axis.plot(row.reproduced, height, "o", color=colour, markersize=6)
+            axis.plot(float(row.published), height, "o", markerfacecolor="none", markeredgecolor="black", markersize=11)
+        axis.set(title=dataset, xlabel="value")
+        axis.set_yticks(range(len(labels)), labels)
+    axes[0][0].invert_yaxis()
+    figure.suptitle(f"{title}\nring: published, dot and bar: reproduced with interval", fontsize=11)
+    counts = ", ".join(f"{count} {name}" for name, count in done["verdict"].value_counts().items())
+    alt = (
+        f"{title}: published and reproduced values for {len(labels)} rows on {', '.join(datasets)}; {counts or 'none'}."
+    )
+    return _closed(figure), alt
+
+
+def accuracy_by_predicted_position(panels: Mapping[str, tuple[Sequence[float], Sequence[int]]]) -> tuple[Figure, str]:
+    """Draw accuracy against the position a ranking gives, one bar panel per ranking.
+
+    Args:
+        panels: Title -> (accuracies in predicted order, positions to highlight, counted from 1).
+    """
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.4), sharey=True, layout="constrained")
+    for axis, (title, (accuracies, highlighted)) in zip(np.atleast_1d(axes), panels.items(), strict=True):
+        positions = np.arange(1, len(accuracies) + 1)
+        colours = ["#b3261e" if position in highlighted else "#7a9cc6" for position in positions]
+        axis.bar(positions, accuracies, color=colours)
+        axis.set(title=title, xlabel="position in the predicted order", xticks=positions)
+        axis.grid(axis="x", visible=False)
+    np.atleast_1d(axes)[0].set_ylabel("accuracy (%)")
+    alt = "Bar charts of accuracy over predicted position: " + "; ".join(panels) + "."
+    return _closed(figure), alt
+
+
+def scores_against_accuracy(scores: pd.Series, accuracy: pd.Series, title: str) -> tuple[Figure, str]:
+    """Scatter one score against accuracy in percent; names of the series label the axes."""
+    with sns.axes_style("whitegrid"):
+        figure, axis = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+    axis.scatter(scores, accuracy, s=14, alpha=0.6, linewidths=0, color="#33658a", rasterized=True)
+    axis.set(xlabel=scores.name, ylabel=accuracy.name, title=title)
+    alt = f"Scatter plot of {accuracy.name} against {scores.name} for {len(scores)} networks. {title}."
+    return _closed(figure), alt
+
+
+def spectrum(eigenvalues: Mapping[str, Sequence[float]], title: str) -> tuple[Figure, str]:
+    """Draw sorted eigenvalues on a logarithmic scale, one line per network; zeros are left out."""
+    with sns.axes_style("whitegrid"):
+        figure, axis = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+    for name, values in eigenvalues.items():
+        ordered = np.sort(np.asarray(values))
+        quantiles = np.linspace(0, 1, len(ordered))
+        axis.plot(quantiles[ordered > 0], ordered[ordered > 0], label=name)
+    axis.set(yscale="log", xlabel="quantile", ylabel="eigenvalue", title=title)
+    axis.legend(frameon=False)
+    alt = f"Eigenvalues against their quantile on a logarithmic scale for {', '.join(eigenvalues)}. {title}."
+    return _closed(figure), alt
+
+
+def _closed(figure: Figure) -> Figure:
+    """Detach from pyplot, so that a notebook shows the figure once, where it is returned."""
+    plt.close(figure)
+    return figure

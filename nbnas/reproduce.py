@@ -1,0 +1,173 @@
+"""Running every notebook of a profile, only where something it depends on has changed."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbnas.benchmarks import load_benchmark
+from nbnas.benchmarks.analog import installed_data_file
+from nbnas.benchmarks.nasbench201 import imported_table, ready_table
+from nbnas.errors import NbnasError
+from nbnas.notebook import Notebook, Value, read_notebook, run_notebook
+from nbnas.paths import data_folder, notebooks_folder, project_root, reports_folder
+from nbnas.report import build_report
+
+PROFILES = ("smoke", "default", "full")
+FOLDERS = ("vkdnw", "tcet", "studies", "lessons")
+"""Folders of ``notebooks/`` in the order in which they run and appear in the report."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook to run, and whether its result is up to date."""
+
+    item: str
+    notebook: Notebook
+    parameters: dict[str, Value]
+    output: Path
+    digest: str
+
+    @property
+    def stamp(self) -> Path:
+        return self.output.with_suffix(".stamp.json")
+
+    @property
+    def minutes(self) -> float:
+        """How long the last run took, else what the notebook says."""
+        if self.stamp.exists():
+            return json.loads(self.stamp.read_text())["seconds"] / 60
+        return self.notebook.minutes.get(_profile_of(self), self.notebook.minutes.get("default", 1.0))
+
+    @property
+    def up_to_date(self) -> bool:
+        return (
+            self.output.exists() and self.stamp.exists() and json.loads(self.stamp.read_text())["digest"] == self.digest
+        )
+
+
+def _profile_of(job: Job) -> str:
+    return next((name for name, changes in job.notebook.profiles.items() if changes == job.parameters), "default")
+
+
+def profile_reports(profile: str) -> Path:
+    """Folder of a profile's results: ``reports`` for ``default``, ``reports/<profile>`` for the others."""
+    return reports_folder() if profile == "default" else reports_folder() / profile
+
+
+def plan(profile: str, device: str = "cpu") -> list[Job]:
+    """List the notebooks of a profile.
+
+    Args:
+        profile: One of :data:`PROFILES`.
+        device: Given to every notebook that has a parameter ``device``.
+
+    Raises:
+        NbnasError: If the profile is unknown or a notebook is malformed.
+    """
+    if profile not in PROFILES:
+        raise NbnasError(f"unknown profile {profile!r}; choose from {', '.join(PROFILES)}")
+    inputs = _shared_inputs()
+    jobs = []
+    for folder in FOLDERS:
+        for path in sorted((notebooks_folder() / folder).glob("*.ipynb")):
+            notebook = read_notebook(path)
+            parameters = dict(notebook.profiles.get(profile, {}))
+            if "device" in notebook.parameters and device != notebook.parameters["device"]:
+                parameters["device"] = device
+            item = f"{folder}/{path.stem}"
+            jobs.append(make_job(item, notebook, parameters, profile_reports(profile) / f"{item}.ipynb", inputs))
+    return jobs
+
+
+def make_job(item: str, notebook: Notebook, parameters: dict[str, Value], output: Path, inputs: str = "") -> Job:
+    """Describe one run; ``inputs`` is the digest of everything that all notebooks depend on."""
+    text = json.dumps([notebook.path.read_text(), parameters, inputs or _shared_inputs()])
+    return Job(item, notebook, parameters, output, hashlib.sha256(text.encode()).hexdigest())
+
+
+def run_job(job: Job, reports: Path) -> None:
+    """Run one notebook and remember what it was run on.
+
+    Raises:
+        NbnasError: See :func:`nbnas.notebook.run_notebook`.
+    """
+    before = os.environ.get("NBNAS_REPORTS")
+    os.environ["NBNAS_REPORTS"] = str(reports)  # The kernel inherits it.
+    start = time.monotonic()
+    try:
+        run_notebook(job.notebook, job.parameters, job.output)
+    finally:
+        if before is None:
+            del os.environ["NBNAS_REPORTS"]
+        else:
+            os.environ["NBNAS_REPORTS"] = before
+    stamp = {"digest": job.digest, "seconds": round(time.monotonic() - start, 1), "parameters": job.parameters}
+    job.stamp.write_text(json.dumps(stamp, indent=1) + "\n")
+
+
+def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str] = ()) -> Path:
+    """Say what will be done, run what is out of date, and build the report.
+
+    A failing notebook does not stop the others.
+
+    Args:
+        profile: One of :data:`PROFILES`.
+        device: Torch device of the notebooks.
+        items: Only these, e.g. ``vkdnw/table1``; empty is all.
+
+    Returns:
+        The first page of the report.
+
+    Raises:
+        NbnasError: At the end, if a notebook failed; the report is built from the others.
+    """
+    reports = profile_reports(profile)
+    jobs = [job for job in plan(profile, device) if not items or job.item in items]
+    unknown = set(items) - {job.item for job in jobs}
+    if unknown:
+        raise NbnasError(f"no notebook for {', '.join(sorted(unknown))}")
+    waiting = [job for job in jobs if not job.up_to_date]
+    _announce(profile, jobs, waiting)
+    failures = []
+    for number, job in enumerate(waiting, start=1):
+        print(f"[{number}/{len(waiting)}] {job.item} ...", end=" ", flush=True)
+        start = time.monotonic()
+        try:
+            run_job(job, reports)
+            print(f"done in {time.monotonic() - start:.0f} s", flush=True)
+        except NbnasError as error:
+            print("failed", flush=True)
+            failures.append(str(error))
+    index = build_report(reports, profile)
+    print(f"report: {index}")
+    if failures:
+        raise NbnasError("\n".join(failures))
+    return index
+
+
+def _announce(profile: str, jobs: list[Job], waiting: list[Job]) -> None:
+    print(f"profile {profile!r}: {len(jobs)} notebooks, {len(jobs) - len(waiting)} up to date")
+    print(f"accuracies: {load_benchmark('nasbench201').description}")
+    if waiting:
+        minutes = sum(job.minutes for job in waiting)
+        print(f"to run, about {minutes:.0f} min on two cores: " + ", ".join(job.item for job in waiting))
+
+
+def _shared_inputs() -> str:
+    """Digest of the package, the stored scores, the published numbers and the accuracies in use."""
+    digest = hashlib.sha256()
+    package = sorted((project_root() / "nbnas").rglob("*.py"))
+    # The report's own code draws pages from finished notebooks, so it is no reason to run them again.
+    files = [path for path in package if "report" not in path.relative_to(project_root()).parts]
+    files += sorted((data_folder() / "published").glob("*.csv"))
+    files += sorted((data_folder() / "scores").rglob("*.parquet"))
+    for path in files:
+        digest.update(path.read_bytes())
+    for path in (imported_table(), ready_table(), installed_data_file()):
+        if path is not None and path.exists():
+            digest.update(f"{path}{path.stat().st_size}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,101 @@
+"""Published against reproduced: one verdict for every published number."""
+
+import math
+
+import pandas as pd
+
+from nbnas.errors import NbnasError
+from nbnas.published import KEY, load_published
+
+NOT_ATTEMPTED = "not attempted"
+VERDICTS = ("match", "close", "differs", NOT_ATTEMPTED)
+COLUMNS = [
+    "item", "row", "dataset", "metric", "published", "reproduced", "low", "high", "verdict", "source", "note",
+]  # fmt: skip
+"""Columns of ``reports/verdicts.csv``."""
+
+
+def rounding(text: str) -> float:
+    """Half a unit of the last printed digit: 0.0005 for ``0.623``.
+
+    >>> rounding("0.623"), rounding("70"), round(rounding("2.20e-01"), 6)
+    (0.0005, 0.5, 0.0005)
+    """
+    mantissa, _, exponent = text.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return 0.5 * 10.0 ** (int(exponent or 0) - decimals)
+
+
+def judge(published: str, reproduced: float, low: float, high: float, std: float = 0.0) -> str:
+    """Compare a printed number with a reproduced one.
+
+    The tolerance is the larger of the print's rounding and three published standard deviations. ``match``: the
+    published value lies in [low, high] widened by the tolerance. ``close``: it lies within three times the larger of
+    the tolerance and our interval's half width from our value. Else ``differs``.
+
+    Args:
+        published: As printed; its digits give the rounding.
+        reproduced: Our value.
+        low: Lower end of our interval.
+        high: Upper end.
+        std: Published standard deviation over runs; 0 if unknown.
+
+    Raises:
+        NbnasError: If our value lies outside its own interval, or one of the three is NaN.
+    """
+    if not low <= reproduced <= high:
+        raise NbnasError(f"reproduced value {reproduced} is not inside its interval [{low}, {high}]")
+    value = float(published)
+    tolerance = max(rounding(published), 3 * std) + 1e-12
+    if low - tolerance <= value <= high + tolerance:
+        return "match"
+    width = max(tolerance, reproduced - low, high - reproduced)
+    return "close" if abs(value - reproduced) <= 3 * width else "differs"
+
+
+def compare(item: str, reproduced: pd.DataFrame, reasons: dict[str, str] | None = None) -> pd.DataFrame:
+    """Set every published number of an item beside ours.
+
+    Args:
+        item: For example ``vkdnw/table1``.
+        reproduced: One row per number: columns that identify it (``row_key``, ``column`` and ``metric``, more of
+            :data:`nbnas.published.KEY` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``,
+            ``note``. A NaN in ``reproduced`` means not attempted, and ``note`` says why.
+        reasons: ``row_key`` -> why its numbers are not attempted; key ``*`` covers the others.
+
+    Returns:
+        Columns :data:`COLUMNS`, one row per published number, in published order.
+
+    Raises:
+        NbnasError: If a reproduced number matches no published one, or two reproduced ones match the same.
+    """
+    published = load_published(item)
+    keys = [name for name in KEY if name in reproduced.columns]
+    duplicated = reproduced.duplicated(keys)
+    if duplicated.any():
+        raise NbnasError(f"{item}: reproduced twice: {reproduced.loc[duplicated, keys].iloc[0].to_dict()}")
+    unknown = reproduced.merge(published[keys].drop_duplicates(), how="left", on=keys, indicator=True)
+    if (unknown["_merge"] == "left_only").any():
+        first = unknown.loc[unknown["_merge"] == "left_only", keys].iloc[0].to_dict()
+        raise NbnasError(f"{item}: no published number for {first}")
+    table = published.merge(reproduced, how="left", on=keys, suffixes=("_published", ""))
+    reasons = reasons or {}
+    verdicts, notes = [], []
+    for row in table.itertuples():
+        if math.isnan(row.reproduced):
+            reason = row.note if isinstance(row.note, str) and row.note else None
+            verdicts.append(NOT_ATTEMPTED)
+            notes.append(reason or reasons.get(row.row_key) or reasons.get("*") or "no notebook computes it yet")
+        else:
+            verdicts.append(judge(row.value, row.reproduced, row.low, row.high, row.std))
+            notes.append(row.note)
+    table["verdict"], table["note"] = verdicts, notes
+    table["source"] = table["source"].fillna("")
+    table["dataset"], table["published"] = table["column"], table["value"]
+    return table[COLUMNS]
+
+
+def not_attempted(item: str) -> pd.DataFrame:
+    """Return the verdict rows of an item that no notebook reproduces yet."""
+    empty = pd.DataFrame({"item": [], "reproduced": [], "low": [], "high": [], "source": [], "note": []})
+    return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}))
