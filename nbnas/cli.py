@@ -1,6 +1,7 @@
 """The command ``nbnas``."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for bad input or a failed run, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     warnings.showwarning = _one_line_warning
+    if os.environ.get("NBNAS_DATA"):
+        # Kernels run in the folder of their notebook, where a relative path would name something else.
+        os.environ["NBNAS_DATA"] = os.path.abspath(os.environ["NBNAS_DATA"])
     try:
         options.command(options)
     except NbnasError as error:

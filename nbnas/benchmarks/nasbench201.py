@@ -76,9 +76,17 @@ def imported_table() -> Path:
 
 
 def ready_table() -> Path | None:
-    """The csv table in the folder that ``$NBNAS_DATA`` names, whether or not it exists."""
+    """The csv table in the folder that ``$NBNAS_DATA`` names, whether or not the table exists.
+
+    Raises:
+        NbnasError: If the variable names no folder; another source would silently take its place.
+    """
     folder = os.environ.get("NBNAS_DATA")
-    return Path(folder) / "nasbench201.csv.gz" if folder else None
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise NbnasError(f"NBNAS_DATA names {folder}, which is not a folder")
+    return Path(folder) / "nasbench201.csv.gz"
 
 
 def load_nasbench201(source: str | None = None) -> Benchmark:

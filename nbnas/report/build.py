@@ -1,6 +1,7 @@
 """Builds the report from the artefacts that notebooks saved."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def _paper(
     own = verdicts[verdicts["item"].str.startswith(f"{key}/")]
     titles = {page["item"]: page for page in pages}
     items = []
-    for item in dict.fromkeys(own["item"]):
+    for item in sorted(set(own["item"]), key=_natural_order):
         rows = own[own["item"] == item]
         saved = artefacts.load(item, reports)
         record = saved[1] if saved else {"protocol": {}, "figures": []}
@@ -118,6 +119,12 @@ def _paper(
             }
         )
     return {"name": name, "items": items, "counts": _totals(own)}
+
+
+def _natural_order(item: str) -> tuple[bool, str, int, str]:
+    """Tables before figures, and table 2 before table 10."""
+    kind, number, rest = re.match(r"(\D+)(\d*)(.*)", item).groups()
+    return "/fig" in kind, kind, int(number or 0), rest
 
 
 def _totals(verdicts: pd.DataFrame) -> dict[str, int]:

@@ -1,0 +1,70 @@
+# Everything here needs only Python >= 3.11, make and a package index.
+PYTHON ?= python3
+PROFILE ?= default
+DEVICE ?= cpu
+VENV ?= .venv
+SWEEP ?= vkdnw_batch_size
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+SLOW_TESTS := $(if $(SLOW),,-m "not slow")
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint reproduce report scores bench sweep lab data clean
+
+help:  ## show this list
+	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda"
+	@echo "make test         run the tests, with coverage                   SLOW=1 for the slow ones too"
+	@echo "make lab          open JupyterLab on the notebooks"
+	@echo "make report       build the report from what the notebooks left  PROFILE=..."
+	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda"
+	@echo "make sweep        run notebooks/sweeps/NAME.yml                  SWEEP=NAME"
+	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
+	@echo "make data         say which trained accuracies are present"
+	@echo "make lint         check style and format"
+	@echo "make install      set up $(VENV)                                  PYTHON=python3 TORCH=2.12.0"
+	@echo "make clean        delete what is generated; scores and data stay"
+	@echo "NBNAS_DATA=DIR    folder with nasbench201.csv.gz, for reproduce and test"
+
+install: $(INSTALLED)
+
+# TORCH replaces the pinned version, to test others.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nbnas needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	sed '$(if $(TORCH),s/^torch==.*/torch==$(TORCH)/)' constraints.txt > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e ".[lab,data,dev]"
+	@touch $@
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 $(SLOW_TESTS) --cov=nbnas --cov-report=term --cov-fail-under=90 $(TESTS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+reproduce: $(INSTALLED)
+	$(BIN)/nbnas reproduce --profile $(PROFILE) --device $(DEVICE)
+
+report: $(INSTALLED)
+	$(BIN)/nbnas report --profile $(PROFILE)
+
+scores: $(INSTALLED)
+	$(BIN)/nbnas score nasbench201 --dataset cifar10 --proxies vkdnw --archs filtered-unique --device $(DEVICE)
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.bench_vkdnw --device $(DEVICE)
+
+sweep: $(INSTALLED)
+	$(BIN)/nbnas sweep notebooks/sweeps/$(SWEEP).yml
+
+lab: $(INSTALLED)
+	if [ -n "$$NBNAS_DATA" ]; then export NBNAS_DATA="$$(realpath "$$NBNAS_DATA")"; fi; \
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+data: $(INSTALLED)
+	$(BIN)/nbnas data status
+
+clean:
+	find reports -mindepth 1 -maxdepth 1 ! -name verdicts.csv ! -name pictures -exec rm -rf {} +
+	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+	rm -rf .pytest_cache .ruff_cache .hypothesis .coverage* build *.egg-info
