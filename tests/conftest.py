@@ -1,0 +1,33 @@
+"""Fixtures shared by all tests; one torch thread per process, so that parallel test runs do not crowd each other."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import settings
+
+import nbnas
+
+torch.set_num_threads(1)
+# The same examples on every machine and in every run: a failure in CI is a failure here.
+settings.register_profile("nbnas", deadline=None, derandomize=True, database=None)
+settings.load_profile("nbnas")
+
+
+@pytest.fixture(scope="session")
+def space():
+    return nbnas.get_space("nasbench201")
+
+
+@pytest.fixture(scope="session")
+def nats_table() -> pd.DataFrame:
+    """Trained accuracies of all 15,625 cells, in index order."""
+    folder = os.environ.get("NBNAS_DATA")
+    if not folder:
+        pytest.skip("NBNAS_DATA is not set; it names the folder that holds nasbench201.csv.gz")
+    path = Path(folder) / "nasbench201.csv.gz"
+    if not path.exists():
+        pytest.skip(f"NBNAS_DATA names a folder without {path.name}")
+    return pd.read_csv(path)
