@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from pygments.formatters import HtmlFormatter
 
 from nbnas import artefacts
-from nbnas.paths import project_root
+from nbnas.paths import notebooks_folder
 from nbnas.published import load_published
 from nbnas.report.notebook_page import notebook_body
 from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, VERDICTS, not_attempted
@@ -80,7 +80,7 @@ def _notebook_pages(reports: Path, environment: Environment, style: str) -> list
 def _executed_notebooks(reports: Path) -> Iterable[Path]:
     for stamp in sorted(reports.glob("*/*.stamp.json")):
         path = stamp.with_name(stamp.name.removesuffix(".stamp.json") + ".ipynb")
-        if path.exists() and (project_root() / "notebooks" / path.relative_to(reports)).exists():
+        if path.exists() and (notebooks_folder() / path.relative_to(reports)).exists():
             yield path
 
 

@@ -1,0 +1,131 @@
+"""The notebooks in the repository: clean, strict, and run by papermill as they should be."""
+
+import json
+
+import nbformat
+import pytest
+
+from nbnas.errors import NbnasError
+from nbnas.notebook import check_parameters, parse_parameter, read_notebook, run_notebook
+from nbnas.paths import notebooks_folder
+
+NOTEBOOKS = sorted(notebooks_folder().rglob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_without_outputs_for_the_kernel_python3(path):
+    content = nbformat.read(path, as_version=4)
+    nbformat.validate(content)
+    assert content.metadata.kernelspec.name == "python3"
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_profiles_change_only_declared_parameters(path):
+    notebook = read_notebook(path)
+    assert set(notebook.profiles) <= {"smoke", "default", "full"}
+    assert notebook.minutes["default"] > 0
+    for changes in notebook.profiles.values():
+        check_parameters(notebook, changes)
+
+
+def write_notebook(path, *sources, parameters="count = 3\nshare = 0.5\nname = 'a'\nflag = False"):
+    cells = [nbformat.v4.new_markdown_cell("# A title"), nbformat.v4.new_code_cell(parameters)]
+    cells[1].metadata["tags"] = ["parameters"]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    return read_notebook(path)
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    return write_notebook(tmp_path / "example.ipynb")
+
+
+def test_parameters_and_title_are_read(notebook):
+    assert notebook.parameters == {"count": 3, "share": 0.5, "name": "a", "flag": False}
+    assert notebook.title == "A title"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cuont": 3}, "no parameter 'cuont'"),
+        ({"count": "3"}, "must be int"),
+        ({"count": 3.0}, "must be int"),
+        ({"count": True}, "must be int"),
+        ({"flag": 1}, "must be bool"),
+        ({"name": 1}, "must be str"),
+        ({"share": float("nan")}, "finite"),
+        ({"share": float("inf")}, "finite"),
+    ],
+)
+def test_wrong_parameters_are_refused(notebook, given, message):
+    with pytest.raises(NbnasError, match=message):
+        check_parameters(notebook, given)
+
+
+def test_a_whole_number_may_stand_for_a_float(notebook):
+    assert check_parameters(notebook, {"share": 1})["share"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("count", "7", 7), ("share", "1e-3", 1e-3), ("name", "7", "7"), ("flag", "true", True), ("flag", "False", False)],
+)
+def test_command_line_text_is_read_by_the_type_of_the_default(notebook, name, text, value):
+    assert parse_parameter(notebook, name, text) == value
+
+
+@pytest.mark.parametrize(("name", "text"), [("count", "1e3"), ("count", "many"), ("share", "nan"), ("other", "1")])
+def test_command_line_text_of_another_type_is_refused(notebook, name, text):
+    with pytest.raises(NbnasError):
+        parse_parameter(notebook, name, text)
+
+
+@pytest.mark.parametrize("source", ["count = 1 + 1\nx = open", "count, other = 1, 2", "import os"])
+def test_the_parameters_cell_may_hold_only_literals(tmp_path, source):
+    with pytest.raises(NbnasError, match="name = literal"):
+        write_notebook(tmp_path / "bad.ipynb", parameters=source)
+
+
+def test_a_missing_notebook_and_a_foreign_file_are_errors(tmp_path):
+    with pytest.raises(NbnasError, match="no notebook"):
+        read_notebook(tmp_path / "absent.ipynb")
+    (tmp_path / "foreign.ipynb").write_text("not json")
+    with pytest.raises(NbnasError, match="not a notebook"):
+        read_notebook(tmp_path / "foreign.ipynb")
+
+
+def test_a_run_injects_the_parameters_and_moves_the_result_into_place(tmp_path):
+    notebook = write_notebook(tmp_path / "adds.ipynb", "print(count + 1, name)")
+    output = tmp_path / "out" / "adds.ipynb"
+    run_notebook(notebook, {"count": 41, "name": "b=c"}, output)
+    printed = [text for cell in nbformat.read(output, 4).cells for text in cell.get("outputs", [])]
+    assert printed[0]["text"] == "42 b=c\n"
+    assert sorted(path.name for path in output.parent.iterdir()) == ["adds.ipynb"]
+
+
+def test_a_failing_cell_names_notebook_cell_error_log_and_command(tmp_path):
+    notebook = write_notebook(tmp_path / "breaks.ipynb", "1 / 0")
+    output = tmp_path / "breaks.out.ipynb"
+    with pytest.raises(NbnasError) as caught:
+        run_notebook(notebook, {"count": 4}, output)
+    message = str(caught.value)
+    assert message.startswith("breaks.ipynb failed in cell")
+    assert "ZeroDivisionError: division by zero" in message
+    assert f"rerun: nbnas run {tmp_path / 'breaks.ipynb'} -p count 4" in message
+    assert not output.exists()
+    log = json.loads((tmp_path / "breaks.out.failed.ipynb").read_text())
+    assert "ZeroDivisionError" in json.dumps(log["cells"])
+
+
+def test_a_run_that_ends_early_does_not_count(tmp_path):
+    notebook = write_notebook(tmp_path / "leaves.ipynb", "import sys; sys.exit(0)", "print('never')")
+    with pytest.raises(NbnasError, match="failed"):
+        run_notebook(notebook, {}, tmp_path / "leaves.out.ipynb")
+    assert not (tmp_path / "leaves.out.ipynb").exists()

@@ -1,0 +1,69 @@
+"""The project's own files agree with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+from nbnas.paths import project_root
+
+ROOT = project_root()
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirements(lines):
+    return dict(re.match(r"([\w-]+)>=(.+)", line).groups() for line in lines)
+
+
+def test_environment_yml_has_the_same_floors_as_pyproject():
+    content = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    from_pip = next(entry["pip"] for entry in content if isinstance(entry, dict))
+    conda = requirements(line for line in content if isinstance(line, str) and ">=" in line)
+    assert conda.pop("python") == project()["requires-python"].removeprefix(">=")
+    extras = project()["optional-dependencies"]
+    expected = requirements(project()["dependencies"] + extras["lab"])
+    assert conda == {CONDA_NAMES.get(name, name): floor for name, floor in expected.items()}
+    assert requirements(line for line in from_pip if ">=" in line) == requirements(extras["data"])
+    assert "-e ." in from_pip
+
+
+def test_every_dependency_is_pinned_at_or_above_its_floor():
+    pins = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    extras = project()["optional-dependencies"]
+    for name, floor in requirements(project()["dependencies"] + extras["lab"] + extras["data"] + extras["dev"]).items():
+        pinned = pins[name.lower().replace("_", "-")]
+        assert [int(part) for part in pinned.split(".")[:2]] >= [int(part) for part in floor.split(".")[:2]], name
+
+
+def test_commands_named_in_the_readme_exist():
+    readme = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"(?:^|`)make ([a-z]+)", readme, re.MULTILINE))
+    assert {"reproduce", "test", "help", "lab", "sweep"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for path in re.findall(r"\]\(([^)#:]+)\)", readme):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("package", ["torchvision", "nats_bench", "papermill", "matplotlib"])
+def test_importing_the_package_does_not_import(package):
+    code = f"import sys, nbnas, nbnas.cli; sys.exit({package!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_notebook_or_module_names_a_machine_path():
+    files = [*(ROOT / "nbnas").rglob("*.py"), *(ROOT / "notebooks").rglob("*.ipynb"), ROOT / "README.md"]
+    for file in files:
+        assert not re.search(r"/(home|root|work|tmp)/", file.read_text()), file

@@ -1,0 +1,285 @@
+"""The flow from notebooks to the report, on tiny notebooks."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import nbformat
+import pandas as pd
+import pytest
+
+from nbnas import artefacts, reproduce, sweep
+from nbnas.cli import main
+from nbnas.errors import NbnasError
+from nbnas.published import load_published
+from nbnas.report import build, build_report
+from nbnas.report.notebook_page import notebook_body
+from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, compare
+
+SAVES = """
+import pandas as pd
+from nbnas import artefacts, verdicts
+from nbnas.published import load_published
+value = float(load_published("vkdnw/fig4").iloc[0]["value"])
+row = load_published("vkdnw/fig4").iloc[0]
+ours = pd.DataFrame([{"row_key": row.row_key, "column": row.column, "metric": row.metric, "reproduced": value}])
+ours = ours.assign(low=value, high=value, source="made-up", note="n")
+artefacts.save("vkdnw/fig4", verdicts.compare("vkdnw/fig4", ours), {}, {"seed": seed})
+"""
+
+
+def write(path, source, parameters="seed = 0", text="# A title\n\nWith $x^2$.\n\n$$\\frac12$$"):
+    cells = [
+        nbformat.v4.new_markdown_cell(text),
+        nbformat.v4.new_code_cell(parameters),
+        nbformat.v4.new_code_cell(source),
+    ]
+    cells[1].metadata["tags"] = ["parameters"]
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "nbnas": {"minutes": {"default": 0.1}, "profiles": {"smoke": {"seed": 1}}},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    notebooks, reports = tmp_path / "notebooks", tmp_path / "reports"
+    for module in (reproduce, build):
+        monkeypatch.setattr(module, "notebooks_folder", lambda: notebooks)
+    monkeypatch.setenv("NBNAS_REPORTS", str(reports))
+    monkeypatch.delenv("NBNAS_DATA", raising=False)
+    return notebooks, reports
+
+
+def test_first_run_then_nothing_then_only_what_changed(folders, capsys):
+    notebooks, reports = folders
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    write(notebooks / "lessons" / "01_a.ipynb", "1 + 1")
+    assert main(["reproduce"]) == 0
+    first = capsys.readouterr().out
+    assert "2 notebooks, 0 up to date" in first
+    assert "AnalogNAS-Bench" in first
+    assert re.search(r"about \d+ min", first)
+    times = {path: path.stat().st_mtime_ns for path in reports.rglob("*.ipynb")}
+    assert len(times) == 2
+
+    assert main(["reproduce"]) == 0
+    assert "2 up to date" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+    write(notebooks / "lessons" / "01_a.ipynb", "1 + 2")
+    assert main(["reproduce"]) == 0
+    assert "[1/1] lessons/01_a" in capsys.readouterr().out
+    assert (reports / "vkdnw" / "fig4.ipynb").stat().st_mtime_ns == times[reports / "vkdnw" / "fig4.ipynb"]
+
+    verdicts = pd.read_csv(reports / "verdicts.csv")
+    assert list(verdicts.columns) == COLUMNS
+    assert len(verdicts) == len(load_published())
+    assert (verdicts["verdict"] != NOT_ATTEMPTED).sum() == 1
+
+
+def test_a_failing_notebook_does_not_stop_the_others_and_the_command_fails(folders, capsys):
+    notebooks, reports = folders
+    write(notebooks / "vkdnw" / "fig1.ipynb", "1 / 0")
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    assert main(["reproduce", "--profile", "smoke"]) == 1
+    captured = capsys.readouterr()
+    assert "fig1.ipynb failed in cell" in captured.err
+    assert "Traceback" not in captured.err
+    assert "-p seed 1" in captured.err
+    assert (reports / "smoke" / "vkdnw" / "fig4.html").exists()
+    assert not (reports / "smoke" / "vkdnw" / "fig1.html").exists()
+    # The next run tries the failed one again, and only that one.
+    assert main(["reproduce", "--profile", "smoke"]) == 1
+    assert "[1/1] vkdnw/fig1" in capsys.readouterr().out
+
+
+def test_profiles_set_parameters_and_have_folders_of_their_own(folders):
+    notebooks, reports = folders
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    assert main(["reproduce", "--profile", "smoke"]) == 0
+    assert json.loads((reports / "smoke" / "vkdnw" / "fig4.json").read_text())["protocol"] == {"seed": 1}
+    assert not (reports / "vkdnw").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduce", "--profile", "huge"], "unknown profile 'huge'"),
+        (["reproduce", "vkdnw/table99"], "no notebook for vkdnw/table99"),
+        (["run", "absent.ipynb"], "no notebook absent.ipynb"),
+        (["sweep", "absent.yml"], "no sweep specification"),
+        (["score", "nasbench999"], "unknown search space"),
+        (["score", "nasbench201", "--proxies", "vkdwn"], "no proxy matches 'vkdwn'"),
+        (["score", "nasbench201", "--archs", "some"], "unknown set of cells"),
+        (["score", "nasbench201", "--dataset", "svhn", "--sample", "1"], "unknown data set"),
+        (["score", "nasbench201", "--sample", "0"], "--sample must be at least 1"),
+        (["data", "import-nats", "absent"], "absent does not exist"),
+    ],
+)
+def test_bad_input_gives_one_line_and_status_one(folders, capsys, arguments, message):
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("nbnas: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_data_folder_that_is_not_there_is_an_error_not_another_source(folders, capsys, monkeypatch):
+    notebooks, _ = folders
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    monkeypatch.setenv("NBNAS_DATA", "nowhere")
+    assert main(["reproduce"]) == 1
+    assert "which is not a folder" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_status_130(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "reproduce", interrupted)
+    assert main(["reproduce"]) == 130
+    assert "rerun to continue" in capsys.readouterr().err
+
+
+def test_score_command_fills_a_store(tmp_path, capsys):
+    command = ["score", "nasbench201", "--proxies", "params", "trainable_layers", "--sample", "3", "--workers", "1"]
+    assert main([*command, "--store", str(tmp_path), "--no-progress"]) == 0
+    assert "params: 3 rows (3 ok)" in capsys.readouterr().out
+    assert len(pd.read_parquet(tmp_path / "nasbench201" / "cifar10" / "params-gaussian-b64.parquet")) == 3
+
+
+def test_commands_that_list(capsys, monkeypatch):
+    monkeypatch.delenv("NBNAS_DATA", raising=False)
+    assert main(["proxies"]) == 0
+    assert "Entropy of the Fisher information spectrum" in capsys.readouterr().out
+    assert main(["data", "status"]) == 0
+    out = capsys.readouterr().out
+    assert "analog: present" in out
+    assert "csv: absent; set NBNAS_DATA" in out
+
+
+class _References(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.fetched = []
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if tag in ("script", "link", "iframe", "object", "source"):
+            self.fetched.append((tag, values))
+        if tag == "img" and not values.get("alt"):
+            self.fetched.append(("img without alternative text", values.get("src", "")[:60]))
+        if str(values.get("src", "")).startswith(("http:", "https:", "//")):
+            self.fetched.append((tag, values["src"]))
+
+
+def test_pages_fetch_nothing_and_formulas_are_mathml(folders):
+    notebooks, reports = folders
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    assert main(["reproduce"]) == 0
+    for page in reports.rglob("*.html"):
+        text = page.read_text()
+        parser = _References()
+        parser.feed(text)
+        assert parser.fetched == []
+        assert "@import" not in text
+        assert "url(" not in text
+    body = (reports / "vkdnw" / "fig4.html").read_text()
+    assert "<msup>" in body
+    assert 'display="block"' in body
+    assert "$x^2$" not in body
+    index = (reports / "index.html").read_text()
+    assert 'href="vkdnw/fig4.html"' in index
+    assert index.index("vkdnw-table1") < index.index("vkdnw-table8") < index.index("vkdnw-fig1")
+
+
+def test_a_removed_notebook_leaves_the_report(folders):
+    notebooks, reports = folders
+    write(notebooks / "lessons" / "01_a.ipynb", "1")
+    write(notebooks / "lessons" / "02_b.ipynb", "2")
+    reproduce.reproduce()
+    (notebooks / "lessons" / "02_b.ipynb").unlink()
+    index = build_report(reports, "default").read_text()
+    assert "01_a.html" in index
+    assert "02_b.html" not in index
+
+
+def test_notebook_body_shows_outputs(tmp_path):
+    cell = nbformat.v4.new_code_cell("print('seen')", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="seen output\n")]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    assert "seen output" in notebook_body(tmp_path / "a.ipynb")
+
+
+def test_artefacts_round_trip_with_figures(folders):
+    _, reports = folders
+    empty = {
+        "row_key": [],
+        "column": [],
+        "metric": [],
+        "reproduced": [],
+        "low": [],
+        "high": [],
+        "source": [],
+        "note": [],
+    }
+    types = dict.fromkeys(("row_key", "column", "metric", "source", "note"), str) | {"reproduced": float}
+    table = compare("vkdnw/fig1", pd.DataFrame(empty).astype(types))
+    figure = plt.figure()
+    artefacts.save("vkdnw/fig1", table, {"bars": (figure, "some bars")}, {"seed": 0})
+    plt.close(figure)
+    loaded, record = artefacts.load("vkdnw/fig1", reports)
+    assert loaded["published"].tolist() == table["published"].tolist()
+    assert loaded["note"].tolist() == table["note"].tolist()
+    assert record["figures"] == [{"file": "fig1-bars.png", "alt": "some bars"}]
+    assert (reports / "vkdnw" / "fig1-bars.png").read_bytes().startswith(b"\x89PNG")
+    assert record["provenance"]["versions"]["nbnas"]
+    assert artefacts.load("vkdnw/fig3", reports) is None
+
+
+SWEPT = """
+import pandas as pd
+from nbnas import artefacts
+if seed == 2:
+    raise ValueError("two is unlucky")
+artefacts.save("result", pd.DataFrame({"double": [2 * seed], "published": ["x"]}), {}, {})
+"""
+
+
+def test_a_sweep_joins_tables_resumes_and_reports_failed_points(folders, tmp_path, capsys):
+    _, reports = folders
+    write(tmp_path / "grid" / "doubles.ipynb", SWEPT)
+    specification = tmp_path / "grid" / "doubles.yml"
+    specification.write_text("notebook: doubles.ipynb\naxes:\n  seed: [1, 2]\n")
+    assert main(["sweep", str(specification)]) == 1
+    assert "1 of 2 points failed" in capsys.readouterr().err
+    table = pd.read_csv(reports / "sweeps" / "doubles.csv")
+    assert table.to_dict("records") == [{"seed": 1, "double": 2, "published": "x"}]
+
+    specification.write_text("notebook: doubles.ipynb\naxes:\n  seed: [1, 3]\n")
+    assert main(["sweep", str(specification)]) == 0
+    assert "seed=1 is up to date" in capsys.readouterr().out
+    assert pd.read_csv(reports / "sweeps" / "doubles.csv")["double"].tolist() == [2, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("notebook: doubles.ipynb", "axes"), ("axes: {seed: 1}", "lists"), ("axes: [", "notebook"), ("", "lists")],
+)
+def test_a_malformed_sweep_is_refused(tmp_path, text, message):
+    (tmp_path / "bad.yml").write_text(text)
+    with pytest.raises(NbnasError, match=message):
+        sweep.sweep(tmp_path / "bad.yml")
+
+
+def test_a_sweep_checks_every_point_before_it_runs_one(folders, tmp_path):
+    _, reports = folders
+    write(tmp_path / "doubles.ipynb", SWEPT)
+    (tmp_path / "doubles.yml").write_text("notebook: doubles.ipynb\naxes:\n  seed: [1, one]\n")
+    with pytest.raises(NbnasError, match="must be int"):
+        sweep.sweep(tmp_path / "doubles.yml")
+    assert not reports.exists()
