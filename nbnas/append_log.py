@@ -33,7 +33,7 @@ class AppendLog:
         self._good_size = self._file.seek(0, os.SEEK_END)
         if self._good_size:
             # The last line may be cut short; without this, the next row would be lost with it.
-            self._good_size += self._file.write(b"\n")
+            self._write(b"\n")
 
     def append(self, row: Mapping[str, object]) -> None:
         """Write one row.
@@ -42,7 +42,14 @@ class AppendLog:
             NbnasError: If it cannot be written, for example on a full disk; earlier rows are safe.
         """
         body = json.dumps(row).encode()
-        line = b"%08x %s\n" % (zlib.crc32(body), body)
+        self._write(b"%08x %s\n" % (zlib.crc32(body), body))
+        self.rows += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, line: bytes) -> None:
         try:
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -52,11 +59,6 @@ class AppendLog:
                 f"cannot write {self._path}: {error.strerror}; earlier rows are safe, rerun to continue"
             ) from error
         self._good_size += len(line)
-        self.rows += 1
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def read_log(path: Path) -> list[dict[str, object]]:
@@ -64,7 +66,7 @@ def read_log(path: Path) -> list[dict[str, object]]:
     rows, damaged = [], 0
     for line in path.read_bytes().split(b"\n"):
         checksum, _, body = line.partition(b" ")
-        if checksum == b"%08x" % zlib.crc32(body):
+        if body and checksum == b"%08x" % zlib.crc32(body):
             rows.append(json.loads(body))
         elif line:
             damaged += 1

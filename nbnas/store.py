@@ -43,13 +43,15 @@ class ScoreTable:
         Raises:
             NbnasError: If the parquet file itself is damaged.
         """
-        return _join([self._read_parquet(), *(_read_shard(path).rows for path in self._shard_paths())])
+        # Shards first: what another process merges in between is then in the parquet file.
+        shards = [_read_shard(path) for path in self._shard_paths()]
+        return _join([self._read_parquet(), *(shard.rows for shard in shards)])
 
     def provenance(self) -> dict[str, object]:
         """Return the sidecar: ``configuration``, and ``runs`` with versions, device, commit, time and rows of each."""
-        if not self.sidecar.exists():
-            return {"configuration": {}, "runs": []}
-        return json.loads(self.sidecar.read_text())
+        record = self._read_sidecar()
+        runs = [{name: value for name, value in run.items() if name != "shard"} for run in record["runs"]]
+        return {**record, "runs": runs}
 
     @contextmanager
     def writer(self, configuration: Mapping[str, object], run: Mapping[str, object]) -> Iterator[AppendLog]:
@@ -64,6 +66,9 @@ class ScoreTable:
         path = self.shards / f"{uuid.uuid4().hex}.jsonl"
         try:
             self.shards.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NbnasError(f"cannot write to {self.shards}: {error.strerror}") from error
+        try:
             with FileLock(f"{path}.lock"):
                 shard = AppendLog(path)
                 try:
@@ -71,8 +76,6 @@ class ScoreTable:
                     yield shard
                 finally:
                     shard.close()
-        except OSError as error:
-            raise NbnasError(f"cannot write to {self.shards}: {error.strerror}") from error
         finally:
             self.merge()
 
@@ -80,7 +83,7 @@ class ScoreTable:
         """Fold every shard that no living writer holds into the parquet file, then delete those shards.
 
         Shards are deleted only after the merged table has replaced the old one, so an interruption at any point
-        leaves each row in at least one place; a row in two places counts once.
+        leaves each row in at least one place; a row in two places counts once, and so does a run.
 
         Raises:
             NbnasError: If the merged table cannot be written, for example on a full disk; the shards stay.
@@ -88,17 +91,21 @@ class ScoreTable:
         # This lock file is never deleted: two mergers could each lock a file of that name.
         with FileLock(self.shards / "merge.lock"):
             finished = [path for path in self._shard_paths() if not _has_living_writer(path)]
-            shards = [_read_shard(path) for path in finished]
-            if any(not shard.rows.empty for shard in shards):
-                record = self.provenance()
-                for shard in shards:
-                    record["configuration"] = shard.header.get("configuration", record["configuration"])
-                    if not shard.rows.empty:
-                        record["runs"].append({**shard.header.get("run", {}), "rows": len(shard.rows)})
-                table = _join([self._read_parquet(), *(shard.rows for shard in shards)])
+            table, record = self._read_parquet(), self._read_sidecar()
+            for path in finished:
+                shard = _read_shard(path)
+                joined = _join([table, shard.rows])
+                added = len(joined) - len(table)
+                record["configuration"] = shard.header.get("configuration", record["configuration"])
+                if added and path.stem not in {run.get("shard") for run in record["runs"]}:
+                    record["runs"].append({**shard.header.get("run", {}), "rows": added, "shard": path.stem})
+                table = joined
+            if not table.empty and finished:
                 try:
-                    _replace(self.parquet, lambda path: table.to_parquet(path, index=False, compression="zstd"))
+                    # The sidecar first: should the table not follow, the shard's name keeps its run from being
+                    # listed again.
                     _replace(self.sidecar, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
+                    _replace(self.parquet, lambda path: table.to_parquet(path, index=False, compression="zstd"))
                 except OSError as error:
                     raise NbnasError(f"cannot merge {self.parquet}: {error.strerror}; its shards are kept") from error
             for path in finished:
@@ -115,6 +122,14 @@ class ScoreTable:
                 f"{self.parquet} is damaged ({type(error).__name__}); restore it from version control or delete it"
             ) from error
 
+    def _read_sidecar(self) -> dict:
+        if not self.sidecar.exists():
+            return {"configuration": {}, "runs": []}
+        try:
+            return json.loads(self.sidecar.read_text())
+        except ValueError as error:
+            raise NbnasError(f"{self.sidecar} is damaged; restore it from version control or delete it") from error
+
     def _shard_paths(self) -> list[Path]:
         return sorted(self.shards.glob("*.jsonl"))
 
@@ -126,7 +141,10 @@ class _Shard:
 
 
 def _read_shard(path: Path) -> _Shard:
-    lines = read_log(path)
+    try:
+        lines = read_log(path)
+    except FileNotFoundError:  # Another process has merged it since it was listed.
+        return _Shard({}, pd.DataFrame())
     header = next((line for line in lines if "run" in line), {})
     return _Shard(header, pd.DataFrame([line for line in lines if "run" not in line]))
 

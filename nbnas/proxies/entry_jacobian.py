@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+SUPPORTED = (nn.Conv2d, nn.Linear, *BATCH_NORMS)
+"""Layers with a formula; exact types, because a subclass may compute something else."""
 
 
 class UnsupportedModelError(ValueError):
@@ -71,7 +73,7 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
         output.register_hook(accumulate)
 
     def remember(layer: nn.Linear, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        linear_outputs[id(output)] = (layer, arguments[0], output)
+        linear_outputs[id(output)] = (layer, arguments[0], output, output._version)
 
     handles = [layer.register_forward_hook(watch) for layer in by_layer]
     handles += [layer.register_forward_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
@@ -79,22 +81,28 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
     try:
         for parameter, _ in frozen:
             parameter.requires_grad_(False)
-        leaf = inputs.detach().clone().requires_grad_()
+        leaf = inputs.detach().requires_grad_()
         with torch.enable_grad():
-            logits = model(leaf)
-        if not isinstance(logits, Tensor) or logits.dim() != 2:
-            raise UnsupportedModelError("the network must return one tensor of logits with shape (batch, classes)")
-        for layer in by_layer.keys() - called:
-            raise UnsupportedModelError(f"a {type(layer).__name__} with chosen parameters is never called as a layer")
-
-        batch, classes = logits.shape
-        classifier, features, _ = linear_outputs.get(id(logits), (None, None, None))
-        # With more classes than features, the Jacobian of the features is the smaller one: z = W f + b.
-        through_features = classifier is not None and features.dim() == 2 and classifier.in_features < classes
-        outputs = features if through_features else logits
-        jacobian = logits.new_zeros(batch, outputs.shape[1], len(entries))
-        for direction in range(outputs.shape[1]):
-            torch.autograd.grad(outputs[:, direction].sum(), leaf, retain_graph=True, allow_unused=True)
+            logits = model(leaf.clone())  # A copy, on which the first layer may work in place.
+            if not isinstance(logits, Tensor) or logits.dim() != 2:
+                raise UnsupportedModelError("the network must return one tensor of logits with shape (batch, classes)")
+            for layer in by_layer.keys() - called:
+                raise UnsupportedModelError(
+                    f"a {type(layer).__name__} with chosen parameters is never called as a layer"
+                )
+            batch, classes = logits.shape
+            # With more classes than features, the Jacobian of the features is the smaller one: z = W f + b.
+            classifier, features, _, version = linear_outputs.get(id(logits), (None, None, None, None))
+            through_features = (
+                classifier is not None
+                and logits._version == version  # not overwritten since
+                and features.dim() == 2
+                and classifier.in_features < classes
+            )
+            outputs = features if through_features else logits
+            jacobian = logits.new_zeros(batch, outputs.shape[1], len(entries)).detach()
+            for direction in range(outputs.shape[1]):
+                torch.autograd.grad(outputs[:, direction].sum(), leaf, retain_graph=True, allow_unused=True)
         if through_features:
             jacobian = torch.einsum("cf,nfe->nce", classifier.weight, jacobian)
             for entry in by_layer.get(classifier, []):
@@ -112,19 +120,26 @@ def _group_by_layer(model: nn.Module, entries: Sequence[tuple[str, int]]) -> dic
     parameters = dict(model.named_parameters())
     by_layer: dict[nn.Module, list[_Entry]] = {}
     for column, (name, flat_index) in enumerate(entries):
-        owner, _, kind = name.rpartition(".")
-        layer = model.get_submodule(owner)
-        if not isinstance(layer, (nn.Linear, nn.Conv2d, *BATCH_NORMS)) or kind not in ("weight", "bias"):
-            raise UnsupportedModelError(
-                f"parameter {name!r} belongs to {type(layer).__name__}; supported are Conv2d, Linear and BatchNorm"
-            )
-        if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
-            raise UnsupportedModelError(f"the convolution of {name!r} pads with {layer.padding_mode!r}, not zeros")
-        if isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None):
-            raise UnsupportedModelError(f"the BatchNorm of {name!r} must be in eval mode with running statistics")
-        position = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat_index), parameters[name].shape))
-        by_layer.setdefault(layer, []).append(_Entry(column, kind, position))
+        parameter = parameters[name]
+        position = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat_index), parameter.shape))
+        # A tensor that several layers share has one name; each of them contributes to its gradient.
+        for layer in model.modules():
+            for kind, own in layer.named_parameters(recurse=False):
+                if own is parameter:
+                    _check_supported(layer, kind, name)
+                    by_layer.setdefault(layer, []).append(_Entry(column, kind, position))
     return by_layer
+
+
+def _check_supported(layer: nn.Module, kind: str, name: str) -> None:
+    if type(layer) not in SUPPORTED or kind not in ("weight", "bias"):
+        raise UnsupportedModelError(
+            f"parameter {name!r} belongs to {type(layer).__name__}; supported are Conv2d, Linear and BatchNorm"
+        )
+    if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
+        raise UnsupportedModelError(f"the convolution of {name!r} pads with {layer.padding_mode!r}, not zeros")
+    if isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None):
+        raise UnsupportedModelError(f"the BatchNorm of {name!r} must be in eval mode with running statistics")
 
 
 def _factor(layer: nn.Module, entry: _Entry, inputs: Tensor) -> Tensor | None:
