@@ -20,7 +20,7 @@ from nbnas import provenance
 from nbnas.errors import NbnasError
 from nbnas.paths import data_folder
 from nbnas.proxies.registry import select_proxies
-from nbnas.scoring import score
+from nbnas.scoring import check_init, score, usable_device
 from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space
 from nbnas.store import ScoreTable
@@ -52,7 +52,8 @@ def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | N
     if rows.empty:
         raise NbnasError(
             f"no stored scores of {proxy!r} for {configuration.space} on {configuration.dataset}; "
-            f"run: nbnas score {configuration.space} --dataset {configuration.dataset} --proxies {proxy}"
+            f"run: nbnas score {configuration.space} --dataset {configuration.dataset} --proxies {proxy} "
+            f"--batch-size {configuration.batch_size}"
         )
     space = get_space(configuration.space)
     rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
@@ -97,10 +98,15 @@ def score_many(
     space = get_space(configuration.space)
     if configuration.dataset not in space.datasets:
         raise NbnasError(f"unknown data set {configuration.dataset!r}; choose from {', '.join(space.datasets)}")
+    if configuration.batch_size < 1:
+        raise NbnasError(f"batch_size must be at least 1, got {configuration.batch_size}")
+    check_init(configuration.init)
+    usable_device(device)
     archs = [space[space.index(arch)] for arch in archs]
+    seeds = [int(seed) for seed in seeds]
     names = [proxy.info.name for proxy in select_proxies(proxies)]
     tables = {name: configuration.table(name, store) for name in names}
-    done = {name: set(_keys(table.read())) for name, table in tables.items()}
+    done = {name: _finished(table.read()) for name, table in tables.items()}
     tasks = []
     for seed in dict.fromkeys(seeds):
         for arch in dict.fromkeys(archs):
@@ -117,8 +123,13 @@ def _keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
     return list(zip(rows["arch"], rows["seed"], strict=True))
 
 
+def _finished(rows: pd.DataFrame) -> set[tuple[str, int]]:
+    """Keys that need no computing; rows that ended in an error are tried again."""
+    return set(_keys(rows[~rows["status"].astype(str).str.startswith("error")]))
+
+
 def _only(rows: pd.DataFrame, wanted: set[tuple[str, int]]) -> pd.DataFrame:
-    return rows[[key in wanted for key in _keys(rows)]].reset_index(drop=True)
+    return rows[pd.Series([key in wanted for key in _keys(rows)], dtype=bool)].reset_index(drop=True)
 
 
 def _run(
@@ -141,14 +152,16 @@ def _run(
         }
         executor = executor or stack.enter_context(_process_pool(min(workers, len(tasks))))
         bar = stack.enter_context(tqdm(total=len(tasks), unit="net", smoothing=0.05, disable=not progress))
+        scored = 0
         try:
             for rows in _in_flight(executor, tasks, configuration, device, window=4 * workers):
                 for name, row in rows.items():
                     writers[name].append(row)
+                scored += 1
                 bar.update()
         except BrokenProcessPool as error:
             raise NbnasError(
-                f"a scoring process died (out of memory?) after {bar.n} of {len(tasks)} networks; "
+                f"a scoring process died (out of memory?) after {scored} of {len(tasks)} networks; "
                 "those are kept, rerun to continue, with fewer --workers if memory is short"
             ) from error
 

@@ -12,7 +12,7 @@ from torch import nn
 from nbnas.errors import NbnasError
 from nbnas.initialisation import INITIALISATIONS
 from nbnas.proxies.registry import Batch, DegenerateScoreError, Proxy, select_proxies
-from nbnas.seeding import generator_for
+from nbnas.seeding import derive_seed, generator_for
 
 
 def score(
@@ -51,18 +51,31 @@ def score(
         returned it. One failing proxy does not stop the others.
 
     Raises:
-        NbnasError: If the arguments are unusable: an unknown proxy or init, neither batches nor a shape.
+        NbnasError: If the arguments are unusable: an unknown proxy, init or device, neither batches nor a shape.
     """
     chosen = select_proxies(proxies)
-    if init not in ("published", None):
-        raise NbnasError(f"init must be 'published' or None, got {init!r}")
+    check_init(init)
     if batches is None:
         batches = _draw_batches(model, chosen, input_shape, num_classes, seed)
     reference = next(model.parameters(), torch.empty(0))
-    device = torch.device(device if device is not None else reference.device)
+    device = usable_device(device if device is not None else reference.device)
     batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
     rows = [row for proxy in chosen for row in _run(proxy, model, batches, init, seed, device)]
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
+
+
+def check_init(init: str | None) -> None:
+    """Raise :class:`NbnasError` unless ``init`` is ``"published"`` or None."""
+    if init not in ("published", None):
+        raise NbnasError(f"init must be 'published' or None, got {init!r}")
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Return a torch device on which a tensor can be made; raises :class:`NbnasError` for any other."""
+    try:
+        return torch.empty(0, device=device).device
+    except Exception as error:
+        raise NbnasError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
 def _draw_batches(
@@ -102,7 +115,13 @@ def _run(
         network = copy.deepcopy(model).to(device).train(info.mode == "train")
         if init == "published" and info.initialisation is not None:
             INITIALISATIONS[info.initialisation](network, generator_for(seed, "weights"))
-        values = dict(proxy.function(network, batches, generator_for(seed, info.name)))
+        # A network may work in place on its input.
+        own_batches = [(inputs.clone(), labels.clone()) for inputs, labels in batches]
+        # Dropout can only draw from the global generators; they are restored afterwards.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(seed, info.name, "global"))
+            returned = proxy.function(network, own_batches, generator_for(seed, info.name))
+        values = {name: float(value) for name, value in dict(returned).items()}
         if set(values) != set(info.scores):
             raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
     except DegenerateScoreError:
@@ -115,7 +134,7 @@ def _run(
     seconds = time.perf_counter() - start
     rows = []
     for name in info.scores:
-        value = float(values.get(name, math.nan))
+        value = values.get(name, math.nan)
         finite = "ok" if math.isfinite(value) else "non_finite"
         rows.append((name, value, status if status != "ok" else finite, seconds))
     return rows

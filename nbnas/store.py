@@ -8,9 +8,8 @@ A table is three things side by side::
 """
 
 import json
-import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from nbnas.append_log import AppendLog, read_log
+from nbnas.atomic import replace_file
 from nbnas.errors import NbnasError
 
 KEY = ["arch", "seed"]
@@ -104,8 +104,8 @@ class ScoreTable:
                 try:
                     # The sidecar first: should the table not follow, the shard's name keeps its run from being
                     # listed again.
-                    _replace(self.sidecar, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
-                    _replace(self.parquet, lambda path: table.to_parquet(path, index=False, compression="zstd"))
+                    replace_file(self.sidecar, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
+                    replace_file(self.parquet, lambda path: table.to_parquet(path, index=False, compression="zstd"))
                 except OSError as error:
                     raise NbnasError(f"cannot merge {self.parquet}: {error.strerror}; its shards are kept") from error
             for path in finished:
@@ -163,14 +163,7 @@ def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=[*KEY, "status", "seconds"])
     joined = pd.concat(frames, ignore_index=True)
+    # A row that failed, perhaps for want of memory, gives way to one that did not.
+    failed = joined["status"].str.startswith("error")
+    joined = pd.concat([joined[~failed], joined[failed]])
     return joined.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``path`` and move into place, so that a reader never sees half a file."""
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

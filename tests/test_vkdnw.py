@@ -65,7 +65,9 @@ def random_entries(network, seed=2, per_tensor=2):
 
 
 def assert_equals_reference(network, inputs, entries):
+    given = inputs.clone()
     jacobian, logits = entry_jacobian(network, inputs, entries)
+    assert torch.equal(inputs, given)
     expected = reference_jacobian(network, inputs, entries)
     with torch.no_grad():
         torch.testing.assert_close(logits, network(inputs.clone()))

@@ -163,4 +163,7 @@ def _checked(source: str, description: str, table: pd.DataFrame, path: Path) -> 
         raise NbnasError(f"{path} lacks the columns {', '.join(sorted(missing))}")
     if table["arch_str"].tolist() != list(get_space("nasbench201")):
         raise NbnasError(f"{path} does not list the 15,625 cells in NATS-Bench order")
+    for name in PAPER_COLUMNS.values():
+        if not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any():
+            raise NbnasError(f"{path} has cells without a number in column {name}")
     return Benchmark(source, description, table, dict(PAPER_COLUMNS))

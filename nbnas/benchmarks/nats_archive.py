@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from nbnas.append_log import AppendLog, read_log
+from nbnas.atomic import replace_file
 from nbnas.benchmarks.nasbench201 import imported_table
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
@@ -72,7 +73,11 @@ def import_nats(
             f"{archive} is incomplete: {len(absent)} of {len(indices)} records are missing, the first is {absent[0]}; "
             "finish the download, then rerun to continue"
         )
-    pd.DataFrame([rows[index] for index in indices]).to_parquet(destination, index=False, compression="zstd")
+    table = pd.DataFrame([rows[index] for index in indices])
+    try:
+        replace_file(destination, lambda path: table.to_parquet(path, index=False, compression="zstd"))
+    except OSError as error:
+        raise NbnasError(f"cannot write {destination}: {error.strerror}; rerun to continue") from error
     log_path.unlink()
     return destination
 

@@ -82,6 +82,8 @@ def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
     """
     if isinstance(patterns, str):
         patterns = [patterns]
+    if not patterns:
+        raise NbnasError(f"name at least one proxy; there are {', '.join(_REGISTRY)}")
     chosen = set()
     for pattern in patterns:
         matches = [name for name in _REGISTRY if fnmatchcase(name, pattern)]

@@ -5,14 +5,25 @@ from typing import Any
 
 import torch
 from torch import Generator, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from nbnas.proxies.registry import Batch, ProxyInfo, register
 
 
-def _addmm_flops(bias: Any, left: Any, right: Any, *_: Any, **__: Any) -> int:
-    (rows, inner), (_, columns) = left, right
-    return 2 * (rows * inner * columns + rows * columns)
+class _LinearBiasCounter(TorchFunctionMode):
+    """Counts bias additions of linear layers, which reach the product's kernel only sometimes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.additions = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
+        if function is torch.nn.functional.linear and (args[2] if len(args) > 2 else kwargs.get("bias")) is not None:
+            self.additions += result.numel()
+        return result
 
 
 def _convolution_flops(
@@ -62,10 +73,11 @@ def flops(network: nn.Module, batches: Sequence[Batch], generator: Generator) ->
         ``flops``: number of multiply-adds per image.
     """
     inputs, _ = batches[0]
-    mapping = {torch.ops.aten.addmm: _addmm_flops, torch.ops.aten.convolution: _convolution_flops}
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
+    mapping = {torch.ops.aten.convolution: _convolution_flops}
+    counter, biases = FlopCounterMode(display=False, custom_mapping=mapping), _LinearBiasCounter()
+    with torch.no_grad(), counter, biases:
         network(inputs[:1])
-    return {"flops": counter.get_total_flops() / 2}
+    return {"flops": counter.get_total_flops() / 2 + biases.additions}
 
 
 @register(
