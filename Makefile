@@ -30,6 +30,7 @@ install: $(INSTALLED)
 # TORCH replaces the pinned version, to test others.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nbnas needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@echo "installing the pinned packages into $(VENV): a few minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	sed '$(if $(TORCH),s/^torch==.*/torch==$(TORCH)/)' constraints.txt > $(VENV)/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e ".[lab,data,dev]"
