@@ -3,7 +3,8 @@
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pandas as pd
 import torch
@@ -78,6 +79,18 @@ def usable_device(device: str | torch.device) -> torch.device:
         raise NbnasError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
+@contextmanager
+def _seeded_global_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the generators that dropout draws from, of the CPU and of ``device`` alone, and restore them."""
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
 def _draw_batches(
     model: nn.Module, proxies: list[Proxy], input_shape: tuple[int, ...] | None, num_classes: int | None, seed: int
 ) -> list[Batch]:
@@ -117,9 +130,7 @@ def _run(
             INITIALISATIONS[info.initialisation](network, generator_for(seed, "weights"))
         # A network may work in place on its input.
         own_batches = [(inputs.clone(), labels.clone()) for inputs, labels in batches]
-        # Dropout can only draw from the global generators; they are restored afterwards.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(derive_seed(seed, info.name, "global"))
+        with _seeded_global_generators(derive_seed(seed, info.name, "global"), device):
             returned = proxy.function(network, own_batches, generator_for(seed, info.name))
         values = {name: float(value) for name, value in dict(returned).items()}
         if set(values) != set(info.scores):

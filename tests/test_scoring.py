@@ -282,6 +282,14 @@ def test_global_random_state_is_neither_read_nor_changed(first_seed):
     assert global_random_state() == before
 
 
+def test_generators_of_accelerators_that_are_not_scored_on_are_left_alone(monkeypatch):
+    # torch.manual_seed seeds those of all accelerators; torch.random.fork_rng restores only the ones it is told.
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    nbnas.score(small_network(), "params", input_shape=SHAPE, device="cpu")
+    assert seeded == []
+
+
 def test_dropout_in_a_train_mode_proxy_draws_from_the_seed(add_proxy):
     def output(network, batches, generator):
         return {"custom": network(batches[0][0]).sum().detach()}

@@ -599,6 +599,13 @@ def test_spectrum_deciles_are_numpy_quantiles_of_the_eigenvalues(size, rank, see
     assert (np.diff(deciles) >= 0).all()
 
 
+@pytest.mark.parametrize("entry", [float("nan"), float("inf")])
+def test_spectrum_of_a_matrix_that_is_not_finite_is_nan(entry):
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[1, 2] = entry
+    assert spectrum_deciles(matrix).isnan().tolist() == [True] * 9
+
+
 def test_spectrum_quantiles_can_be_chosen():
     matrix = torch.diag(torch.tensor([4.0, 0.0, 2.0, 6.0, 8.0]))
     assert spectrum_deciles(matrix, [0, 0.5, 0.625, 1]).tolist() == pytest.approx([0, 4, 5, 8])

@@ -118,16 +118,18 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
 
 def _group_by_layer(model: nn.Module, entries: Sequence[tuple[str, int]]) -> dict[nn.Module, list[_Entry]]:
     parameters = dict(model.named_parameters())
+    # A tensor that several layers share has one name; each of them contributes to its gradient.
+    owners: dict[Tensor, list[tuple[nn.Module, str]]] = {}
+    for layer in model.modules():
+        for kind, parameter in layer.named_parameters(recurse=False):
+            owners.setdefault(parameter, []).append((layer, kind))
     by_layer: dict[nn.Module, list[_Entry]] = {}
     for column, (name, flat_index) in enumerate(entries):
         parameter = parameters[name]
         position = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat_index), parameter.shape))
-        # A tensor that several layers share has one name; each of them contributes to its gradient.
-        for layer in model.modules():
-            for kind, own in layer.named_parameters(recurse=False):
-                if own is parameter:
-                    _check_supported(layer, kind, name)
-                    by_layer.setdefault(layer, []).append(_Entry(column, kind, position))
+        for layer, kind in owners[parameter]:
+            _check_supported(layer, kind, name)
+            by_layer.setdefault(layer, []).append(_Entry(column, kind, position))
     return by_layer
 
 

@@ -95,7 +95,12 @@ def fisher_matrix(jacobian: Tensor, probabilities: Tensor, variant: str = "offic
 
 
 def spectrum_deciles(matrix: Tensor, quantiles: Sequence[float] = QUANTILES) -> Tensor:
-    """Quantiles, with linear interpolation, of the eigenvalues of a positive semi-definite matrix."""
+    """Quantiles, with linear interpolation, of the eigenvalues of a positive semi-definite matrix.
+
+    A matrix that is not finite has no eigenvalues; its quantiles are NaN.
+    """
+    if not matrix.isfinite().all():
+        return matrix.new_full((len(quantiles),), float("nan"))
     eigenvalues = torch.linalg.eigvalsh(matrix).clamp(min=0)
     return torch.quantile(eigenvalues, torch.as_tensor(quantiles, dtype=matrix.dtype, device=matrix.device))
 

@@ -62,10 +62,11 @@ class NasBench201:
         return True
 
     def canonical(self, arch: str) -> str:
-        """Return the expression the cell computes; isomorphic cells have equal expressions (6,466 classes).
+        """Return the expression the cell computes, in NATS-Bench's canonical form (6,466 classes).
 
         ``skip_connect`` vanishes, ``none`` and all that only it feeds become ``#``, and the terms of a sum are
-        sorted. Two cells of one class compute the same function up to the order of their parameters.
+        sorted. Two cells of one class compute the same function up to the order of their parameters. The converse
+        does not quite hold: ``#`` stays in sums, so a few equal functions are in different classes.
         """
         operation = dict(zip(EDGES, parse_cell(arch), strict=True))
         nodes = ["0"]
