@@ -66,6 +66,6 @@ data: $(INSTALLED)
 	$(BIN)/nbnas data status
 
 clean:
-	find reports -mindepth 1 -maxdepth 1 ! -name verdicts.csv ! -name pictures -exec rm -rf {} +
+	git clean -fdXq reports
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 	rm -rf .pytest_cache .ruff_cache .hypothesis .coverage* build *.egg-info

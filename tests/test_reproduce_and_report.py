@@ -215,6 +215,14 @@ def test_notebook_body_shows_outputs(tmp_path):
     assert "seen output" in notebook_body(tmp_path / "a.ipynb")
 
 
+def test_links_between_notebooks_become_links_between_pages(tmp_path):
+    cell = nbformat.v4.new_markdown_cell("[here](../vkdnw/table1.ipynb), [there](https://example.org/a.ipynb)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    body = notebook_body(tmp_path / "a.ipynb")
+    assert 'href="../vkdnw/table1.html"' in body
+    assert 'href="https://example.org/a.ipynb"' in body
+
+
 def test_artefacts_round_trip_with_figures(folders):
     _, reports = folders
     empty = {

@@ -1,5 +1,6 @@
 """One executed notebook as the body of an HTML page, with formulas as MathML."""
 
+import re
 from pathlib import Path
 
 from latex2mathml.converter import convert as latex_to_mathml
@@ -26,4 +27,5 @@ def notebook_body(path: Path) -> str:
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     exporter.register_filter("markdown2html", _markdown_to_html)
     body, _ = exporter.from_filename(str(path))
-    return body
+    # Links between notebooks become links between their pages.
+    return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb"', r'\1.html"', body)
