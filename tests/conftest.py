@@ -16,6 +16,11 @@ settings.register_profile("nbnas", deadline=None, derandomize=True, database=Non
 settings.load_profile("nbnas")
 
 
+def pytest_configure(config):
+    # Not in pyproject.toml, from where it would import the package before coverage starts to count.
+    config.addinivalue_line("filterwarnings", "error::nbnas.append_log.DamagedLogWarning")
+
+
 @pytest.fixture(scope="session")
 def space():
     return nbnas.get_space("nasbench201")
