@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nbnas import provenance
+from nbnas.atomic import replace_file
 from nbnas.paths import reports_folder
 
 
@@ -16,6 +17,7 @@ def save(
     table: pd.DataFrame,
     figures: Mapping[str, tuple[Figure, str]],
     protocol: Mapping[str, object],
+    device: str = "cpu",
 ) -> Path:
     """Write ``reports/<item>.csv``, one png per figure, and last ``reports/<item>.json``.
 
@@ -23,7 +25,8 @@ def save(
         item: For example ``vkdnw/table1``.
         table: Verdicts from :func:`nbnas.verdicts.compare`, or any result of a lesson or sweep.
         figures: Name -> (figure, alternative text).
-        protocol: What a reader must know to trust the numbers: sample, seed, device, source.
+        protocol: What a reader must know to trust the numbers: sample, seed, source.
+        device: Torch device that computed them.
 
     Returns:
         Path of the json file.
@@ -37,9 +40,9 @@ def save(
         file = f"{stem}-{name}.png"
         figure.savefig(folder / file, dpi=160, bbox_inches="tight", metadata={"Software": None})
         pictures.append({"file": file, "alt": alt})
-    record = {"item": item, "protocol": dict(protocol), "figures": pictures, "provenance": provenance.collect()}
+    record = {"item": item, "protocol": dict(protocol), "figures": pictures, "provenance": provenance.collect(device)}
     path = folder / f"{stem}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    replace_file(path, lambda partial: partial.write_text(json.dumps(record, indent=1) + "\n"))
     return path
 
 

@@ -22,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NbnasError as error:
         print(f"nbnas: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"nbnas: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("nbnas: interrupted; what was finished is kept, rerun to continue", file=sys.stderr)
         return 130
@@ -108,6 +111,9 @@ def _score(options: argparse.Namespace) -> None:
     for name, rows in tables.items():
         statuses = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
         print(f"{name}: {len(rows)} rows ({statuses}), {rows['seconds'].mean():.3g} s per network")
+    failed = sum(int(rows["status"].str.startswith("error").sum()) for rows in tables.values())
+    if failed:
+        raise NbnasError(f"{failed} rows ended in an error, see above; a rerun tries them again")
 
 
 def _proxies(_: argparse.Namespace) -> None:
@@ -137,9 +143,11 @@ def _run(options: argparse.Namespace) -> None:
 
     notebook = read_notebook(options.notebook)
     parameters = {name: parse_parameter(notebook, name, text) for name, text in options.parameter}
-    output = options.output or Path(f"{options.notebook.stem}.out.ipynb")
+    output = (options.output or Path(f"{options.notebook.stem}.out.ipynb")).absolute()
+    # What it saves goes beside the output: the report must not take a run with other parameters for its own.
+    os.environ.setdefault("NBNAS_REPORTS", str(output.with_suffix(".reports")))
     run_notebook(notebook, parameters, output)
-    print(f"wrote {output}")
+    print(f"wrote {output}, tables and figures in {os.environ['NBNAS_REPORTS']}")
 
 
 def _reproduce(options: argparse.Namespace) -> None:

@@ -43,11 +43,12 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
     """Measure how a ranking agrees with trained accuracies.
 
     A complete ranking has no sampling error. Its intervals show what ties leave open: for nDCG the range over random
-    orders of tied scores, for tau and rho the range over splits of tied accuracies, which rounding joins or parts.
+    orders of tied scores, for tau and rho the range over random splits of tied accuracies, ties which exist because
+    accuracies are rounded.
 
     A sample of classes stands for its set: every member of a sampled class in the set takes the score of its
     representative, so that classes count with their size, and whole classes are resampled for the bootstrap interval.
-    nDCG at 1,000 depends on the size of the set and is not computed on a sample.
+    nDCG at 1,000 depends on the size of the set and is computed only where every class was scored.
 
     Args:
         ranking: The scores.
@@ -70,7 +71,12 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
         rows = _sampled(ranking, accuracy, repeats)
         count = f"sample of {len(ranking.cells):,} classes, bootstrap interval. {ranking.note}".strip()
         notes = dict.fromkeys(METRICS, count)
-        notes["ndcg_1000"] = "nDCG@1000 needs the whole set, scores are a sample"
+        if np.isnan(rows["ndcg_1000"][0]):
+            notes["ndcg_1000"] = "nDCG@1000 needs the whole set, scores are a sample"
+        else:
+            notes["ndcg_1000"] = (
+                f"every class scored once, its cells share the score; interval over ties. {ranking.note}"
+            )
     table = pd.DataFrame(
         [
             {**keys, "metric": name, "reproduced": value, "low": low, "high": high}
@@ -88,18 +94,20 @@ def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:
 
 def _complete(scores: ArrayLike, accuracy: np.ndarray, splits: int = 20) -> dict[str, tuple[float, float, float]]:
     rng = np.random.default_rng(0)
-    gaps = np.diff(np.unique(accuracy))
-    # Smaller than any true difference: only ties are decided.
-    jitter = rng.uniform(-0.4, 0.4, (splits, len(accuracy))) * gaps.min()
+    # Positions in the order of accuracy, equal ones in random order.
+    untied = [np.argsort(np.lexsort((rng.random(len(accuracy)), accuracy))) for _ in range(splits)]
     rows = {}
     for name, statistic in (("kendall_tau", kendall_tau), ("spearman_rho", spearman_rho)):
         value = statistic(scores, accuracy)
-        values = [value, *(statistic(scores, accuracy + noise) for noise in jitter)]
+        values = [value, *(statistic(scores, order) for order in untied)]
         rows[name] = (value, min(values), max(values))
+    return rows | {"ndcg_1000": _ndcg_with_ties(scores, accuracy)}
+
+
+def _ndcg_with_ties(scores: ArrayLike, accuracy: np.ndarray) -> tuple[float, float, float]:
     value = ndcg(scores, accuracy)
     low, high = ndcg_tie_interval(scores, accuracy)
-    rows["ndcg_1000"] = (value, min(low, value), max(high, value))
-    return rows
+    return value, min(low, value), max(high, value)
 
 
 def _sampled(ranking: Ranking, accuracy: np.ndarray, repeats: int) -> dict[str, tuple[float, float, float]]:
@@ -108,6 +116,7 @@ def _sampled(ranking: Ranking, accuracy: np.ndarray, repeats: int) -> dict[str, 
         space.canonical(space[cell]): score for cell, score in zip(ranking.cells, ranking.scores, strict=True)
     }
     members = [(cell, space.canonical(space[cell])) for cell in space.subset(ranking.subset)]
+    everything = len(members)
     members = [(cell, name) for cell, name in members if name in score_of_class]
     cells = [cell for cell, _ in members]
     classes = [name for _, name in members]
@@ -116,4 +125,6 @@ def _sampled(ranking: Ranking, accuracy: np.ndarray, repeats: int) -> dict[str, 
     for name, statistic in (("kendall_tau", kendall_tau), ("spearman_rho", spearman_rho)):
         low, high = bootstrap_interval(statistic, scores, accuracy[cells], groups=classes, repeats=repeats)
         rows[name] = (statistic(scores, accuracy[cells]), low, high)
-    return rows | {"ndcg_1000": (np.nan, np.nan, np.nan)}
+    if len(members) < everything:
+        return rows | {"ndcg_1000": (np.nan, np.nan, np.nan)}
+    return rows | {"ndcg_1000": _ndcg_with_ties(scores, accuracy[cells])}

@@ -49,7 +49,7 @@ def read_notebook(path: Path) -> Notebook:
     return Notebook(
         path=path,
         parameters=_literals(cells[0].source, path),
-        title=heading.splitlines()[0].lstrip("# "),
+        title=(heading.splitlines() or [path.stem])[0].lstrip("# "),
         profiles=dict(metadata.get("profiles", {})),
         minutes=dict(metadata.get("minutes", {})),
     )
@@ -57,7 +57,11 @@ def read_notebook(path: Path) -> Notebook:
 
 def _literals(source: str, path: Path) -> dict[str, Value]:
     values = {}
-    for statement in ast.parse(source).body:
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise NbnasError(f"{path}: the parameters cell is not Python, line {error.lineno}") from error
+    for statement in statements:
         try:
             (target,) = statement.targets
             values[target.id] = ast.literal_eval(statement.value)
@@ -119,6 +123,8 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
     import papermill
 
     checked = check_parameters(notebook, parameters)
+    if output.is_dir():
+        raise NbnasError(f"{output} is a folder; name a file")
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_suffix(".part.ipynb")
     failed = output.with_suffix(".failed.ipynb")

@@ -40,8 +40,13 @@ def collect(device: str = "cpu") -> dict[str, object]:
         "commit": current_commit(),
         "device": describe_device(device),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in LIBRARIES},
+        "versions": library_versions(),
     }
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that numbers depend on."""
+    return {name: _version(name) for name in LIBRARIES}
 
 
 def _version(name: str) -> str:

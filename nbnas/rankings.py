@@ -164,8 +164,10 @@ def bootstrap_interval(
         Lower and upper end.
 
     Raises:
-        NbnasError: If the lengths differ.
+        NbnasError: If the lengths differ or there are fewer than 2 resamples.
     """
+    if repeats < 2:
+        raise NbnasError(f"a bootstrap interval needs at least 2 resamples, got {repeats}")
     arrays = _checked(*columns)
     labels = np.arange(len(arrays[0])) if groups is None else np.asarray(groups)
     if len(labels) != len(arrays[0]):

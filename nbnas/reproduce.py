@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbnas import provenance
+from nbnas.atomic import replace_file
 from nbnas.benchmarks import load_benchmark
 from nbnas.benchmarks.analog import installed_data_file
 from nbnas.benchmarks.nasbench201 import imported_table, ready_table
@@ -30,6 +32,7 @@ class Job:
     parameters: dict[str, Value]
     output: Path
     digest: str
+    expected_minutes: float
 
     @property
     def stamp(self) -> Path:
@@ -38,23 +41,28 @@ class Job:
     @property
     def minutes(self) -> float:
         """How long the last run took, else what the notebook says."""
-        if self.stamp.exists():
-            return json.loads(self.stamp.read_text())["seconds"] / 60
-        return self.notebook.minutes.get(_profile_of(self), self.notebook.minutes.get("default", 1.0))
+        return self._last_run().get("seconds", 60 * self.expected_minutes) / 60
 
     @property
     def up_to_date(self) -> bool:
-        return (
-            self.output.exists() and self.stamp.exists() and json.loads(self.stamp.read_text())["digest"] == self.digest
-        )
+        """Whether the result was made from what is there now."""
+        return self.output.exists() and self._last_run().get("digest") == self.digest
 
-
-def _profile_of(job: Job) -> str:
-    return next((name for name, changes in job.notebook.profiles.items() if changes == job.parameters), "default")
+    def _last_run(self) -> dict:
+        try:
+            return json.loads(self.stamp.read_text())
+        except (OSError, ValueError):
+            return {}
 
 
 def profile_reports(profile: str) -> Path:
-    """Folder of a profile's results: ``reports`` for ``default``, ``reports/<profile>`` for the others."""
+    """Folder of a profile's results: ``reports`` for ``default``, ``reports/<profile>`` for the others.
+
+    Raises:
+        NbnasError: If the profile is unknown.
+    """
+    if profile not in PROFILES:
+        raise NbnasError(f"unknown profile {profile!r}; choose from {', '.join(PROFILES)}")
     return reports_folder() if profile == "default" else reports_folder() / profile
 
 
@@ -68,9 +76,7 @@ def plan(profile: str, device: str = "cpu") -> list[Job]:
     Raises:
         NbnasError: If the profile is unknown or a notebook is malformed.
     """
-    if profile not in PROFILES:
-        raise NbnasError(f"unknown profile {profile!r}; choose from {', '.join(PROFILES)}")
-    inputs = _shared_inputs()
+    reports, inputs = profile_reports(profile), _shared_inputs()
     jobs = []
     for folder in FOLDERS:
         for path in sorted((notebooks_folder() / folder).glob("*.ipynb")):
@@ -79,14 +85,17 @@ def plan(profile: str, device: str = "cpu") -> list[Job]:
             if "device" in notebook.parameters and device != notebook.parameters["device"]:
                 parameters["device"] = device
             item = f"{folder}/{path.stem}"
-            jobs.append(make_job(item, notebook, parameters, profile_reports(profile) / f"{item}.ipynb", inputs))
+            minutes = notebook.minutes.get(profile, notebook.minutes.get("default", 1.0))
+            jobs.append(make_job(item, notebook, parameters, reports / f"{item}.ipynb", inputs, minutes))
     return jobs
 
 
-def make_job(item: str, notebook: Notebook, parameters: dict[str, Value], output: Path, inputs: str = "") -> Job:
+def make_job(
+    item: str, notebook: Notebook, parameters: dict[str, Value], output: Path, inputs: str = "", minutes: float = 1.0
+) -> Job:
     """Describe one run; ``inputs`` is the digest of everything that all notebooks depend on."""
     text = json.dumps([notebook.path.read_text(), parameters, inputs or _shared_inputs()])
-    return Job(item, notebook, parameters, output, hashlib.sha256(text.encode()).hexdigest())
+    return Job(item, notebook, parameters, output, hashlib.sha256(text.encode()).hexdigest(), minutes)
 
 
 def run_job(job: Job, reports: Path) -> None:
@@ -95,6 +104,9 @@ def run_job(job: Job, reports: Path) -> None:
     Raises:
         NbnasError: See :func:`nbnas.notebook.run_notebook`.
     """
+    # Should the run fail, the report must not show the previous result as this one.
+    job.stamp.unlink(missing_ok=True)
+    job.output.with_suffix(".json").unlink(missing_ok=True)
     before = os.environ.get("NBNAS_REPORTS")
     os.environ["NBNAS_REPORTS"] = str(reports)  # The kernel inherits it.
     start = time.monotonic()
@@ -106,7 +118,7 @@ def run_job(job: Job, reports: Path) -> None:
         else:
             os.environ["NBNAS_REPORTS"] = before
     stamp = {"digest": job.digest, "seconds": round(time.monotonic() - start, 1), "parameters": job.parameters}
-    job.stamp.write_text(json.dumps(stamp, indent=1) + "\n")
+    replace_file(job.stamp, lambda path: path.write_text(json.dumps(stamp, indent=1) + "\n"))
 
 
 def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str] = ()) -> Path:
@@ -158,16 +170,16 @@ def _announce(profile: str, jobs: list[Job], waiting: list[Job]) -> None:
 
 
 def _shared_inputs() -> str:
-    """Digest of the package, the stored scores, the published numbers and the accuracies in use."""
+    """Digest of the package, its libraries, the stored scores, the published numbers and the accuracies."""
     digest = hashlib.sha256()
     package = sorted((project_root() / "nbnas").rglob("*.py"))
     # The report's own code draws pages from finished notebooks, so it is no reason to run them again.
     files = [path for path in package if "report" not in path.relative_to(project_root()).parts]
     files += sorted((data_folder() / "published").glob("*.csv"))
-    files += sorted((data_folder() / "scores").rglob("*.parquet"))
+    files += sorted((data_folder() / "scores").rglob("*.parquet")) + sorted((data_folder() / "scores").rglob("*.jsonl"))
+    files += [path for path in (imported_table(), ready_table(), installed_data_file()) if path is not None]
     for path in files:
-        digest.update(path.read_bytes())
-    for path in (imported_table(), ready_table(), installed_data_file()):
-        if path is not None and path.exists():
-            digest.update(f"{path}{path.stat().st_size}".encode())
+        if path.exists():
+            digest.update(path.read_bytes())
+    digest.update(json.dumps(provenance.library_versions()).encode())
     return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Scoring many networks of a search space into resumable tables."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -20,7 +21,7 @@ from nbnas import provenance
 from nbnas.errors import NbnasError
 from nbnas.paths import data_folder
 from nbnas.proxies.registry import select_proxies
-from nbnas.scoring import check_init, score, usable_device
+from nbnas.scoring import score, usable_device
 from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space
 from nbnas.store import ScoreTable
@@ -34,12 +35,11 @@ class ScoringConfiguration:
     dataset: str = "cifar10"
     """Shape only (classes and resolution); the inputs are Gaussian noise."""
     batch_size: int = 64
-    init: str | None = "published"
 
     def table(self, proxy: str, store: Path | None = None) -> ScoreTable:
         """Return the table that holds the rows of ``proxy`` under this configuration."""
-        name = f"{proxy}-gaussian-b{self.batch_size}" + ("" if self.init == "published" else "-given-weights")
-        return ScoreTable((store or data_folder() / "scores") / self.space / self.dataset / name)
+        folder = (store or data_folder() / "scores") / self.space / self.dataset
+        return ScoreTable(folder / f"{proxy}-gaussian-b{self.batch_size}")
 
 
 def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | None = None) -> pd.DataFrame:
@@ -58,6 +58,35 @@ def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | N
     space = get_space(configuration.space)
     rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
     return rows
+
+
+def load_sample(
+    proxy: str, configuration: ScoringConfiguration, subset: str, seed: int = 0, store: Path | None = None
+) -> pd.DataFrame:
+    """Return the stored scores of a random sample of a named set, whatever else the store holds.
+
+    The sample is as much of the set's fixed random order as is stored without a gap.
+
+    Args:
+        proxy: Name of the proxy.
+        configuration: The table to read.
+        subset: Named set of the space.
+        seed: Seed of the scores.
+        store: Folder of tables; ``None`` is ``data/scores``.
+
+    Raises:
+        NbnasError: If not even the first architecture of the order is stored.
+    """
+    rows = load_scores(proxy, configuration, store)
+    rows = rows[rows["seed"] == seed].set_index("arch_index", drop=False)
+    order = get_space(configuration.space).sample_subset(subset)
+    sample = list(itertools.takewhile(rows.index.__contains__, order))
+    if not sample:
+        raise NbnasError(
+            f"no random sample of {subset!r} is stored for {proxy!r}; "
+            f"run: nbnas score {configuration.space} --proxies {proxy} --archs {subset}"
+        )
+    return rows.loc[sample].reset_index(drop=True)
 
 
 def score_many(
@@ -100,10 +129,12 @@ def score_many(
         raise NbnasError(f"unknown data set {configuration.dataset!r}; choose from {', '.join(space.datasets)}")
     if configuration.batch_size < 1:
         raise NbnasError(f"batch_size must be at least 1, got {configuration.batch_size}")
-    check_init(configuration.init)
     usable_device(device)
     archs = [space[space.index(arch)] for arch in archs]
     seeds = [int(seed) for seed in seeds]
+    for seed in seeds:
+        if not -(2**63) <= seed < 2**63:
+            raise NbnasError(f"a seed must fit in 64 bits, got {seed}")
     names = [proxy.info.name for proxy in select_proxies(proxies)]
     tables = {name: configuration.table(name, store) for name in names}
     done = {name: _finished(table.read()) for name, table in tables.items()}
@@ -146,7 +177,9 @@ def _run(
     needed = {name for _, _, names in tasks for name in names}
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(table.writer({"proxy": name, "input": "gaussian", **asdict(configuration)}, run))
+            name: stack.enter_context(
+                table.writer({"proxy": name, "input": "gaussian", "init": "published", **asdict(configuration)}, run)
+            )
             for name, table in tables.items()
             if name in needed
         }
@@ -205,7 +238,6 @@ def _score_network(
             names,
             input_shape=(configuration.batch_size, 3, shape.resolution, shape.resolution),
             num_classes=shape.num_classes,
-            init=configuration.init,
             seed=derive_seed(seed, configuration.space, arch),
         )
     rows = {}

@@ -55,7 +55,8 @@ def score(
         NbnasError: If the arguments are unusable: an unknown proxy, init or device, neither batches nor a shape.
     """
     chosen = select_proxies(proxies)
-    check_init(init)
+    if init not in ("published", None):
+        raise NbnasError(f"init must be 'published' or None, got {init!r}")
     if batches is None:
         batches = _draw_batches(model, chosen, input_shape, num_classes, seed)
     reference = next(model.parameters(), torch.empty(0))
@@ -65,16 +66,13 @@ def score(
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
 
 
-def check_init(init: str | None) -> None:
-    """Raise :class:`NbnasError` unless ``init`` is ``"published"`` or None."""
-    if init not in ("published", None):
-        raise NbnasError(f"init must be 'published' or None, got {init!r}")
-
-
 def usable_device(device: str | torch.device) -> torch.device:
     """Return a torch device on which a tensor can be made; raises :class:`NbnasError` for any other."""
     try:
-        return torch.empty(0, device=device).device
+        found = torch.empty(0, device=device).device
+        if found.type == "meta":
+            raise ValueError("it holds no numbers")
+        return found
     except Exception as error:
         raise NbnasError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
 
@@ -91,9 +89,21 @@ def _seeded_global_generators(seed: int, device: torch.device) -> Iterator[None]
         yield
 
 
+@contextmanager
+def _full_precision(device: torch.device) -> Iterator[None]:
+    """Switch off TF32, which CUDA uses in convolutions by default: scores would not agree with a CPU's."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
+
+
 def _draw_batches(
     model: nn.Module, proxies: list[Proxy], input_shape: tuple[int, ...] | None, num_classes: int | None, seed: int
 ) -> list[Batch]:
+    if not any(proxy.info.batches for proxy in proxies):
+        return []
     if input_shape is None or len(input_shape) != 4:
         raise NbnasError(
             f"give batches, or input_shape=(batch, channels, height, width); got input_shape={input_shape}"
@@ -130,7 +140,7 @@ def _run(
             INITIALISATIONS[info.initialisation](network, generator_for(seed, "weights"))
         # A network may work in place on its input.
         own_batches = [(inputs.clone(), labels.clone()) for inputs, labels in batches]
-        with _seeded_global_generators(derive_seed(seed, info.name, "global"), device):
+        with _seeded_global_generators(derive_seed(seed, info.name, "global"), device), _full_precision(device):
             returned = proxy.function(network, own_batches, generator_for(seed, info.name))
         values = {name: float(value) for name, value in dict(returned).items()}
         if set(values) != set(info.scores):

@@ -94,8 +94,10 @@ class ScoreTable:
             table, record = self._read_parquet(), self._read_sidecar()
             for path in finished:
                 shard = _read_shard(path)
-                joined = _join([table, shard.rows])
-                added = len(joined) - len(table)
+                if shard.rows.empty:
+                    continue
+                joined = _join([table.assign(added=False), shard.rows.assign(added=True)])
+                added = int(joined.pop("added").sum())
                 record["configuration"] = shard.header.get("configuration", record["configuration"])
                 if added and path.stem not in {run.get("shard") for run in record["runs"]}:
                     record["runs"].append({**shard.header.get("run", {}), "rows": added, "shard": path.stem})

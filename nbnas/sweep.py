@@ -36,6 +36,8 @@ def sweep(specification: Path) -> Path:
     notebook = read_notebook(path)
     folder = reports_folder() / "sweeps" / specification.stem
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    if not points:
+        raise NbnasError(f"{specification} has an axis without values")
     for point in points:
         check_parameters(notebook, point)
     tables, failures = [], []

@@ -29,9 +29,9 @@ def rounding(text: str) -> float:
 def judge(published: str, reproduced: float, low: float, high: float, std: float = 0.0) -> str:
     """Compare a printed number with a reproduced one.
 
-    The tolerance is the larger of the print's rounding and three published standard deviations. ``match``: the
-    published value lies in [low, high] widened by the tolerance. ``close``: it lies within three times the larger of
-    the tolerance and our interval's half width from our value. Else ``differs``.
+    A print of 0.623 stands for 0.6225 to 0.6235. ``match``: that range meets [low, high], or the published value is
+    within three published standard deviations of ours. ``close``: the published value is within three times the larger
+    of rounding and three standard deviations of [low, high]. Else ``differs``.
 
     Args:
         published: As printed; its digits give the rounding.
@@ -46,11 +46,11 @@ def judge(published: str, reproduced: float, low: float, high: float, std: float
     if not low <= reproduced <= high:
         raise NbnasError(f"reproduced value {reproduced} is not inside its interval [{low}, {high}]")
     value = float(published)
-    tolerance = max(rounding(published), 3 * std) + 1e-12
-    if low - tolerance <= value <= high + tolerance:
+    half_unit = rounding(published) + 1e-12
+    if low - half_unit <= value <= high + half_unit or abs(value - reproduced) <= 3 * std:
         return "match"
-    width = max(tolerance, reproduced - low, high - reproduced)
-    return "close" if abs(value - reproduced) <= 3 * width else "differs"
+    tolerance = 3 * max(half_unit, 3 * std)
+    return "close" if low - tolerance <= value <= high + tolerance else "differs"
 
 
 def compare(item: str, reproduced: pd.DataFrame, reasons: dict[str, str] | None = None) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def compare(item: str, reproduced: pd.DataFrame, reasons: dict[str, str] | None 
         if math.isnan(row.reproduced):
             reason = row.note if isinstance(row.note, str) and row.note else None
             verdicts.append(NOT_ATTEMPTED)
-            notes.append(reason or reasons.get(row.row_key) or reasons.get("*") or "no notebook computes it yet")
+            notes.append(reason or reasons.get(row.row_key) or reasons.get("*") or "no notebook has computed it")
         else:
             verdicts.append(judge(row.value, row.reproduced, row.low, row.high, row.std))
             notes.append(row.note)

@@ -67,6 +67,27 @@ def test_ndcg_of_a_sample_is_not_attempted(space, made_up):
     assert "whole set" in table.loc["ndcg_1000", "note"]
 
 
+def test_a_sample_of_every_class_has_an_ndcg(space, made_up):
+    cells = np.array(space.subset("filtered-unique"))
+    ranking = Ranking("vkdnw_single", "filtered", cells, made_up.accuracy("cifar10")[cells], complete=False)
+    row = rows_of(evaluate(ranking, made_up, "cifar10", repeats=2)).loc["ndcg_1000"]
+    assert row["reproduced"] == pytest.approx(1)
+    assert "every class" in row["note"]
+
+
+@pytest.mark.parametrize("digits", [5, 17])
+def test_tie_interval_does_not_depend_on_how_close_distinct_accuracies_are(space, digits):
+    """Unrounded means can differ in their last bit only; that must not hide the ties."""
+    rng = np.random.default_rng(0)
+    accuracy = rng.choice(np.linspace(10, 90, 200), len(space)).round(digits)
+    accuracy[0] = np.nextafter(accuracy[1], 100)
+    table = pd.DataFrame({"cifar10_ori-test": accuracy})
+    benchmark = Benchmark("made-up", "made-up", table, {"cifar10": "cifar10_ori-test"})
+    cells = np.arange(len(space))
+    row = rows_of(evaluate(Ranking("flops", "all", cells, accuracy, complete=True), benchmark, "cifar10"))
+    assert row.loc["kendall_tau", "reproduced"] - row.loc["kendall_tau", "low"] > 1e-4
+
+
 def test_classes_count_with_their_size(space, made_up):
     """Of two classes, the one with more members in the set decides where their rankings disagree."""
     filtered = space.subset("filtered")

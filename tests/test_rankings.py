@@ -400,3 +400,8 @@ def test_bootstrap_of_copied_rows_needs_groups():
 def test_groups_of_another_length_are_refused():
     with pytest.raises(NbnasError, match="groups has 2 entries, the columns have 3"):
         bootstrap_interval(np.mean, [1, 2, 3], groups=[0, 1])
+
+
+def test_a_bootstrap_of_one_resample_is_refused():
+    with pytest.raises(NbnasError, match="at least 2 resamples"):
+        bootstrap_interval(kendall_tau, [1, 2, 3], [1, 3, 2], repeats=1)

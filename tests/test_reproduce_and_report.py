@@ -97,6 +97,42 @@ def test_a_failing_notebook_does_not_stop_the_others_and_the_command_fails(folde
     assert "[1/1] vkdnw/fig1" in capsys.readouterr().out
 
 
+def test_the_result_of_an_earlier_run_does_not_stand_in_for_a_failed_one(folders):
+    notebooks, reports = folders
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    assert main(["reproduce"]) == 0
+    assert (pd.read_csv(reports / "verdicts.csv")["verdict"] == "match").sum() == 1
+    write(notebooks / "vkdnw" / "fig4.ipynb", "1 / 0")
+    assert main(["reproduce"]) == 1
+    assert set(pd.read_csv(reports / "verdicts.csv")["verdict"]) == {NOT_ATTEMPTED}
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    assert main(["reproduce"]) == 0
+    assert (pd.read_csv(reports / "verdicts.csv")["verdict"] == "match").sum() == 1
+
+
+def test_run_saves_beside_its_output_and_leaves_the_report_alone(folders, tmp_path, monkeypatch, capsys):
+    notebooks, _ = folders
+    monkeypatch.delenv("NBNAS_REPORTS")
+    monkeypatch.chdir(tmp_path)
+    write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBNAS_REPORTS", "")
+        patch.delenv("NBNAS_REPORTS")
+        assert main(["run", str(notebooks / "vkdnw" / "fig4.ipynb"), "-p", "seed", "5", "-o", "once.ipynb"]) == 0
+    assert json.loads((tmp_path / "once.reports" / "vkdnw" / "fig4.json").read_text())["protocol"] == {"seed": 5}
+    assert main(["run", str(notebooks / "vkdnw" / "fig4.ipynb"), "-o", str(tmp_path)]) == 1
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_a_damaged_stamp_means_out_of_date(folders, capsys):
+    notebooks, reports = folders
+    write(notebooks / "lessons" / "01_a.ipynb", "1")
+    assert main(["reproduce"]) == 0
+    (reports / "lessons" / "01_a.stamp.json").write_text("{")
+    assert main(["reproduce"]) == 0
+    assert "[1/1] lessons/01_a" in capsys.readouterr().out
+
+
 def test_profiles_set_parameters_and_have_folders_of_their_own(folders):
     notebooks, reports = folders
     write(notebooks / "vkdnw" / "fig4.ipynb", SAVES)
@@ -113,6 +149,9 @@ def test_profiles_set_parameters_and_have_folders_of_their_own(folders):
         (["run", "absent.ipynb"], "no notebook absent.ipynb"),
         (["sweep", "absent.yml"], "no sweep specification"),
         (["score", "nasbench999"], "unknown search space"),
+        (["report", "--profile", "huge"], "unknown profile 'huge'"),
+        (["score", "nasbench201", "--sample", "1", "--seeds", "9" * 30, "--store", "s"], "64 bits"),
+        (["score", "nasbench201", "--sample", "1", "--device", "meta", "--store", "s"], "cannot be used"),
         (["score", "nasbench201", "--proxies", "vkdwn"], "no proxy matches 'vkdwn'"),
         (["score", "nasbench201", "--archs", "some"], "unknown set of cells"),
         (["score", "nasbench201", "--dataset", "svhn", "--sample", "1"], "unknown data set"),
@@ -276,9 +315,16 @@ def test_a_sweep_joins_tables_resumes_and_reports_failed_points(folders, tmp_pat
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("notebook: doubles.ipynb", "axes"), ("axes: {seed: 1}", "lists"), ("axes: [", "notebook"), ("", "lists")],
+    [
+        ("notebook: doubles.ipynb", "axes"),
+        ("axes: {seed: 1}", "lists"),
+        ("axes: [", "notebook"),
+        ("", "lists"),
+        ("notebook: doubles.ipynb\naxes: {seed: []}", "axis without values"),
+    ],
 )
 def test_a_malformed_sweep_is_refused(tmp_path, text, message):
+    write(tmp_path / "doubles.ipynb", SWEPT)
     (tmp_path / "bad.yml").write_text(text)
     with pytest.raises(NbnasError, match=message):
         sweep.sweep(tmp_path / "bad.yml")

@@ -20,7 +20,7 @@ import torch
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.score_many import ScoringConfiguration, load_scores, score_many
+from nbnas.score_many import ScoringConfiguration, load_sample, load_scores, score_many
 from nbnas.seeding import derive_seed
 
 SPACE = nbnas.get_space("nasbench201")
@@ -263,7 +263,7 @@ def test_sidecar_says_what_computed_the_rows(run, tmp_path):
         ([*CELLS, EMPTY_CELL.replace("none~2", "none~1")], "params", SMALL, {}, "edge 2-3"),
         ([*CELLS, 5], "params", SMALL, {}, "is a string, got int"),
         (CELLS[0], "params", SMALL, {}, "3 nodes"),
-        (CELLS, "params", ScoringConfiguration(init="xavier"), {}, "init"),
+        (CELLS, "params", SMALL, {"seeds": [2**63]}, "64 bits"),
         (CELLS, "params", SMALL, {"device": "gpu"}, "gpu"),
         (CELLS, "params", SMALL, {"device": "cuda:99"}, "cuda:99"),
     ],
@@ -276,7 +276,7 @@ def test_sidecar_says_what_computed_the_rows(run, tmp_path):
         "wrong_edge",
         "not_a_string",
         "not_a_list",
-        "init",
+        "seed",
         "device_name",
         "device_number",
     ],
@@ -487,3 +487,13 @@ def test_killed_worker_stops_the_run_with_an_error_and_keeps_its_rows(tmp_path):
     found = re.search(r"NbnasError: a scoring process died .* after (\d+) of 24 networks; those are kept", message)
     assert found, message
     assert len(pd.read_parquet(table.parquet)) == int(found[1]) >= 3
+
+
+def test_a_sample_is_the_random_order_up_to_the_first_gap(run, tmp_path):
+    order = SPACE.sample_subset("filtered-unique")
+    chosen = [*order[:3], order[4], SPACE.index(EMPTY_CELL)]
+    run([SPACE[index] for index in chosen], "params")
+    sample = load_sample("params", SMALL, "filtered-unique", store=tmp_path / "store")
+    assert sample["arch_index"].tolist() == order[:3]
+    with pytest.raises(NbnasError, match="no random sample"):
+        load_sample("params", SMALL, "filtered-unique", seed=1, store=tmp_path / "store")

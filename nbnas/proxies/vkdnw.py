@@ -149,18 +149,21 @@ def vkdnw(network: nn.Module, batches: Sequence[Batch], generator: Generator) ->
 
     Raises:
         UnsupportedModelError: See :func:`entry_jacobian`.
-        DegenerateScoreError: If all nine deciles are zero.
+        DegenerateScoreError: If all nine deciles are zero in both variants; in one alone, its entropy is NaN.
     """
     inputs, _ = batches[0]
     jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
     jacobian, probabilities = jacobian.double(), smoothed_probabilities(logits.double())
-    scores = {}
+    scores, degenerate = {}, 0
     for prefix, variant in (("vkdnw", "official"), ("vkdnw_paper", "paper")):
         matrix = fisher_matrix(jacobian, probabilities, variant)
         deciles = spectrum_deciles(matrix)
         if not deciles.any():
-            raise DegenerateScoreError("all deciles of the Fisher spectrum are zero")
+            deciles = torch.full_like(deciles, float("nan"))
+            degenerate += 1
         scores[f"{prefix}_entropy"] = entropy(deciles)
         scores |= {f"{prefix}_decile_{k}": value for k, value in enumerate(deciles, start=1)}
         scores[f"{prefix}_trace"] = matrix.trace()
+    if degenerate == 2:
+        raise DegenerateScoreError("all deciles of the Fisher spectrum are zero, in both variants")
     return {name: float(value) for name, value in scores.items()}
