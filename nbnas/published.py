@@ -1,5 +1,8 @@
 """The numbers that the papers print, as one tidy table."""
 
+from functools import cache
+from pathlib import Path
+
 import pandas as pd
 
 from nbnas.errors import NbnasError
@@ -23,9 +26,20 @@ def load_published(item: str | None = None) -> pd.DataFrame:
     Raises:
         NbnasError: If the files are missing or there is no such item.
     """
-    files = sorted((data_folder() / "published").glob("*.csv"))
+    numbers = _read_all(data_folder() / "published")
+    if item is None:
+        return numbers[numbers["item"].str.startswith(("vkdnw/", "tcet/"))].reset_index(drop=True)
+    if item not in set(numbers["item"]):
+        raise NbnasError(f"no published numbers for {item!r}")
+    return numbers[numbers["item"] == item].reset_index(drop=True)
+
+
+@cache
+def _read_all(folder: Path) -> pd.DataFrame:
+    """Read every file once per process: the report asks for each of twenty items."""
+    files = sorted(folder.glob("*.csv"))
     if not files:
-        raise NbnasError(f"no published numbers in {data_folder() / 'published'}; run nbnas from its checkout")
+        raise NbnasError(f"no published numbers in {folder}; run nbnas from its checkout")
     numbers = pd.concat([pd.read_csv(file, dtype=str, keep_default_na=False) for file in files], ignore_index=True)
     deviations = numbers[numbers["metric"].str.endswith("_std")].copy()
     deviations["metric"] = deviations["metric"].str.removesuffix("_std")
@@ -35,8 +49,4 @@ def load_published(item: str | None = None) -> pd.DataFrame:
     deviations = deviations.groupby(shared, as_index=False)["std"].max()
     numbers = numbers.merge(deviations, how="left", on=shared)
     numbers["std"] = numbers["std"].fillna(0.0)
-    if item is None:
-        return numbers[numbers["item"].str.startswith(("vkdnw/", "tcet/"))].reset_index(drop=True)
-    if item not in set(numbers["item"]):
-        raise NbnasError(f"no published numbers for {item!r}")
-    return numbers[numbers["item"] == item].reset_index(drop=True)
+    return numbers

@@ -56,10 +56,7 @@ def collect_verdicts(reports: Path) -> pd.DataFrame:
     for item in dict.fromkeys(load_published()["item"]):
         saved = artefacts.load(item, reports)
         tables.append(not_attempted(item) if saved is None else saved[0])
-    columns = {"published": str, "source": str, "note": str}
-    return pd.concat([table.astype(columns) for table in tables], ignore_index=True)[COLUMNS].replace(
-        {"source": {"nan": ""}}
-    )
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
 def _notebook_pages(reports: Path, environment: Environment, style: str) -> list[dict[str, str]]:
