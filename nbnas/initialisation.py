@@ -1,7 +1,12 @@
 """Weight initialisations that the published methods start from."""
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Generator, nn
+
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 def kaiming_normal(model: nn.Module, generator: Generator) -> None:
@@ -14,17 +19,60 @@ def kaiming_normal(model: nn.Module, generator: Generator) -> None:
         model: Changed in place.
         generator: CPU generator; numbers are drawn on the CPU in float32 whatever the device and dtype of the model.
     """
+    _draw_normal(model, generator, lambda fan_in: (2 / fan_in) ** 0.5)
+
+
+def standard_normal(model: nn.Module, generator: Generator) -> None:
+    """Draw convolution and linear weights from N(0, 1); all else as :func:`kaiming_normal`.
+
+    Source: Lin et al., ICCV 2021; the initialisation of the Zen-score.
+
+    Args:
+        model: Changed in place.
+        generator: CPU generator.
+    """
+    _draw_normal(model, generator, lambda fan_in: 1.0)
+
+
+def torch_default(model: nn.Module, generator: Generator) -> None:
+    """Draw convolution and linear weights and biases from U(-b, b), b = 1 / sqrt(fan_in), as their constructors do.
+
+    The initialisation of methods whose code starts from a freshly built network: T-CET, ZiCo, TE-NAS, GradSign.
+    Normalisation layers are reset. Parameters of other layers keep their values.
+
+    Args:
+        model: Changed in place.
+        generator: CPU generator.
+    """
+    for layer, fan_in in _layers(model):
+        for parameter in (layer.weight, layer.bias):
+            if parameter is not None:
+                noise = torch.rand(parameter.shape, generator=generator)
+                with torch.no_grad():
+                    parameter.copy_((2 * noise - 1) / fan_in**0.5)
+
+
+def _draw_normal(model: nn.Module, generator: Generator, deviation: Callable[[int], float]) -> None:
+    for layer, fan_in in _layers(model):
+        noise = torch.randn(layer.weight.shape, generator=generator)
+        with torch.no_grad():
+            layer.weight.copy_(noise * deviation(fan_in))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def _layers(model: nn.Module) -> Iterator[tuple[nn.Module, int]]:
+    """Yield convolutions and linear layers with their fan-in, in registration order; reset normalisations."""
     for module in model.modules():
-        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)):
-            fan_in = module.weight[0].numel()
-            noise = torch.randn(module.weight.shape, generator=generator)
-            with torch.no_grad():
-                module.weight.copy_(noise * (2 / fan_in) ** 0.5)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)):
+        if isinstance(module, _LAYERS):
+            yield module, module.weight[0].numel()
+        elif isinstance(module, _NORMALISATIONS):
             module.reset_parameters()
 
 
-INITIALISATIONS = {"kaiming_normal": kaiming_normal}
+INITIALISATIONS = {
+    "kaiming_normal": kaiming_normal,
+    "standard_normal": standard_normal,
+    "torch_default": torch_default,
+}
 """Name in a proxy's record -> function (model, generator)."""

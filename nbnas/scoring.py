@@ -4,16 +4,18 @@ import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nbnas.errors import NbnasError
-from nbnas.initialisation import INITIALISATIONS
+from nbnas.proxies.probe import LogitsSelector, Probe, ScoringSession
 from nbnas.proxies.registry import Batch, DegenerateScoreError, Proxy, select_proxies
-from nbnas.seeding import derive_seed, generator_for
+from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 
 
 def score(
@@ -26,6 +28,7 @@ def score(
     init: str | None = "published",
     seed: int = 0,
     device: str | torch.device | None = None,
+    logits: int | str | LogitsSelector | None = None,
 ) -> pd.DataFrame:
     """Score a network with training-free proxies.
 
@@ -36,8 +39,9 @@ def score(
     {'params': 129306, 'trainable_layers': 111}
 
     Args:
-        model: Maps (N, C, H, W) to logits (N, K). A copy is scored; the model stays exactly as it is.
-        proxies: Names or glob patterns, see :func:`nbnas.list_proxies`.
+        model: Maps (N, C, H, W) to logits (N, K). Copies are scored; the model stays exactly as it is. All its
+            parameters count, frozen or not.
+        proxies: Names of proxies or scores, or glob patterns, see :func:`nbnas.list_proxies`.
         batches: Pairs (inputs, labels); a proxy reads as many as it needs, from the front. ``None`` draws standard
             normal inputs of ``input_shape`` and uniform labels from ``seed``.
         input_shape: (batch, channels, height, width) of drawn inputs.
@@ -45,11 +49,14 @@ def score(
         init: ``"published"`` draws each method's published initialisation from ``seed``, ``None`` keeps the weights.
         seed: Seed of weights, inputs and labels. No global random state is read or changed.
         device: Where to score; ``None`` is the model's own device.
+        logits: For a model that returns a tuple or a dict: index or key of the logits, or a function that takes what
+            the model returns and gives them.
 
     Returns:
         A row per score, indexed by its name: ``value``; ``status`` (``ok``, ``degenerate``, ``non_finite`` or
-        ``error: ...``; without ``ok`` the value is not a number to rank by); ``seconds`` of the proxy that
-        returned it. One failing proxy does not stop the others.
+        ``error: ...``; without ``ok`` the value is not a number to rank by); ``seconds`` that the proxy which
+        returned it takes when scored alone. Proxies share the passes that they have in common, so scoring many takes
+        less than the sum. One failing proxy does not stop the others.
 
     Raises:
         NbnasError: If the arguments are unusable: an unknown proxy, init or device, neither batches nor a shape.
@@ -57,12 +64,20 @@ def score(
     chosen = select_proxies(proxies)
     if init not in ("published", None):
         raise NbnasError(f"init must be 'published' or None, got {init!r}")
+    select = logits if logits is None or callable(logits) else lambda output: output[logits]
     if batches is None:
-        batches = _draw_batches(model, chosen, input_shape, num_classes, seed)
+        batches = _draw_batches(model, chosen, input_shape, num_classes, seed, select)
     reference = next(model.parameters(), torch.empty(0))
     device = usable_device(device if device is not None else reference.device)
     batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
-    rows = [row for proxy in chosen for row in _run(proxy, model, batches, init, seed, device)]
+    session = ScoringSession(model, batches, init, seed, device, select)
+    rows = {}
+    with _exact_kernels(device):
+        # Proxies that start from the same weights follow each other, so that the passes of one start are in memory.
+        for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
+            session.keep_only(session.initialisation_of(proxy.info))
+            rows[proxy.info.name] = _run(proxy, session)
+    rows = [row for proxy in chosen for row in rows[proxy.info.name]]
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
 
 
@@ -78,29 +93,29 @@ def usable_device(device: str | torch.device) -> torch.device:
 
 
 @contextmanager
-def _seeded_global_generators(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the generators that dropout draws from, of the CPU and of ``device`` alone, and restore them."""
-    on_cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_cuda else []):
-        torch.default_generator.manual_seed(seed)
-        if on_cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
+def _exact_kernels(device: torch.device) -> Iterator[None]:
+    """Choose kernels that compute what the network says, and that can be differentiated twice.
 
-
-@contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """Switch off TF32, which CUDA uses in convolutions by default: scores would not agree with a CPU's."""
-    if device.type != "cuda":
-        yield
-        return
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+    TF32, which CUDA uses in convolutions by default, would not agree with a CPU. Fused attention has no second and no
+    forward-mode derivative.
+    """
+    fused_attention = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fused_attention)
+        torch.backends.mha.set_fastpath_enabled(False)
+        if device.type == "cuda":
+            stack.enter_context(torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
         yield
 
 
 def _draw_batches(
-    model: nn.Module, proxies: list[Proxy], input_shape: tuple[int, ...] | None, num_classes: int | None, seed: int
+    model: nn.Module,
+    proxies: list[Proxy],
+    input_shape: tuple[int, ...] | None,
+    num_classes: int | None,
+    seed: int,
+    select: LogitsSelector | None,
 ) -> list[Batch]:
     if not any(proxy.info.batches for proxy in proxies):
         return []
@@ -113,38 +128,42 @@ def _draw_batches(
     for number in range(max(proxy.info.batches for proxy in proxies)):
         inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number))
         if needs_labels and num_classes is None:
-            num_classes = _count_classes(model, inputs[:1])
+            num_classes = _count_classes(model, inputs[:1], select)
         labels = torch.randint(num_classes or 1, input_shape[:1], generator=generator_for(seed, "labels", number))
         batches.append((inputs, labels))
     return batches
 
 
-def _count_classes(model: nn.Module, inputs: torch.Tensor) -> int:
+def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | None) -> int:
     network = copy.deepcopy(model).eval()
     reference = next(network.parameters(), inputs)
     with torch.no_grad():
-        return network(inputs.to(reference)).shape[1]
+        output = network(inputs.to(reference))
+    try:
+        return int((output if select is None else select(output)).shape[1])
+    except Exception as error:
+        raise NbnasError(
+            "the network must return logits (batch, classes); with a tuple or a dict, say which entry by logits="
+        ) from error
 
 
-def _run(
-    proxy: Proxy, model: nn.Module, batches: list[Batch], init: str | None, seed: int, device: torch.device
-) -> list[tuple[str, float, str, float]]:
+def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, float]]:
     info = proxy.info
-    values, status = {}, "ok"
+    values: dict[str, float] = {}
+    status, shared_seconds = "ok", 0.0
     start = time.perf_counter()
     try:
-        if len(batches) < info.batches:
-            raise NbnasError(f"needs {info.batches} batches, got {len(batches)}")
-        network = copy.deepcopy(model).to(device).train(info.mode == "train")
-        if init == "published" and info.initialisation is not None:
-            INITIALISATIONS[info.initialisation](network, generator_for(seed, "weights"))
-        # A network may work in place on its input.
-        own_batches = [(inputs.clone(), labels.clone()) for inputs, labels in batches]
-        with _seeded_global_generators(derive_seed(seed, info.name, "global"), device), _full_precision(device):
-            returned = proxy.function(network, own_batches, generator_for(seed, info.name))
-        values = {name: float(value) for name, value in dict(returned).items()}
+        if len(session.batches) < info.batches:
+            raise NbnasError(f"needs {info.batches} batches, got {len(session.batches)}")
+        probe = Probe(session, info)
+        with seeded_global_generators(derive_seed(session.seed, info.name, "global"), session.device):
+            returned = proxy.function(probe)
+        values = _to_numbers(returned)
         if set(values) != set(info.scores):
             raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
+        if any(bool(condition) for condition, _ in probe.flags):
+            status, values = "degenerate", {}
+        shared_seconds = probe.shared_seconds
     except DegenerateScoreError:
         status = "degenerate"
     except Exception as error:
@@ -152,10 +171,15 @@ def _run(
         reason = str(error).strip().splitlines()
         status = f"error: {type(error).__name__}: {reason[0] if reason else 'no message'}"
         values = {}
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start + shared_seconds
     rows = []
     for name in info.scores:
         value = values.get(name, math.nan)
         finite = "ok" if math.isfinite(value) else "non_finite"
         rows.append((name, value, status if status != "ok" else finite, seconds))
     return rows
+
+
+def _to_numbers(scores: Any) -> dict[str, float]:
+    """Convert scores to floats only now, after all work is queued: each conversion waits for the device."""
+    return {name: float(value) for name, value in dict(scores).items()}

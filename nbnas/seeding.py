@@ -1,6 +1,8 @@
 """Independent random streams derived from one seed and a list of labels."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -28,3 +30,15 @@ def generator_for(seed: int, *labels: str | int) -> torch.Generator:
     Numbers are always drawn on the CPU and then moved, so that CPU and CUDA see the same values.
     """
     return torch.Generator().manual_seed(derive_seed(seed, *labels))
+
+
+@contextmanager
+def seeded_global_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the generators that dropout draws from, of the CPU and of ``device`` alone, and restore them."""
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield

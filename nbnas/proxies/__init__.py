@@ -1,6 +1,41 @@
-"""Training-free scores of a network, one module per published method."""
+"""Training-free scores of a network, one module per published method.
 
-from nbnas.proxies import size, vkdnw
+Import order is the order of the list of proxies.
+"""
+
+from nbnas.proxies import size  # isort: skip
+from nbnas.proxies import l2_norm, grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
+from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, nwot, tcet  # isort: skip
+from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import Batch, DegenerateScoreError, ProxyInfo, list_proxies, register, select_proxies
 
-__all__ = ["Batch", "DegenerateScoreError", "ProxyInfo", "list_proxies", "register", "select_proxies", "size", "vkdnw"]
+__all__ = [
+    "Batch",
+    "DegenerateScoreError",
+    "Probe",
+    "ProxyInfo",
+    "UnsupportedModelError",
+    "az_nas",
+    "epe_nas",
+    "fisher",
+    "grad_norm",
+    "gradsign",
+    "grasp",
+    "jacov",
+    "l2_norm",
+    "list_proxies",
+    "naswot",
+    "nwot",
+    "plain",
+    "register",
+    "select_proxies",
+    "size",
+    "snip",
+    "synflow",
+    "tcet",
+    "te_nas",
+    "vkdnw",
+    "zen",
+    "zico",
+]

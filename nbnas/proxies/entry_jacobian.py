@@ -6,23 +6,25 @@ output, so no weight gradient is ever formed:
 
     convolution w[o, i, u, v]:  dz/dw = sum over positions q of  dz/dout[o, q] * in[i, q * stride + (u, v)]
 
-and likewise for linear layers and for BatchNorm in eval mode.
+and likewise for linear layers and for BatchNorm in eval mode. An entry of any other parameter costs one forward-mode
+pass of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.func import functional_call
 from torch.nn import functional
+
+from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.proxies.recording import LayerCall, Recording, record
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SUPPORTED = (nn.Conv2d, nn.Linear, *BATCH_NORMS)
 """Layers with a formula; exact types, because a subclass may compute something else."""
-
-
-class UnsupportedModelError(ValueError):
-    """The network does something for which this method has no formula; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -48,100 +50,137 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
         Jacobian (N, C, len(entries)) and logits (N, C), both in the precision of the model.
 
     Raises:
-        UnsupportedModelError: If a chosen parameter belongs to a layer other than Conv2d, Linear or BatchNorm, or its
-            layer is not called.
+        UnsupportedModelError: If samples interact, or a chosen parameter needs a forward-mode derivative and torch has
+            none for what the network does with it.
     """
-    by_layer = _group_by_layer(model, entries)
-    jacobian: Tensor | None = None
-    direction = 0
-    called = set()
-    linear_outputs = {}
-
-    def watch(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        called.add(layer)
-        # The factors are copied now: a later in-place operation may overwrite the layer's input.
-        factors = [_factor(layer, entry, arguments[0].detach()) for entry in by_layer[layer]]
-        channel_dim = -1 if isinstance(layer, nn.Linear) else 1
-
-        def accumulate(gradient: Tensor) -> None:
-            for entry, factor in zip(by_layer[layer], factors, strict=True):
-                flowing = gradient.select(channel_dim, entry.position[0])
+    for name, layer in model.named_modules():
+        if isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None):
+            raise UnsupportedModelError(f"the BatchNorm {name!r} must be in eval mode with running statistics")
+    recording = record(model, inputs)
+    logits = recording.logits
+    by_layer, others = _group_by_layer(model, recording, entries)
+    calls = [call for call in recording.calls if call.layer in by_layer]
+    factors = [[_factor(call.layer, entry, call.inputs.detach()) for entry in by_layer[call.layer]] for call in calls]
+    classifier = _small_classifier(recording)
+    outputs = logits if classifier is None else classifier.inputs
+    jacobian = logits.new_zeros(len(logits), outputs.shape[1], len(entries)).detach()
+    for directions, gradients in _input_gradients(outputs, [call.output for call in calls]):
+        for call, call_factors, gradient in zip(calls, factors, gradients, strict=True):
+            if gradient is None:  # The classifier is not below its own features.
+                continue
+            channels = gradient.movedim(-1 if isinstance(call.layer, nn.Linear) else 2, 0)
+            for entry, factor in zip(by_layer[call.layer], call_factors, strict=True):
+                flowing = channels[entry.position[0]]
                 product = flowing if factor is None else flowing * factor
                 # A layer that is called twice contributes twice.
-                jacobian[:, direction, entry.column] += product.reshape(len(product), -1).sum(1)
-
-        output.register_hook(accumulate)
-
-    def remember(layer: nn.Linear, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        linear_outputs[id(output)] = (layer, arguments[0], output, output._version)
-
-    handles = [layer.register_forward_hook(watch) for layer in by_layer]
-    handles += [layer.register_forward_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
-    frozen = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        for parameter, _ in frozen:
-            parameter.requires_grad_(False)
-        leaf = inputs.detach().requires_grad_()
-        with torch.enable_grad():
-            logits = model(leaf.clone())  # A copy, on which the first layer may work in place.
-            if not isinstance(logits, Tensor) or logits.dim() != 2:
-                raise UnsupportedModelError("the network must return one tensor of logits with shape (batch, classes)")
-            for layer in by_layer.keys() - called:
-                raise UnsupportedModelError(
-                    f"a {type(layer).__name__} with chosen parameters is never called as a layer"
-                )
-            batch, classes = logits.shape
-            # With more classes than features, the Jacobian of the features is the smaller one: z = W f + b.
-            classifier, features, _, version = linear_outputs.get(id(logits), (None, None, None, None))
-            through_features = (
-                classifier is not None
-                and logits._version == version  # not overwritten since
-                and features.dim() == 2
-                and classifier.in_features < classes
-            )
-            outputs = features if through_features else logits
-            jacobian = logits.new_zeros(batch, outputs.shape[1], len(entries)).detach()
-            for direction in range(outputs.shape[1]):
-                torch.autograd.grad(outputs[:, direction].sum(), leaf, retain_graph=True, allow_unused=True)
-        if through_features:
-            jacobian = torch.einsum("cf,nfe->nce", classifier.weight, jacobian)
-            for entry in by_layer.get(classifier, []):
-                factor = 1.0 if entry.kind == "bias" else features.detach()[:, entry.position[1]]
-                jacobian[:, entry.position[0], entry.column] += factor
-    finally:
-        for handle in handles:
-            handle.remove()
-        for parameter, required in frozen:
-            parameter.requires_grad_(required)
+                jacobian[:, directions, entry.column] += product.reshape(*product.shape[:2], -1).sum(2).T
+    if classifier is not None:
+        jacobian = torch.einsum("cf,nfe->nce", classifier.layer.weight.detach(), jacobian)
+        for entry in by_layer.get(classifier.layer, []):
+            own = 1.0 if entry.kind == "bias" else classifier.inputs.detach()[:, entry.position[1]]
+            jacobian[:, entry.position[0], entry.column] += own
+    for column in others:
+        jacobian[:, :, column] = _forward_mode_column(model, inputs, *entries[column])
     return jacobian, logits.detach()
 
 
-def _group_by_layer(model: nn.Module, entries: Sequence[tuple[str, int]]) -> dict[nn.Module, list[_Entry]]:
+def _small_classifier(recording: Recording) -> LayerCall | None:
+    """The linear layer that made the logits, if it has fewer inputs than outputs: z = W f + b.
+
+    The Jacobian of the features f is then the smaller one.
+    """
+    call = recording.calls[-1] if recording.calls else None
+    if call is None or call.output is not recording.logits or type(call.layer) is not nn.Linear:
+        return None
+    return call if call.layer.in_features < call.layer.out_features else None
+
+
+def _input_gradients(outputs: Tensor, targets: Sequence[Tensor]) -> Iterator[tuple[slice, tuple[Tensor | None, ...]]]:
+    """Yield (columns of ``outputs``, their gradients at every target, with a leading dimension for the columns)."""
+    if not targets:
+        return
+    count = outputs.shape[1]
+    # A GPU wants few large kernels; a CPU wants tensors that fit into its caches.
+    at_once = 16 if outputs.is_cuda else 1
+    for first in range(0, count, at_once):
+        columns = slice(first, min(first + at_once, count))
+        basis = torch.eye(count, dtype=outputs.dtype, device=outputs.device)[columns]
+        seeds = basis.unsqueeze(1).expand(-1, len(outputs), -1)
+        if at_once == 1:
+            gradients = torch.autograd.grad(outputs, targets, seeds[0], retain_graph=True, allow_unused=True)
+            yield columns, tuple(None if gradient is None else gradient.unsqueeze(0) for gradient in gradients)
+        else:
+            yield (
+                columns,
+                torch.autograd.grad(
+                    outputs, targets, seeds, retain_graph=True, allow_unused=True, is_grads_batched=True
+                ),
+            )
+
+
+def _group_by_layer(
+    model: nn.Module, recording: Recording, entries: Sequence[tuple[str, int]]
+) -> tuple[dict[nn.Module, list[_Entry]], list[int]]:
+    """Sort entries by the layers that own them; columns of entries without a formula come second.
+
+    A tensor that several layers share has one name; each of them contributes to its gradient.
+    """
     parameters = dict(model.named_parameters())
-    # A tensor that several layers share has one name; each of them contributes to its gradient.
     owners: dict[Tensor, list[tuple[nn.Module, str]]] = {}
     for layer in model.modules():
         for kind, parameter in layer.named_parameters(recurse=False):
             owners.setdefault(parameter, []).append((layer, kind))
+    calls: dict[nn.Module, list[LayerCall]] = {}
+    for call in recording.calls:
+        calls.setdefault(call.layer, []).append(call)
+    samples = len(recording.inputs)
     by_layer: dict[nn.Module, list[_Entry]] = {}
+    others = []
     for column, (name, flat_index) in enumerate(entries):
         parameter = parameters[name]
         position = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat_index), parameter.shape))
-        for layer, kind in owners[parameter]:
-            _check_supported(layer, kind, name)
-            by_layer.setdefault(layer, []).append(_Entry(column, kind, position))
-    return by_layer
-
-
-def _check_supported(layer: nn.Module, kind: str, name: str) -> None:
-    if type(layer) not in SUPPORTED or kind not in ("weight", "bias"):
-        raise UnsupportedModelError(
-            f"parameter {name!r} belongs to {type(layer).__name__}; supported are Conv2d, Linear and BatchNorm"
+        known = name not in recording.stray_uses and all(
+            _has_formula(layer, kind) and all(_samples_first(call, samples) for call in calls.get(layer, []))
+            for layer, kind in owners[parameter]
         )
-    if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
-        raise UnsupportedModelError(f"the convolution of {name!r} pads with {layer.padding_mode!r}, not zeros")
-    if isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None):
-        raise UnsupportedModelError(f"the BatchNorm of {name!r} must be in eval mode with running statistics")
+        if known:
+            for layer, kind in owners[parameter]:
+                by_layer.setdefault(layer, []).append(_Entry(column, kind, position))
+        else:
+            others.append(column)
+    return by_layer, others
+
+
+def _has_formula(layer: nn.Module, kind: str) -> bool:
+    if type(layer) not in SUPPORTED or kind not in ("weight", "bias"):
+        return False
+    return not isinstance(layer, nn.Conv2d) or layer.padding_mode == "zeros"
+
+
+def _samples_first(call: LayerCall, samples: int) -> bool:
+    """Whether dimension 0 is certainly the samples; in (tokens, samples, channels) it is not."""
+    shape = call.output.shape
+    if isinstance(call.layer, nn.Linear):
+        return shape[0] == samples and (len(shape) == 2 or samples not in shape[1:-1])
+    return shape[0] == samples
+
+
+def _forward_mode_column(model: nn.Module, inputs: Tensor, name: str, flat_index: int) -> Tensor:
+    """One column of the Jacobian (N, C) as a directional derivative."""
+    parameter = model.get_parameter(name).detach()
+    tangent = torch.zeros_like(parameter)
+    tangent.view(-1)[flat_index] = 1
+    try:
+        with torch.no_grad(), forward_ad.dual_level():
+            replaced = {name: forward_ad.make_dual(parameter, tangent)}
+            derivative = forward_ad.unpack_dual(functional_call(model, replaced, (inputs.clone(),))).tangent
+    except NotImplementedError as error:
+        raise UnsupportedModelError(f"torch has no forward-mode derivative for parameter {name!r}") from error
+    return (
+        torch.zeros(len(inputs), 1, dtype=parameter.dtype, device=parameter.device)
+        if derivative is None
+        else derivative
+    )
 
 
 def _factor(layer: nn.Module, entry: _Entry, inputs: Tensor) -> Tensor | None:
@@ -149,7 +188,7 @@ def _factor(layer: nn.Module, entry: _Entry, inputs: Tensor) -> Tensor | None:
     if entry.kind == "bias":
         return None
     if isinstance(layer, nn.Linear):
-        return inputs[..., entry.position[1]].clone()
+        return inputs[..., entry.position[1]]
     if isinstance(layer, BATCH_NORMS):
         channel = entry.position[0]
         return (inputs[:, channel] - layer.running_mean[channel]) * torch.rsqrt(layer.running_var[channel] + layer.eps)

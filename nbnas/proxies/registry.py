@@ -3,16 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
 from nbnas.errors import NbnasError
+
+if TYPE_CHECKING:
+    from nbnas.proxies.probe import Probe
 
 Batch = tuple[Tensor, Tensor]
 """Inputs (N, channels, height, width) and integer labels (N,)."""
 
-ProxyFunction = Callable[[nn.Module, Sequence[Batch], Generator], Mapping[str, float]]
+ProxyFunction = Callable[["Probe"], Mapping[str, float | Tensor]]
 
 
 class DegenerateScoreError(ValueError):
@@ -25,17 +29,24 @@ class ProxyInfo:
 
     name: str
     title: str
+    family: str
+    """What it looks at: size, saliency, gradients, activations, kernel, features or Fisher (information)."""
     paper: str
     formula: str
     higher_is_better: bool
     mode: str
-    """``train`` or ``eval``: the mode the network is in when the function receives it."""
+    """``train`` or ``eval``: the mode in which the network is scored."""
     batches: int
     """Number of batches the function reads."""
     needs_labels: bool
+    inputs: str
+    """What the published runs fed: ``noise`` (standard normal), ``images``, or ``none`` where no batch is read."""
     initialisation: str | None
     """A name in :data:`nbnas.initialisation.INITIALISATIONS`; None where weights do not matter."""
+    requires: str
+    """What the network must have, in words."""
     cost: str
+    """In passes of a whole batch: F forward, B backward to weights and inputs, I backward to inputs alone."""
     scores: tuple[str, ...]
     """Names of the values it returns."""
 
@@ -52,11 +63,13 @@ _REGISTRY: dict[str, Proxy] = {}
 
 
 def register(info: ProxyInfo) -> Callable[[ProxyFunction], ProxyFunction]:
-    """Decorate a function ``(network, batches, generator) -> {score name: value}`` to make it a proxy.
+    """Decorate a function ``probe -> {score name: value}`` to make it a proxy.
 
-    The function receives a copy of the network that it may change, in the mode ``info.mode``, and draws any random
-    numbers from ``generator``. It returns exactly the names in ``info.scores``; it raises
-    :class:`DegenerateScoreError` where the score does not exist, rather than returning a stand-in number.
+    The function takes what it needs from a :class:`nbnas.proxies.probe.Probe`: ``probe.network``, a copy of its own in
+    the mode ``info.mode``; ``probe.batches``; passes shared with other proxies, such as ``probe.loss_gradients()``. It
+    draws any random numbers from ``probe.generator``. It returns exactly the names in ``info.scores``, as numbers or
+    scalar tensors. Where the score does not exist it raises :class:`DegenerateScoreError` or calls
+    ``probe.degenerate_if``, rather than returning a stand-in number.
 
     Raises:
         NbnasError: If the name or one of the score names is taken.
@@ -75,7 +88,7 @@ def register(info: ProxyInfo) -> Callable[[ProxyFunction], ProxyFunction]:
 
 
 def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
-    """Return the proxies whose names match any of the glob patterns, each once, in registration order.
+    """Return the proxies that match any of the glob patterns by name or by a score, each once, in registration order.
 
     Raises:
         NbnasError: If a pattern matches nothing.
@@ -86,7 +99,11 @@ def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
         raise NbnasError(f"name at least one proxy; there are {', '.join(_REGISTRY)}")
     chosen = set()
     for pattern in patterns:
-        matches = [name for name in _REGISTRY if fnmatchcase(name, pattern)]
+        matches = [
+            name
+            for name, proxy in _REGISTRY.items()
+            if any(fnmatchcase(candidate, pattern) for candidate in (name, *proxy.info.scores))
+        ]
         if not matches:
             raise NbnasError(f"no proxy matches {pattern!r}; there are {', '.join(_REGISTRY)}")
         chosen.update(matches)

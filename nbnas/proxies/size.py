@@ -1,14 +1,13 @@
 """Size of a network: multiply-adds, parameters, parameter tensors. The baselines every proxy must beat."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Generator, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from nbnas.proxies.registry import Batch, ProxyInfo, register
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import ProxyInfo, register
 
 
 class _LinearBiasCounter(TorchFunctionMode):
@@ -46,18 +45,21 @@ def _convolution_flops(
     ProxyInfo(
         name="flops",
         title="Multiply-adds of one image",
+        family="size",
         paper="Dong & Yang, ICLR 2020",
         formula="multiply-adds of convolutions and matrix products, their biases included",
         higher_is_better=True,
         mode="eval",
         batches=1,
         needs_labels=False,
+        inputs="none",
         initialisation=None,
-        cost="1 forward pass of one image",
+        requires="nothing",
+        cost="F of one sample",
         scores=("flops",),
     )
 )
-def flops(network: nn.Module, batches: Sequence[Batch], generator: Generator) -> dict[str, float]:
+def flops(probe: Probe) -> dict[str, float]:
     """Count the multiply-adds of one image by running it, the way NATS-Bench counts them.
 
     A multiply-add is one operation, so the number is half of what counts additions and multiplications apart.
@@ -65,18 +67,16 @@ def flops(network: nn.Module, batches: Sequence[Batch], generator: Generator) ->
     output; BatchNorm, activations, pooling and sums are free.
 
     Args:
-        network: Any network.
-        batches: One batch, of which the first image is used.
-        generator: Not used.
+        probe: Any network and one batch, of which the first image is used.
 
     Returns:
         ``flops``: number of multiply-adds per image.
     """
-    inputs, _ = batches[0]
+    inputs, _ = probe.batches[0]
     mapping = {torch.ops.aten.convolution: _convolution_flops}
     counter, biases = FlopCounterMode(display=False, custom_mapping=mapping), _LinearBiasCounter()
     with torch.no_grad(), counter, biases:
-        network(inputs[:1])
+        probe.network(inputs[:1])
     return {"flops": counter.get_total_flops() / 2 + biases.additions}
 
 
@@ -84,37 +84,43 @@ def flops(network: nn.Module, batches: Sequence[Batch], generator: Generator) ->
     ProxyInfo(
         name="params",
         title="Parameters",
+        family="size",
         paper="Dong & Yang, ICLR 2020",
         formula="sum over parameter tensors of their number of entries",
         higher_is_better=True,
         mode="eval",
         batches=0,
         needs_labels=False,
+        inputs="none",
         initialisation=None,
+        requires="nothing",
         cost="none",
         scores=("params",),
     )
 )
-def params(network: nn.Module, batches: Sequence[Batch], generator: Generator) -> dict[str, float]:
+def params(probe: Probe) -> dict[str, float]:
     """Count the parameters, a shared tensor once; BatchNorm scales and shifts count, running statistics do not."""
-    return {"params": float(sum(parameter.numel() for parameter in network.parameters()))}
+    return {"params": float(sum(parameter.numel() for parameter in probe.network.parameters()))}
 
 
 @register(
     ProxyInfo(
         name="trainable_layers",
         title="Trainable layers (parameter tensors)",
+        family="size",
         paper="Tybl & Neumann, CVPR 2025",
         formula="number of parameter tensors (aleph in the paper)",
         higher_is_better=True,
         mode="eval",
         batches=0,
         needs_labels=False,
+        inputs="none",
         initialisation=None,
+        requires="nothing",
         cost="none",
         scores=("trainable_layers",),
     )
 )
-def trainable_layers(network: nn.Module, batches: Sequence[Batch], generator: Generator) -> dict[str, float]:
+def trainable_layers(probe: Probe) -> dict[str, float]:
     """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""
-    return {"trainable_layers": float(sum(1 for _ in network.parameters()))}
+    return {"trainable_layers": float(sum(1 for _ in probe.network.parameters()))}

@@ -10,21 +10,72 @@ The released code multiplies by L_n where the paper has L_n^T. The two matrices 
 ``official`` (A = L J), which the published tables used, and ``paper`` (A = L^T J).
 """
 
+import random
 from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
 
 from nbnas.proxies.entry_jacobian import entry_jacobian
-from nbnas.proxies.registry import Batch, DegenerateScoreError, ProxyInfo, register
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import ProxyInfo, register
 
 QUANTILES = tuple(k / 10 for k in range(1, 10))
 """The inner deciles; minimum and maximum are left out on purpose."""
 
 
-def select_entries(model: nn.Module, tensors: int = 128) -> list[tuple[str, int]]:
-    """Choose entry 0 of each of the first ``tensors`` parameter tensors, in registration order."""
-    return [(name, 0) for name, _ in model.named_parameters()][:tensors]
+def select_entries(
+    model: nn.Module,
+    tensors: int = 128,
+    *,
+    entries_per_tensor: int = 1,
+    position: float | None = 0.0,
+    which: str = "first",
+    generator: Generator | None = None,
+) -> list[tuple[str, int]]:
+    """Choose the scalar parameters that the Fisher matrix is about.
+
+    Args:
+        model: Any network.
+        tensors: Number of parameter tensors; all where there are fewer.
+        entries_per_tensor: k > 1 takes the flat indices floor(linspace(0, numel - 1, k)) of each tensor.
+        position: For k = 1, the relative position of the entry: flat index floor(position * (numel - 1)); None draws it
+            from ``generator``.
+        which: ``first`` or ``last`` tensors in registration order, or ``random``: drawn without replacement by Python's
+            generator seeded with the number of tensors, as in the authors' MobileNetV2 search, so that networks with
+            equally many tensors get the same choice.
+        generator: CPU generator of random positions.
+
+    Returns:
+        Pairs (parameter name, flat index).
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    if tensors < 1 or entries_per_tensor < 1 or which not in ("first", "last", "random"):
+        raise ValueError("tensors and entries_per_tensor must be at least 1, and which 'first', 'last' or 'random'")
+    if position is None and generator is None:
+        raise ValueError("random positions need a generator")
+    if position is not None and not 0 <= position <= 1:
+        raise ValueError(f"position must lie between 0 and 1, got {position}")
+    named = list(model.named_parameters())
+    if which == "first":
+        named = named[:tensors]
+    elif which == "last":
+        named = named[-tensors:]
+    else:
+        named = random.Random(len(named)).sample(named, min(tensors, len(named)))
+    entries = []
+    for name, parameter in named:
+        last = parameter.numel() - 1
+        if entries_per_tensor > 1:
+            indices = torch.linspace(0, last, entries_per_tensor, dtype=torch.float64).long().tolist()
+        elif position is None:
+            indices = torch.randint(last + 1, (1,), generator=generator).tolist()
+        else:
+            indices = [int(position * last)]
+        entries += [(name, index) for index in indices]
+    return entries
 
 
 def smoothed_probabilities(logits: Tensor, smoothing: float = 0.05, *, half_precision_constants: bool = True) -> Tensor:
@@ -111,18 +162,65 @@ def entropy(deciles: Tensor) -> Tensor:
     return -(weights * (weights + 1e-10).log()).sum()
 
 
+def vkdnw_scores(
+    network: nn.Module,
+    inputs: Tensor,
+    entries: Sequence[tuple[str, int]] | None = None,
+    *,
+    smoothing: float = 0.05,
+    half_precision_constants: bool = True,
+    quantiles: Sequence[float] = QUANTILES,
+    variant: str = "official",
+) -> dict[str, Tensor]:
+    """Compute the spectrum of the Fisher matrix of a network and its entropy.
+
+    Args:
+        network: In eval mode; maps inputs to logits (N, C).
+        inputs: One batch.
+        entries: See :func:`select_entries`; None is the published choice.
+        smoothing: See :func:`smoothed_probabilities`.
+        half_precision_constants: See :func:`smoothed_probabilities`.
+        quantiles: Which quantiles of the spectrum enter the entropy.
+        variant: See :func:`fisher_matrix`.
+
+    Returns:
+        ``entropy`` (NaN if all quantiles are zero), ``quantiles`` (a vector) and ``trace``, in float64.
+
+    Raises:
+        UnsupportedModelError: See :func:`entry_jacobian`.
+    """
+    jacobian, logits = entry_jacobian(network, inputs, select_entries(network) if entries is None else entries)
+    probabilities = smoothed_probabilities(
+        logits.double(), smoothing, half_precision_constants=half_precision_constants
+    )
+    return spectrum_scores(jacobian, probabilities, quantiles, variant)
+
+
+def spectrum_scores(
+    jacobian: Tensor, probabilities: Tensor, quantiles: Sequence[float] = QUANTILES, variant: str = "official"
+) -> dict[str, Tensor]:
+    """As :func:`vkdnw_scores`, from a Jacobian (N, C, P) and probabilities (N, C)."""
+    matrix = fisher_matrix(jacobian.double(), probabilities, variant)
+    values = spectrum_deciles(matrix, quantiles)
+    values = torch.where(values.any(), values, float("nan"))
+    return {"entropy": entropy(values), "quantiles": values, "trace": matrix.trace()}
+
+
 @register(
     ProxyInfo(
         name="vkdnw",
         title="Entropy of the Fisher information spectrum",
+        family="Fisher",
         paper="Tybl & Neumann, CVPR 2025",
         formula="-sum_k w_k ln w_k, w = normalised deciles 0.1..0.9 of eig(1/N sum_n J_n^T cov(p_n) J_n)",
         higher_is_better=True,
         mode="eval",
         batches=1,
         needs_labels=False,
+        inputs="noise",
         initialisation="kaiming_normal",
-        cost="1 forward + min(classes, features) input-gradient passes",
+        requires="no BatchNorm on batch statistics",
+        cost="F + min(classes, features) I",
         scores=tuple(
             f"{prefix}_{suffix}"
             for prefix in ("vkdnw", "vkdnw_paper")
@@ -130,40 +228,79 @@ def entropy(deciles: Tensor) -> Tensor:
         ),
     )
 )
-def vkdnw(network: nn.Module, batches: Sequence[Batch], generator: Generator) -> dict[str, float]:
+def vkdnw(probe: Probe) -> dict[str, Tensor]:
     """Score a network by VKDNW, in both variants at the cost of one.
 
     The published settings: the first 128 parameter tensors, entry 0 of each, smoothing 0.05, eval mode (in which
     BatchNorm with untouched statistics is the identity). The published ranking VKDNW_single orders networks by the
-    number of parameter tensors first and by ``vkdnw_entropy`` second.
+    number of parameter tensors first and by ``vkdnw_entropy`` second. Other settings: :func:`vkdnw_scores`.
 
     Args:
-        network: Maps inputs to logits (N, C); Conv2d, Linear and BatchNorm layers.
-        batches: One batch; labels are not used.
-        generator: Not used.
+        probe: Network in eval mode and one batch; labels are not used.
 
     Returns:
         ``vkdnw_entropy`` (nats), ``vkdnw_decile_1`` to ``_9`` and ``vkdnw_trace`` of the official variant, the same
         with ``vkdnw_paper`` for the paper's. Spectra are computed in float64; in a float32 network the smallest
-        deciles are rounding noise all the same, because the Jacobian carries float32 errors.
+        deciles are rounding noise all the same, because the Jacobian carries float32 errors. Degenerate if all nine
+        deciles are zero in both variants; in one alone, its entropy is NaN.
 
     Raises:
         UnsupportedModelError: See :func:`entry_jacobian`.
-        DegenerateScoreError: If all nine deciles are zero in both variants; in one alone, its entropy is NaN.
     """
-    inputs, _ = batches[0]
-    jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
-    jacobian, probabilities = jacobian.double(), smoothed_probabilities(logits.double())
-    scores, degenerate = {}, 0
+    jacobian, logits = entry_jacobian(probe.network, probe.batches[0][0], select_entries(probe.network))
+    probabilities = smoothed_probabilities(logits.double())
+    scores = {}
     for prefix, variant in (("vkdnw", "official"), ("vkdnw_paper", "paper")):
-        matrix = fisher_matrix(jacobian, probabilities, variant)
-        deciles = spectrum_deciles(matrix)
-        if not deciles.any():
-            deciles = torch.full_like(deciles, float("nan"))
-            degenerate += 1
-        scores[f"{prefix}_entropy"] = entropy(deciles)
-        scores |= {f"{prefix}_decile_{k}": value for k, value in enumerate(deciles, start=1)}
-        scores[f"{prefix}_trace"] = matrix.trace()
-    if degenerate == 2:
-        raise DegenerateScoreError("all deciles of the Fisher spectrum are zero, in both variants")
-    return {name: float(value) for name, value in scores.items()}
+        result = spectrum_scores(jacobian, probabilities, variant=variant)
+        scores[f"{prefix}_entropy"] = result["entropy"]
+        scores |= {f"{prefix}_decile_{k}": value for k, value in enumerate(result["quantiles"], start=1)}
+        scores[f"{prefix}_trace"] = result["trace"]
+    # An infinite trace makes the quantiles NaN as well, which is no zero spectrum.
+    zero = [
+        scores[f"{prefix}_entropy"].isnan() & scores[f"{prefix}_trace"].isfinite()
+        for prefix in ("vkdnw", "vkdnw_paper")
+    ]
+    probe.degenerate_if(zero[0] & zero[1], "all deciles of the Fisher spectrum are zero, in both variants")
+    return scores
+
+
+@register(
+    ProxyInfo(
+        name="vkdnw_mobilenetv2",
+        title="VKDNW as in the MobileNetV2 search",
+        family="Fisher",
+        paper="Tybl & Neumann, CVPR 2025",
+        formula="vkdnw_entropy with quantiles 0, 0.1, ..., 1, random tensors, after one train-mode pass",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=False,
+        inputs="noise",
+        initialisation="kaiming_normal",
+        requires="BatchNorm, if any, with running statistics",
+        cost="2 F + min(classes, features) I",
+        scores=("vkdnw_mobilenetv2_entropy",),
+    )
+)
+def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the variant of VKDNW that the released MobileNetV2 search maximises.
+
+    It differs from ``vkdnw`` in three ways: one train-mode pass first, so that running statistics are 0.9 times the
+    initial ones plus 0.1 times the batch's; 128 tensors drawn at random instead of the first; quantiles with both ends.
+
+    Args:
+        probe: Network in train mode and one batch; labels are not used.
+
+    Returns:
+        ``vkdnw_mobilenetv2_entropy``: 0 to ln 11, in nats.
+
+    Raises:
+        UnsupportedModelError: See :func:`entry_jacobian`.
+    """
+    network, (inputs, _) = probe.network, probe.batches[0]
+    with torch.no_grad():
+        network(inputs.clone())
+    entries = select_entries(network, which="random")
+    result = vkdnw_scores(network.eval(), inputs, entries, quantiles=tuple(k / 10 for k in range(11)))
+    probe.degenerate_if(result["entropy"].isnan(), "all quantiles of the Fisher spectrum are zero")
+    return {"vkdnw_mobilenetv2_entropy": result["entropy"]}

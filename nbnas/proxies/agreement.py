@@ -1,0 +1,60 @@
+"""Binary activation codes: in how many units do two samples agree?
+
+With c_n the code (1 where a unit is positive, else 0) of sample n over the L units of a layer,
+
+    K = C C^T + (1 - C)(1 - C)^T ,   K_nm = number of units in which n and m agree.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The kernel of one layer."""
+
+    kernel: Tensor
+    """(N, N), whole numbers in float64."""
+    units: int
+    """L."""
+    dimensions: int
+    """Of the activation tensor, samples included: 4 for feature maps."""
+    silent: Tensor
+    """Boolean scalar: no unit is positive for any sample."""
+
+
+def agreement(activations: Tensor) -> Agreement:
+    """Kernel of the codes of one layer.
+
+    Args:
+        activations: (N, ...); only whether a value is positive counts.
+    """
+    positive = activations.detach() > 0
+    # Products of 0 and 1 are exact in float32 up to 2^24 units; ones of K_nm = L - r_n - r_m + 2 (C C^T)_nm.
+    codes = positive.reshape(len(positive), -1).float()
+    common = (codes @ codes.T).double()
+    counts = common.diagonal()
+    units = codes.shape[1]
+    kernel = units - counts.unsqueeze(0) - counts.unsqueeze(1) + 2 * common
+    return Agreement(kernel, units, activations.dim(), counts.sum() == 0)
+
+
+def log_determinant(kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """ln |det K| of a positive semi-definite matrix, and whether K is singular at working precision.
+
+    Args:
+        kernel: (N, N), float64.
+
+    Returns:
+        The logarithm, meaningless where the second scalar is true.
+    """
+    eigenvalues = torch.linalg.eigvalsh(kernel)
+    singular = eigenvalues[0] <= eigenvalues[-1] * len(kernel) * torch.finfo(kernel.dtype).eps
+    return eigenvalues.abs().log().sum(), singular
+
+
+def total_kernel(agreements: list[Agreement]) -> Tensor:
+    """Sum of the kernels of several layers."""
+    return torch.stack([layer.kernel for layer in agreements]).sum(0)

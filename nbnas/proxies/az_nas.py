@@ -1,0 +1,166 @@
+"""AZ-NAS: expressivity, progressivity and trainability of the feature maps between blocks.
+
+Features f_0 (stem), f_1, ..., f_B (blocks). With p the eigenvalues of the channel covariance of a feature (over samples
+and positions) divided by their sum, and H = - sum_i p_i ln(p_i + 1e-8) their entropy,
+
+    az_expressivity  = sum over features of H
+    az_progressivity = minimum over consecutive features of the increase of H
+    az_trainability  = mean over blocks of  2 - s - 1 / (s + 1e-6)
+
+where s is the largest singular value of G_in^T G_out / rows, G_out random signs at the output of the block and G_in
+their vector-Jacobian product at its input (rows = samples and positions, columns = channels). s = 1 keeps the size of
+gradients. A fourth part of AZ-NAS is FLOPs. Source: Lee & Ham, CVPR 2024 (key ``lee2024aznas``).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nbnas.proxies.feature_maps import require_feature_maps
+from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import ProxyInfo, register
+
+
+def channel_rows(feature: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N H W, C)."""
+    return feature.permute(0, 2, 3, 1).reshape(-1, feature.shape[1])
+
+
+def feature_entropy(feature: Tensor) -> Tensor:
+    """Entropy in nats of the normalised spectrum of the channel covariance: 0 to ln C; NaN for a constant feature.
+
+    Args:
+        feature: (N, C, H, W).
+    """
+    rows = channel_rows(feature.detach())
+    centred = rows - rows.mean(0, keepdim=True)
+    spectrum = torch.linalg.eigvalsh((centred.T @ centred / len(rows)).double()).clamp(min=0)
+    share = spectrum / spectrum.sum()
+    return -(share * (share + 1e-8).log()).sum()
+
+
+def block_trainability(gradient_in: Tensor, gradient_out: Tensor) -> Tensor:
+    """2 - s - 1 / (s + 1e-6) of one block; minus infinity where the block passes the gradient on unchanged.
+
+    Args:
+        gradient_in: Vector-Jacobian product at the block's input, (N, C, H, W).
+        gradient_out: Signs at its output, (N, C', H / r, W / r).
+
+    Raises:
+        UnsupportedModelError: If the resolutions are not whole multiples.
+    """
+    if gradient_in.shape == gradient_out.shape:
+        unchanged = (gradient_in == gradient_out).all()
+    else:
+        unchanged = torch.zeros((), dtype=torch.bool, device=gradient_in.device)
+    factor, rest = divmod(gradient_in.shape[2], gradient_out.shape[2])
+    if rest or gradient_in.shape[3] != factor * gradient_out.shape[3]:
+        shapes = f"{tuple(gradient_in.shape[2:])} and {tuple(gradient_out.shape[2:])}"
+        raise UnsupportedModelError(f"needs blocks whose resolutions divide, got {shapes}")
+    if factor > 1:
+        gradient_in = functional.pixel_unshuffle(gradient_in, factor)
+    entering, leaving = channel_rows(gradient_in), channel_rows(gradient_out)
+    largest = torch.linalg.matrix_norm((entering.T @ leaving / len(leaving)).double(), ord=2)
+    return torch.where(unchanged, -torch.inf, 2 - largest - 1 / (largest + 1e-6))
+
+
+def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
+    """Return the value of every block, (B,).
+
+    Args:
+        features: f_0, ..., f_B of one graph.
+        signs: G_out of f_1, ..., f_B.
+
+    Raises:
+        UnsupportedModelError: If a feature does not depend on the one before.
+    """
+    values = []
+    for number, (before, after, sign) in enumerate(zip(features[:-1], features[1:], signs, strict=True), start=1):
+        (gradient,) = torch.autograd.grad(after, before, sign, retain_graph=True, allow_unused=True)
+        if gradient is None:
+            raise UnsupportedModelError(f"the output of block {number} does not depend on that of the block before")
+        values.append(block_trainability(gradient, sign))
+    return torch.stack(values)
+
+
+def _features(probe: Probe) -> list[Tensor]:
+    return require_feature_maps(probe.forward().features)
+
+
+def _entropies(probe: Probe) -> Tensor:
+    features = _features(probe)
+    entropies = probe.share(
+        "feature entropies", lambda: torch.stack([feature_entropy(feature) for feature in features]), probe.mode
+    )
+    probe.degenerate_if(entropies.isnan().any(), "a feature map is constant")
+    return entropies
+
+
+def _info(name: str, title: str, formula: str, cost: str) -> ProxyInfo:
+    return ProxyInfo(
+        name=name,
+        title=title,
+        family="features",
+        paper="Lee & Ham, CVPR 2024",
+        formula=formula,
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=False,
+        inputs="noise",
+        initialisation="kaiming_normal",
+        requires="two or more blocks that return feature maps (N, C, H, W)",
+        cost=cost,
+        scores=(name,),
+    )
+
+
+@register(_info("az_expressivity", "AZ-NAS expressivity", "sum_f H(eig(cov_channels(f)))", "F"))
+def az_expressivity(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the summed entropies of its feature maps.
+
+    Args:
+        probe: Network in train mode and one batch; labels are not used.
+
+    Returns:
+        ``az_expressivity``: 0 to the sum of ln C, in nats; degenerate if a feature map is constant.
+    """
+    return {"az_expressivity": _entropies(probe).sum()}
+
+
+@register(_info("az_progressivity", "AZ-NAS progressivity", "min_b H(f_b) - H(f_(b-1))", "F"))
+def az_progressivity(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the smallest increase of entropy from one feature map to the next.
+
+    Args:
+        probe: Network in train mode and one batch; labels are not used.
+
+    Returns:
+        ``az_progressivity``, in nats, of either sign; degenerate if a feature map is constant.
+    """
+    return {"az_progressivity": _entropies(probe).diff().min()}
+
+
+@register(
+    _info("az_trainability", "AZ-NAS trainability", "mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||", "F + I")
+)
+def az_trainability(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by how well its blocks preserve the size of gradients.
+
+    Args:
+        probe: Network in train mode and one batch; labels are not used. Signs come from the probe's generator.
+
+    Returns:
+        ``az_trainability``: at most 1e-6; degenerate if a block passes gradients on unchanged or not at all.
+    """
+    features = _features(probe)
+    signs = [
+        (2 * torch.randint(0, 2, feature.shape, generator=probe.generator) - 1).to(feature) for feature in features[1:]
+    ]
+    values = trainability(features, signs)
+    probe.degenerate_if(values.isinf().any(), "a block passes gradients on unchanged")
+    probe.degenerate_if((values < -1e5).any(), "a block passes no gradient on")
+    return {"az_trainability": values.mean()}

@@ -1,0 +1,80 @@
+"""EPE-NAS: correlation of input gradients within classes.
+
+The rows of jacov are grouped by label. For each class c seen, with corr_c the correlation matrix of its rows,
+
+    s_c = sum over entries of ln(|corr_c| + k),   k = 1e-5
+    epe_nas = sum_c |s_c|                            for at most 100 classes
+            = sum over ordered pairs |s_c - s_c'| / (number of classes seen), s_c divided by the rows of c,  for more
+
+Source: Lopes et al., ICANN 2021 (key ``lopes2021epenas``).
+"""
+
+import torch
+from torch import Tensor
+
+from nbnas.proxies.jacov import correlation_matrix
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import ProxyInfo, register
+
+
+def epe_nas_score(input_gradients: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Score from input gradients of the sum of all logits.
+
+    Args:
+        input_gradients: (N, ...).
+        labels: (N,).
+        num_classes: Number of logits; above 100 the second form is used.
+
+    Returns:
+        Score; a class whose correlation is undefined is left out, and NaN if all are.
+    """
+    rows = input_gradients.flatten(1)
+    sums = []
+    for label in labels.unique().tolist():
+        members = rows[labels == label]
+        # A single sample correlates perfectly with itself, whatever it is.
+        correlation = correlation_matrix(members) if len(members) > 1 else torch.ones(1, 1).to(rows.double())
+        value = (correlation.abs() + 1e-5).log().sum()
+        sums.append(value / len(members) if num_classes > 100 else value)
+    per_class = torch.stack(sums)
+    defined = ~per_class.isnan()
+    kept = torch.where(defined, per_class, 0)
+    if num_classes <= 100:
+        score = kept.abs().sum()
+    else:
+        both = defined.unsqueeze(0) & defined.unsqueeze(1)
+        score = ((kept.unsqueeze(0) - kept.unsqueeze(1)).abs() * both).sum() / defined.sum()
+    return torch.where(defined.any(), score, float("nan"))
+
+
+@register(
+    ProxyInfo(
+        name="epe_nas",
+        title="EPE-NAS",
+        family="kernel",
+        paper="Lopes et al., ICANN 2021",
+        formula="sum_c |sum ln(|corr_c| + 1e-5)|, corr_c of the input gradients of class c",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=True,
+        inputs="images",
+        initialisation="torch_default",
+        requires="logits differentiable with respect to the input",
+        cost="F + I",
+        scores=("epe_nas",),
+    )
+)
+def epe_nas(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the correlation of its input gradients within each class of a batch.
+
+    Args:
+        probe: Network in train mode and one labelled batch.
+
+    Returns:
+        ``epe_nas``: at least 0; degenerate if no class has a defined correlation.
+    """
+    _, labels = probe.shared_batch()
+    score = epe_nas_score(probe.input_gradients(), labels, probe.forward().logits.shape[1])
+    probe.degenerate_if(score.isnan(), "the input gradients of every class are constant")
+    return {"epe_nas": score}

@@ -1,0 +1,93 @@
+"""GradSign: do the gradients of single samples agree in sign?
+
+With g_i,w the gradient of the cross-entropy of sample i, in train mode on a batch of that one sample,
+
+    gradsign      = mean over weights of |sum_i sign(g_i,w)|       (released code of VKDNW)
+    gradsign_sum  = sum over weights of |sum_i sign(g_i,w)|        (the paper's formula)
+
+over convolution and linear weights. The mean correlates negatively with accuracy on NAS-Bench-201, which is why VKDNW
+quotes GradSign's own paper. Source: Zhang & Jia, ICLR 2022 (key ``zhang2022gradsign``).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nbnas.proxies.layers import UnsupportedModelError, total, weight_layers
+from nbnas.proxies.per_sample import per_sample_gradients
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.recording import record
+from nbnas.proxies.registry import ProxyInfo, register
+
+
+def normalise_each_sample(network: nn.Module) -> None:
+    """Make every BatchNorm treat each sample as a batch of its own, as train mode does with batches of one."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+
+            def forward(inputs: Tensor, layer: nn.Module = module, name: str = name) -> Tensor:
+                if inputs[0, 0].numel() < 2:
+                    raise UnsupportedModelError(f"the BatchNorm {name!r} has one value per sample and channel")
+                return functional.instance_norm(inputs, weight=layer.weight, bias=layer.bias, eps=layer.eps)
+
+            module.forward = forward
+
+
+def gradients_one_by_one(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return layer name -> per-sample gradients (N, *weight.shape) by one backward pass per sample."""
+    layers = weight_layers(network)
+    weights = [layer.weight for layer in layers.values()]
+    rows = []
+    for sample, label in zip(inputs.split(1), labels.split(1), strict=True):
+        loss = functional.cross_entropy(network(sample), label)
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        rows.append([torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True)])
+    return {name: torch.stack(column) for name, column in zip(layers, zip(*rows, strict=True), strict=True)}
+
+
+def sign_agreement(gradients: Tensor) -> Tensor:
+    """|sum_i sign(g_i)| of every weight: (N, ...) -> (...)."""
+    return gradients.sign().sum(0).abs()
+
+
+@register(
+    ProxyInfo(
+        name="gradsign",
+        title="GradSign",
+        family="gradients",
+        paper="Zhang & Jia, ICLR 2022",
+        formula="mean_w |sum_i sign(dL_i/dw)|; gradsign_sum: the sum over w",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=True,
+        inputs="images",
+        initialisation="torch_default",
+        requires="convolutions or linear layers; no BatchNorm of single values",
+        cost="F + B, samples kept apart",
+        scores=("gradsign", "gradsign_sum"),
+    )
+)
+def gradsign(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by how well the signs of single-sample gradients agree.
+
+    Args:
+        probe: Network in train mode and one labelled batch; every sample is treated as a batch of one.
+
+    Returns:
+        ``gradsign``: 0 to N; ``gradsign_sum``: that times the number of weights.
+    """
+    network = probe.network
+    normalise_each_sample(network)
+    inputs, labels = probe.batches[0]
+    layers = weight_layers(network)
+    recording = record(network, inputs)
+    loss = functional.cross_entropy(recording.logits, labels, reduction="sum")
+    names = [f"{name}.weight".lstrip(".") for name in layers]
+    gradients = per_sample_gradients(network, recording, loss, names)
+    if gradients is None:
+        gradients = gradients_one_by_one(network, inputs, labels)
+    logits = recording.logits.detach()
+    probe.degenerate_if(len(logits) > 1 and (logits == logits[0]).all(), "the logits do not depend on the input")
+    agreement = total([sign_agreement(gradient).sum() for gradient in gradients.values()])
+    return {"gradsign": agreement / sum(layer.weight.numel() for layer in layers.values()), "gradsign_sum": agreement}

@@ -1,0 +1,62 @@
+"""NASWOT: how well the ReLU patterns of a batch tell its samples apart.
+
+    naswot = ln | det sum over ReLUs of K |,   K_nm = number of units in which the codes of samples n and m agree
+
+where the code of a sample is 1 where the input of a ReLU is positive. Source: Mellor et al., ICML 2021 (key
+``mellor2021naswot``).
+"""
+
+from torch import Tensor
+
+from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
+from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import ProxyInfo, register
+
+
+def relu_agreements(probe: Probe) -> list[Agreement]:
+    """Return the code agreement at every ReLU of the forward pass of the first batch, in order of execution.
+
+    ReLU6, LeakyReLU and PReLU count too, as modules or as function calls: their kink is at zero.
+
+    Raises:
+        UnsupportedModelError: If the network has none.
+    """
+    recording = probe.forward()
+    if not recording.relu_inputs:
+        raise UnsupportedModelError("needs ReLU activations")
+    return probe.share("relu agreements", lambda: [agreement(entered) for entered in recording.relu_inputs], probe.mode)
+
+
+@register(
+    ProxyInfo(
+        name="naswot",
+        title="NASWOT, ReLU inputs",
+        family="activations",
+        paper="Mellor et al., ICML 2021",
+        formula="ln|det sum_l K_l|, K_l = agreement of codes at ReLU l",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=False,
+        inputs="noise",
+        initialisation="kaiming_normal",
+        requires="ReLU activations",
+        cost="F",
+        scores=("naswot",),
+    )
+)
+def naswot(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the log-determinant of the agreement kernel of its ReLU patterns.
+
+    The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``.
+
+    Args:
+        probe: Network in train mode and one batch; labels are not used.
+
+    Returns:
+        ``naswot``, in nats; degenerate if the kernel is singular, as when two samples share one pattern.
+    """
+    score, singular = log_determinant(total_kernel(relu_agreements(probe)))
+    probe.degenerate_if(singular, "the agreement kernel is singular")
+    return {"naswot": score}

@@ -1,0 +1,249 @@
+"""What a proxy gets to see: a network, batches, and passes that it shares with other proxies.
+
+Two proxies that need the same pass (the same initialisation, mode and batch) get the same one, computed once. A pass
+never depends on who asked first, so a score is the same alone and in company.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from nbnas.initialisation import INITIALISATIONS
+from nbnas.proxies.feature_maps import feature_blocks
+from nbnas.proxies.layers import WEIGHT_LAYERS, weight_layers
+from nbnas.proxies.recording import LayerCall, Recording, record
+from nbnas.proxies.registry import Batch, ProxyInfo
+from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
+
+LogitsSelector = Callable[[Any], Tensor]
+"""Takes what the network returns and gives its logits."""
+
+
+@dataclass
+class _OpenPass:
+    """A pass that is being computed, and what it has used so far."""
+
+    seconds_below: float = 0.0
+    keys_below: set[tuple] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Cost:
+    own_seconds: float
+    parts: set[tuple]
+    """Keys of this pass and of all that went into it."""
+
+
+@dataclass
+class ScoringSession:
+    """One network, its batches, and the passes made so far."""
+
+    model: nn.Module
+    batches: Sequence[Batch]
+    init: str | None
+    """``published``: each proxy's own initialisation; None: the weights as given."""
+    seed: int
+    device: torch.device
+    logits: LogitsSelector | None = None
+    passes: dict[tuple, Any] = field(default_factory=dict)
+    costs: dict[tuple, _Cost] = field(default_factory=dict)
+    open_passes: list[_OpenPass] = field(default_factory=list)
+
+    def initialisation_of(self, info: ProxyInfo) -> str | None:
+        """Name of the initialisation under which this proxy sees the network."""
+        return info.initialisation if self.init == "published" else None
+
+    def build(self, initialisation: str | None, mode: str) -> nn.Module:
+        """Return a fresh copy of the network, initialised from the seed, in ``mode``, every parameter trainable."""
+        network = copy.deepcopy(self.model).to(self.device).train(mode == "train")
+        for parameter in network.parameters():
+            if parameter.is_floating_point():
+                parameter.requires_grad_(True)
+        if initialisation is not None:
+            INITIALISATIONS[initialisation](network, generator_for(self.seed, "weights"))
+        if self.logits is not None:
+            network.register_forward_hook(lambda module, arguments, output: self.logits(output))
+        return network
+
+    def keep_only(self, initialisation: str | None) -> None:
+        """Forget the passes of other initialisations."""
+        self.passes = {key: value for key, value in self.passes.items() if key[0] == initialisation}
+
+
+class Probe:
+    """One proxy's view of a session.
+
+    Args:
+        session: The network under scoring and the passes that proxies share.
+        info: The proxy's record.
+    """
+
+    def __init__(self, session: ScoringSession, info: ProxyInfo) -> None:
+        self._session, self._info = session, info
+        self.mode = info.mode
+        self._paid: set[tuple] = set()
+        self._network: nn.Module | None = None
+        self._batches: list[Batch] | None = None
+        self.shared_seconds = 0.0
+        """Time that passes computed for others would have cost this proxy."""
+        self.flags: list[tuple[Tensor, str]] = []
+        """Conditions that make the score degenerate, each with what it means; tensors, so that no device waits."""
+        self.generator: Generator = generator_for(session.seed, info.name)
+        """CPU generator of this proxy alone; draw every random number from it."""
+
+    @property
+    def network(self) -> nn.Module:
+        """A copy of the network for this proxy alone, initialised, in its mode; do with it what you like."""
+        if self._network is None:
+            self._network = self.new_network()
+        return self._network
+
+    def new_network(self, mode: str | None = None) -> nn.Module:
+        """Return another such copy, in the proxy's own mode or in ``mode``."""
+        return self._session.build(self._session.initialisation_of(self._info), mode or self.mode)
+
+    @property
+    def batches(self) -> list[Batch]:
+        """Copies of the batches, for this proxy alone."""
+        if self._batches is None:
+            self._batches = [(inputs.clone(), labels.clone()) for inputs, labels in self._session.batches]
+        return self._batches
+
+    def share(self, name: str, compute: Callable[[], Any], *details: Any) -> Any:
+        """Return what ``compute`` gives, computed once for all proxies that see the network under one initialisation.
+
+        Args:
+            name: What it is, for example ``"synflow saliency"``.
+            compute: Must not depend on this proxy: no ``generator``, no ``network``.
+            details: What else decides the result, for example mode and batch number.
+        """
+        session = self._session
+        key = (session.initialisation_of(self._info), name, *details)
+        if key in session.passes:
+            value = session.passes[key]
+        else:
+            session.open_passes.append(_OpenPass())
+            start = time.perf_counter()
+            try:
+                value = compute()
+            finally:
+                done = session.open_passes.pop()
+            seconds = time.perf_counter() - start
+            session.passes[key] = value
+            session.costs[key] = _Cost(seconds - done.seconds_below, done.keys_below | {key})
+            self._paid.add(key)
+            if session.open_passes:
+                session.open_passes[-1].seconds_below += seconds
+        for part in session.costs[key].parts - self._paid:
+            self.shared_seconds += session.costs[part].own_seconds
+            self._paid.add(part)
+        if session.open_passes:
+            session.open_passes[-1].keys_below |= session.costs[key].parts
+        return value
+
+    def forward(self, batch: int = 0, mode: str | None = None) -> Recording:
+        """Return a forward pass with everything that was recorded in it. Do not write into its tensors.
+
+        Where all samples get exactly the same logits the network ignores its input, and the score is degenerate.
+
+        Args:
+            batch: Number of the batch.
+            mode: ``train`` or ``eval``; None is the proxy's own mode.
+        """
+        mode = mode or self.mode
+        recording = self.share("forward", lambda: self._record(batch, mode), mode, batch)
+        if len(recording.logits) > 1:
+            logits = recording.logits.detach()
+            self.degenerate_if((logits == logits[0]).all(), "the logits do not depend on the input")
+        return recording
+
+    def loss_gradients(self, batch: int = 0) -> dict[str, Tensor]:
+        """Return the gradient of the mean cross-entropy with respect to every parameter, by name; zeros where unused.
+
+        Args:
+            batch: Number of the batch.
+        """
+        return self._loss_gradients(batch)[0]
+
+    def weight_gradients(self, batch: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return (weight, its gradient of the mean cross-entropy) of every convolution and linear layer, by layer name.
+
+        Args:
+            batch: Number of the batch.
+        """
+        gradients = self.loss_gradients(batch)
+        network = self.shared_network()
+        names = {parameter: name for name, parameter in network.named_parameters()}
+        return {
+            name: (layer.weight.detach(), gradients[names[layer.weight]])
+            for name, layer in weight_layers(network).items()
+        }
+
+    def output_gradients(self, batch: int = 0) -> list[tuple[LayerCall, Tensor]]:
+        """Return every call of a convolution or linear layer with the gradient of the mean cross-entropy at its output.
+
+        Args:
+            batch: Number of the batch.
+        """
+        return self._loss_gradients(batch)[1]
+
+    def input_gradients(self, batch: int = 0) -> Tensor:
+        """Return the gradient of the sum of all logits with respect to the inputs, (N, C, H, W).
+
+        Args:
+            batch: Number of the batch.
+        """
+        recording = self.forward(batch)
+        return self.share(
+            "input gradients",
+            lambda: torch.autograd.grad(recording.logits.sum(), recording.inputs, retain_graph=True)[0],
+            self.mode,
+            batch,
+        )
+
+    def shared_batch(self, batch: int = 0) -> Batch:
+        """Return a batch that all proxies see; do not write into it."""
+        return self._session.batches[batch]
+
+    def shared_network(self, mode: str | None = None) -> nn.Module:
+        """Return the network that the shared passes run; do not change it.
+
+        Args:
+            mode: ``train`` or ``eval``; None is the proxy's own mode.
+        """
+        mode = mode or self.mode
+        return self.share("network", lambda: self.new_network(mode), mode)
+
+    def degenerate_if(self, condition: Tensor | bool, reason: str) -> None:
+        """Declare the score degenerate if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""
+        self.flags.append((torch.as_tensor(condition), reason))
+
+    def _record(self, batch: int, mode: str) -> Recording:
+        session = self._session
+        network = self.shared_network(mode)
+        with seeded_global_generators(derive_seed(session.seed, "dropout", batch), session.device):
+            return record(network, session.batches[batch][0], feature_blocks(network))
+
+    def _loss_gradients(self, batch: int) -> tuple[dict[str, Tensor], list[tuple[LayerCall, Tensor]]]:
+        recording = self.forward(batch)
+
+        def compute() -> tuple[dict[str, Tensor], list[tuple[LayerCall, Tensor]]]:
+            loss = functional.cross_entropy(recording.logits, self._session.batches[batch][1])
+            parameters = dict(self.shared_network().named_parameters())
+            calls = [call for call in recording.calls if isinstance(call.layer, WEIGHT_LAYERS)]
+            targets = [*parameters.values(), *(call.output for call in calls)]
+            gradients = torch.autograd.grad(loss, targets, retain_graph=True, allow_unused=True)
+            gradients = [
+                torch.zeros_like(target) if gradient is None else gradient
+                for target, gradient in zip(targets, gradients, strict=True)
+            ]
+            by_name = dict(zip(parameters, gradients[: len(parameters)], strict=True))
+            return by_name, list(zip(calls, gradients[len(parameters) :], strict=True))
+
+        return self.share("loss gradients", compute, self.mode, batch)

@@ -1,0 +1,76 @@
+"""SynFlow: how much signal flows through each connection of the network made linear and positive.
+
+With every parameter replaced by its absolute value, BatchNorm by the identity, and one input of ones,
+
+    R = sum of the logits,   synflow = sum over weights of |w * dR/dw|
+
+Data-free. Source: Tanaka et al., NeurIPS 2020 (key ``tanaka2020synflow``); as a score of networks Abdelfattah et al.,
+ICLR 2021. In float64, because the values grow exponentially with depth.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nbnas.proxies.layers import total, weight_layers
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import ProxyInfo, register
+
+_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+
+
+def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
+    """Return |w * dR/dw| of every weight, by layer name."""
+
+    def compute() -> dict[str, Tensor]:
+        network = probe.new_network("eval").double()
+        for module in network.modules():
+            if isinstance(module, _NORMALISATIONS):
+                module.forward = lambda inputs: inputs
+        with torch.no_grad():
+            for tensor in network.state_dict().values():
+                tensor.abs_()
+        inputs = probe.shared_batch()[0]
+        logits = network(torch.ones(1, *inputs.shape[1:], dtype=torch.float64, device=inputs.device))
+        layers = weight_layers(network)
+        weights = [layer.weight for layer in layers.values()]
+        gradients = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
+        return {
+            name: torch.zeros_like(weight) if gradient is None else (weight.detach() * gradient).abs()
+            for name, weight, gradient in zip(layers, weights, gradients, strict=True)
+        }
+
+    return probe.share("synflow saliency", compute)
+
+
+@register(
+    ProxyInfo(
+        name="synflow",
+        title="SynFlow",
+        family="saliency",
+        paper="Tanaka et al., NeurIPS 2020",
+        formula="sum_w |w dR/dw|, R = sum of logits of the network with |parameters|, no BatchNorm, input of ones",
+        higher_is_better=True,
+        mode="eval",
+        batches=1,
+        needs_labels=False,
+        inputs="none",
+        initialisation="kaiming_normal",
+        requires="convolutions or linear layers",
+        cost="F + B of one sample, in float64",
+        scores=("synflow",),
+    )
+)
+def synflow(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the total SynFlow saliency of its convolution and linear weights, without a logarithm.
+
+    Normalisation modules (Batch-, Group-, Layer-, InstanceNorm) are the identity; functional normalisation stays.
+
+    Args:
+        probe: Network; of the batch only the shape is used.
+
+    Returns:
+        ``synflow``: positive, often astronomically large; degenerate if no flow reaches the logits.
+    """
+    score = total([saliency.sum() for saliency in synflow_saliency(probe).values()])
+    probe.degenerate_if(score == 0, "no flow from the input reaches the logits")
+    return {"synflow": score}

@@ -1,0 +1,144 @@
+"""TE-NAS: condition number of the neural tangent kernel, and number of linear regions.
+
+    te_nas_ntk            - lambda_max / lambda_min of Theta = G G^T, G_n = gradient of the sum of the logits of
+                          sample n with respect to every parameter whose name contains "weight"
+    te_nas_linear_regions number of distinct ReLU patterns among the samples of a batch
+
+Source: Chen et al., ICLR 2021 (key ``chen2021tenas``). TE-NAS ranks by the sum of the two ranks.
+
+In train mode BatchNorm makes every sample's logits depend on the whole batch, and exactly this coupling decides the
+published condition number (it is several to several hundred times smaller than that of the kernel with statistics held
+fixed). Each row of G then takes a backward pass through the whole batch. Without BatchNorm one pass gives all rows.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.proxies.naswot import relu_agreements
+from nbnas.proxies.per_sample import per_sample_gradients, samples_interact
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.recording import Recording
+from nbnas.proxies.registry import ProxyInfo, register
+
+
+def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
+    """Theta = G G^T of the sums of logits of a recorded batch, (N, N) in float64.
+
+    Args:
+        network: The network that was recorded.
+        recording: Its forward pass.
+
+    Raises:
+        UnsupportedModelError: If no parameter has ``weight`` in its name.
+    """
+    names = [name for name, _ in network.named_parameters() if "weight" in name]
+    if not names:
+        raise UnsupportedModelError("needs parameters with 'weight' in their names")
+    sums = recording.logits.sum(1)
+    gradients = None if samples_interact(network) else per_sample_gradients(network, recording, sums.sum(), names)
+    if gradients is not None:
+        return _gram(list(gradients.values()))
+    parameters = [network.get_parameter(name) for name in names]
+    return _gram(_coupled_gradients(sums, parameters))
+
+
+def _coupled_gradients(sums: Tensor, parameters: list[Tensor]) -> list[Tensor]:
+    """Gradients (N, *shape) of every parameter by one pass through the whole batch per sample."""
+    seeds = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)
+    if sums.is_cuda:
+        # Few large kernels instead of many small ones.
+        blocks = [
+            torch.autograd.grad(sums, parameters, block, retain_graph=True, allow_unused=True, is_grads_batched=True)
+            for block in seeds.split(16)
+        ]
+        return [torch.cat(column) for column in zip(*blocks, strict=True) if column[0] is not None]
+    rows = [torch.autograd.grad(sums, parameters, seed, retain_graph=True, allow_unused=True) for seed in seeds]
+    return [torch.stack(column) for column in zip(*rows, strict=True) if column[0] is not None]
+
+
+def _gram(gradients: list[Tensor]) -> Tensor:
+    flat = [gradient.flatten(1) for gradient in gradients]
+    return torch.stack([(rows @ rows.T).double() for rows in flat]).sum(0)
+
+
+def negative_condition_number(kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """- lambda_max / lambda_min of a symmetric matrix, and whether it is singular at the precision of float32.
+
+    Args:
+        kernel: (N, N), float64.
+    """
+    eigenvalues = torch.linalg.eigvalsh(kernel)
+    singular = eigenvalues[0] <= eigenvalues[-1] * len(kernel) * torch.finfo(torch.float32).eps
+    return -eigenvalues[-1] / eigenvalues[0], singular
+
+
+@register(
+    ProxyInfo(
+        name="te_nas_ntk",
+        title="TE-NAS, tangent kernel",
+        family="kernel",
+        paper="Chen et al., ICLR 2021",
+        formula="-lambda_max / lambda_min of G G^T, G_n = d(sum of logits of sample n)/d(weights)",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=False,
+        inputs="images",
+        initialisation="torch_default",
+        requires="parameters with 'weight' in their names",
+        cost="F + N B with BatchNorm, F + B without",
+        scores=("te_nas_ntk",),
+    )
+)
+def te_nas_ntk(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by minus the condition number of its empirical neural tangent kernel.
+
+    Args:
+        probe: Network in train mode and one batch; labels are not used.
+
+    Returns:
+        ``te_nas_ntk``: at most -1; degenerate if the kernel is singular at working precision, where released code
+        returns rounding noise of either sign.
+    """
+    score, singular = negative_condition_number(tangent_kernel(probe.shared_network(), probe.forward()))
+    probe.degenerate_if(singular, "the tangent kernel is singular at working precision")
+    return {"te_nas_ntk": score}
+
+
+@register(
+    ProxyInfo(
+        name="te_nas_linear_regions",
+        title="TE-NAS, linear regions",
+        family="activations",
+        paper="Chen et al., ICLR 2021",
+        formula="number of distinct ReLU patterns in a batch",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=False,
+        inputs="noise",
+        initialisation="torch_default",
+        requires="ReLU activations on feature maps",
+        cost="F",
+        scores=("te_nas_linear_regions",),
+    )
+)
+def te_nas_linear_regions(probe: Probe) -> dict[str, Tensor]:
+    """Count the linear regions that the samples of a batch fall into, by their patterns at ReLUs on feature maps.
+
+    With batches of 64 nearly every network reaches the maximum, 64.
+
+    Args:
+        probe: Network in train mode and one batch; labels are not used.
+
+    Returns:
+        ``te_nas_linear_regions``: 1 to N.
+    """
+    maps = [layer for layer in relu_agreements(probe) if layer.dimensions == 4]
+    if not maps:
+        raise UnsupportedModelError("needs ReLU activations on feature maps (N, C, H, W)")
+    # Two samples share a region if they agree in every unit of every layer.
+    same = torch.stack([layer.kernel == layer.units for layer in maps]).all(0)
+    first_of_its_kind = ~same.tril(-1).any(1)
+    return {"te_nas_linear_regions": first_of_its_kind.sum()}

@@ -1,0 +1,85 @@
+"""Zen-score: how much the features before pooling move when the input does, corrected for BatchNorm.
+
+With weights and inputs x, e standard normal, x' = x + 0.01 e, and f the features before global pooling,
+
+    zen = ln( mean over samples of sum |f(x) - f(x')| ) + sum over BatchNorms of ln sqrt( mean over channels of var )
+
+Released code takes the running variance after the two forward passes, 0.81 + 0.09 v + 0.1 v' for (unbiased) batch
+variances v, v' and torch's default momentum (``zen``); the paper means the batch variance itself (``zen_paper``).
+Source: Lin et al., ICCV 2021 (key ``lin2021zennas``).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nbnas.proxies.feature_maps import last_feature_map
+from nbnas.proxies.layers import total
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import ProxyInfo, register
+
+
+def zen_score(features: Tensor, moved: Tensor, variances: list[Tensor]) -> Tensor:
+    """Combine features and BatchNorm variances.
+
+    Args:
+        features: f(x), (N, C, H, W).
+        moved: f(x'), the same shape.
+        variances: Per BatchNorm the variance of each channel.
+
+    Returns:
+        Zen-score in nats; minus infinity if the features do not move.
+    """
+    movement = (features - moved).abs().flatten(1).double().sum(1).mean().log()
+    return total([movement, *(variance.double().mean().log() / 2 for variance in variances)])
+
+
+@register(
+    ProxyInfo(
+        name="zen",
+        title="Zen-score",
+        family="features",
+        paper="Lin et al., ICCV 2021",
+        formula="ln E|f(x) - f(x + 0.01 e)| + sum_BN ln sqrt(mean_c var_c), f = features before pooling",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=False,
+        inputs="noise",
+        initialisation="standard_normal",
+        requires="feature maps (N, C, H, W) that only pooling and linear layers follow",
+        cost="2 F",
+        scores=("zen", "zen_paper"),
+    )
+)
+def zen(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by its Zen-score, one repeat.
+
+    Args:
+        probe: Network in train mode and one batch x; labels are not used.
+
+    Returns:
+        ``zen`` and ``zen_paper``, in nats; degenerate if the features do not depend on the input.
+    """
+    network, (inputs, _) = probe.network, probe.batches[0]
+    noise = torch.randn(inputs.shape, generator=probe.generator).to(inputs)
+    return zen_of_network(probe, network, inputs, inputs + 0.01 * noise)
+
+
+def zen_of_network(probe: Probe, network: nn.Module, inputs: Tensor, moved_inputs: Tensor) -> dict[str, Tensor]:
+    """Compute both scores of a network in train mode from x and x'."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    batch_variances: list[Tensor] = []
+    handles = [
+        norm.register_forward_pre_hook(lambda _, given: batch_variances.append(_variance(given[0]))) for norm in norms
+    ]
+    features = last_feature_map(network, inputs)
+    for handle in handles:
+        handle.remove()
+    moved = last_feature_map(network, moved_inputs)
+    running = [norm.running_var for norm in norms if norm.running_var is not None]
+    probe.degenerate_if((features == moved).all(), "the features do not depend on the input")
+    return {"zen": zen_score(features, moved, running), "zen_paper": zen_score(features, moved, batch_variances)}
+
+
+def _variance(inputs: Tensor) -> Tensor:
+    return inputs.movedim(1, 0).flatten(1).var(1, correction=0)
