@@ -137,8 +137,9 @@ def _draw_batches(
 def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | None) -> int:
     network = copy.deepcopy(model).eval()
     reference = next(network.parameters(), inputs)
-    with torch.no_grad():
-        output = network(inputs.to(reference))
+    # Seeded, because dropout may be active in eval mode too; a copy, because the first layer may work in place.
+    with torch.no_grad(), seeded_global_generators(0, reference.device):
+        output = network(inputs.to(reference, copy=True))
     try:
         return int((output if select is None else select(output)).shape[1])
     except Exception as error:
@@ -150,12 +151,12 @@ def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | No
 def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, float]]:
     info = proxy.info
     values: dict[str, float] = {}
-    status, shared_seconds = "ok", 0.0
+    status = "ok"
     start = time.perf_counter()
+    probe = Probe(session, info)
     try:
         if len(session.batches) < info.batches:
             raise NbnasError(f"needs {info.batches} batches, got {len(session.batches)}")
-        probe = Probe(session, info)
         with seeded_global_generators(derive_seed(session.seed, info.name, "global"), session.device):
             returned = proxy.function(probe)
         values = _to_numbers(returned)
@@ -163,7 +164,6 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
             raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
         if any(bool(condition) for condition, _ in probe.flags):
             status, values = "degenerate", {}
-        shared_seconds = probe.shared_seconds
     except DegenerateScoreError:
         status = "degenerate"
     except Exception as error:
@@ -171,7 +171,7 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         reason = str(error).strip().splitlines()
         status = f"error: {type(error).__name__}: {reason[0] if reason else 'no message'}"
         values = {}
-    seconds = time.perf_counter() - start + shared_seconds
+    seconds = time.perf_counter() - start + probe.shared_seconds
     rows = []
     for name in info.scores:
         value = values.get(name, math.nan)

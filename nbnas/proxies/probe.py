@@ -52,6 +52,8 @@ class ScoringSession:
     device: torch.device
     logits: LogitsSelector | None = None
     passes: dict[tuple, Any] = field(default_factory=dict)
+    flags: dict[tuple, list[tuple[Tensor, str]]] = field(default_factory=dict)
+    """What makes a score degenerate, found while a pass was computed."""
     costs: dict[tuple, _Cost] = field(default_factory=dict)
     open_passes: list[_OpenPass] = field(default_factory=list)
 
@@ -127,7 +129,9 @@ class Probe:
         key = (session.initialisation_of(self._info), name, *details)
         if key in session.passes:
             value = session.passes[key]
+            self.flags += session.flags[key]
         else:
+            flags_before = len(self.flags)
             session.open_passes.append(_OpenPass())
             start = time.perf_counter()
             try:
@@ -136,6 +140,7 @@ class Probe:
                 done = session.open_passes.pop()
             seconds = time.perf_counter() - start
             session.passes[key] = value
+            session.flags[key] = self.flags[flags_before:]
             session.costs[key] = _Cost(seconds - done.seconds_below, done.keys_below | {key})
             self._paid.add(key)
             if session.open_passes:
@@ -202,7 +207,9 @@ class Probe:
         recording = self.forward(batch)
         return self.share(
             "input gradients",
-            lambda: torch.autograd.grad(recording.logits.sum(), recording.inputs, retain_graph=True)[0],
+            lambda: torch.autograd.grad(
+                recording.logits.sum(), recording.inputs, retain_graph=True, materialize_grads=True
+            )[0],
             self.mode,
             batch,
         )
