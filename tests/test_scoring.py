@@ -2,6 +2,8 @@
 
 import copy
 import random
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -25,13 +27,16 @@ def add_proxy(monkeypatch):
         record = {
             "name": name,
             "title": "A proxy of this test",
+            "family": "size",
             "paper": "none",
             "formula": "none",
             "higher_is_better": True,
             "mode": "eval",
             "batches": 1,
             "needs_labels": False,
+            "inputs": "none",
             "initialisation": None,
+            "requires": "nothing",
             "cost": "none",
             "scores": (name,),
         }
@@ -41,12 +46,13 @@ def add_proxy(monkeypatch):
 
 
 def small_network():
-    """Convolution, BatchNorm, in-place activation and classifier, with weights and statistics of their own."""
+    """Two convolutions, BatchNorm, in-place activation and classifier, with weights and statistics of their own."""
     generator = torch.Generator().manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1),
         nn.BatchNorm2d(4),
         nn.ReLU(inplace=True),
+        nn.Conv2d(4, 4, 3, padding=1),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(4, 5),
@@ -62,19 +68,20 @@ def batch(seed=1, dtype=torch.float32):
 
 
 def raises(error):
-    def function(network, batches, generator):
+    def function(probe):
         raise error
 
     return function
 
 
 def returns(values):
-    return lambda network, batches, generator: values
+    return lambda probe: values
 
 
 def values_of(table):
-    assert set(table.status) == {"ok"}
-    return table.value.to_dict()
+    assert set(table.status.drop("ssnr_grasp_log", errors="ignore")) == {"ok"}
+    # The logarithm of a negative ratio, which is no number, and not equal to itself.
+    return table.value.drop("ssnr_grasp_log", errors="ignore").to_dict()
 
 
 # ------------------------------------------------------------------------------------------------ the shape of a result
@@ -109,17 +116,23 @@ def test_list_of_proxies_has_a_row_per_proxy_and_a_column_per_question():
     assert table.index.is_unique
     assert table.columns.tolist() == [
         "title",
+        "family",
         "paper",
         "formula",
         "higher_is_better",
         "mode",
         "batches",
         "needs_labels",
+        "inputs",
         "initialisation",
+        "requires",
         "cost",
         "scores",
+        "second_order",
     ]
-    assert (table[["title", "paper", "formula", "cost"]].map(len) > 0).all(axis=None)
+    assert (table[["title", "paper", "formula", "requires", "cost"]].map(len) > 0).all(axis=None)
+    assert set(table.family) == {"size", "saliency", "gradients", "activations", "kernel", "features", "Fisher"}
+    assert set(table.inputs) == {"none", "noise", "images"}
     table = table.loc[BUILT_IN]
     assert table.batches.tolist() == [1, 0, 0, 1]
     assert table.initialisation.isna().tolist() == [True, True, True, False]
@@ -144,6 +157,28 @@ def test_patterns_choose_each_proxy_once_in_order_of_registration(add_proxy, pat
     for name in ("alpha", "beta", "gamma", "alpine"):
         add_proxy(returns({name: 1.0}), name)
     assert [proxy.info.name for proxy in select_proxies(patterns)] == names
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ("size_log", ["size"]),
+        ("*_log", ["size", "depth"]),
+        (["depth_mean", "size"], ["size", "depth"]),
+        (["depth", "depth_log", "depth_*"], ["depth"]),
+        ("*e*", ["size", "depth"]),
+        ("width", ["width"]),
+    ],
+)
+def test_names_of_scores_are_patterns_too(add_proxy, patterns, names):
+    registry._REGISTRY.clear()
+    add_proxy(returns({"size_sum": 1.0, "size_log": 0.0}), "size", scores=("size_sum", "size_log"))
+    add_proxy(returns({"depth_mean": 2.0, "depth_log": 1.0}), "depth", scores=("depth_mean", "depth_log"))
+    add_proxy(returns({"width": 3.0}), "width")
+    assert [proxy.info.name for proxy in select_proxies(patterns)] == names
+    # A proxy that is chosen by one of its scores gives them all.
+    rows = [score for proxy in select_proxies(patterns) for score in proxy.info.scores]
+    assert nbnas.score(small_network(), patterns, input_shape=SHAPE).index.tolist() == rows
 
 
 @pytest.mark.parametrize("pattern", ["", "Beta", "bet", "beta?"])
@@ -183,8 +218,9 @@ def assert_same(before, after):
     assert before == after
 
 
-def vandal(network, batches, generator):
+def vandal(probe):
     """Change all that can be changed, then fail."""
+    network = probe.network
     for parameter in network.parameters():
         parameter.requires_grad_(not parameter.requires_grad)
         parameter.grad = torch.ones_like(parameter)
@@ -204,23 +240,52 @@ def test_model_is_left_as_found(add_proxy, init, training):
     network = small_network().train(training)
     network[1].train(not training)
     network[0].weight.requires_grad_(False)
-    network[5].weight.grad = torch.full_like(network[5].weight, 7)
+    network[6].weight.grad = torch.full_like(network[6].weight, 7)
     network[2].register_forward_hook(lambda *_: None)
     before = snapshot(network)
     table = nbnas.score(network, input_shape=SHAPE, init=init)
     assert table.status["vandal"] == "error: RuntimeError: after the damage"
-    assert (table.status.drop("vandal") == "ok").all()
+    assert (table.status.drop(["vandal", "ssnr_grasp_log"]) == "ok").all()
     assert_same(before, snapshot(network))
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_proxy_receives_a_copy_in_its_mode(add_proxy, mode):
     received = []
-    add_proxy(lambda network, batches, generator: received.append(network) or {"custom": 1.0}, mode=mode)
+    other_mode = "eval" if mode == "train" else "train"
+
+    def custom(probe):
+        received.extend([probe.network, probe.new_network(), probe.shared_network(), probe.new_network(other_mode)])
+        assert probe.network is received[0]
+        return {"custom": 1.0}
+
+    add_proxy(custom, mode=mode)
     network = small_network().train(mode == "eval")
-    nbnas.score(network, "custom", input_shape=SHAPE)
-    assert received[0] is not network
-    assert {module.training for module in received[0].modules()} == {mode == "train"}
+    values_of(nbnas.score(network, "custom", input_shape=SHAPE))
+    assert len({id(parameter) for copy in (network, *received) for parameter in copy.parameters()}) == 5 * 8
+    for received_copy, expected in zip(received, (mode, mode, mode, other_mode), strict=True):
+        assert {module.training for module in received_copy.modules()} == {expected == "train"}
+        assert_equal_parameters(received_copy, network)
+
+
+def assert_equal_parameters(first, second):
+    for parameter, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(parameter, other)
+
+
+def test_frozen_parameters_are_scored(add_proxy):
+    def custom(probe):
+        assert all(parameter.requires_grad for parameter in probe.network.parameters())
+        return {"custom": sum(float(gradient.norm()) for gradient in probe.loss_gradients().values())}
+
+    add_proxy(custom, mode="train", needs_labels=True)
+    tables = []
+    for frozen in (False, True):
+        network = small_network().requires_grad_(not frozen)
+        tables.append(nbnas.score(network, input_shape=SHAPE))
+        assert {parameter.requires_grad for parameter in network.parameters()} == {not frozen}
+    assert values_of(tables[0]) == values_of(tables[1])
+    assert tables[0].value["custom"] > 0
 
 
 FIRST_LAYERS = {
@@ -232,27 +297,40 @@ FIRST_LAYERS = {
 @pytest.mark.parametrize("first_layer", FIRST_LAYERS.values(), ids=FIRST_LAYERS)
 def test_batches_of_the_user_are_left_as_found(add_proxy, first_layer):
     # A network that starts in place writes into the inputs it gets.
-    add_proxy(lambda network, batches, generator: {"custom": network(batches[0][0]).sum().detach()}, mode="train")
+    add_proxy(lambda probe: {"custom": probe.network(probe.batches[0][0]).sum().detach()}, mode="train")
     inputs, labels = batch()
     before = inputs.clone()
-    nbnas.score(nn.Sequential(first_layer(), small_network()), batches=[(inputs, labels)], init=None)
+    network = nn.Sequential(first_layer(), small_network())
+    table = nbnas.score(network, batches=[(inputs, labels), batch(2)], init=None)
+    assert (table.status == "ok").sum() > 50
     assert torch.equal(inputs, before)
 
 
+def test_asking_a_model_for_its_classes_leaves_the_drawn_inputs_alone(add_proxy):
+    add_proxy(lambda probe: {"custom": probe.batches[0][0].double().sum()}, needs_labels=True)
+    network = nn.Sequential(nn.LeakyReLU(0.5, inplace=True), small_network())
+    asked, told = (
+        values_of(nbnas.score(network, "custom", input_shape=SHAPE, num_classes=number)) for number in (None, 5)
+    )
+    assert asked == told
+
+
 def test_proxies_do_not_see_what_others_did_to_the_batches(add_proxy):
-    def total(network, batches, generator):
-        inputs, _ = batches[0]
+    def total(probe):
+        inputs, labels = probe.batches[0]
         result = float(inputs.abs().sum())
         inputs.zero_()
+        labels.zero_()
         return {"total": result}
 
-    def same_total(network, batches, generator):
-        return {"same_total": total(network, batches, generator)["total"]}
+    def same_total(probe):
+        return {"same_total": total(probe)["total"]}
 
     add_proxy(total, "total")
     add_proxy(same_total, "same_total")
+    add_proxy(lambda probe: {"shared_total": float(probe.shared_batch()[0].abs().sum())}, "shared_total")
     values = values_of(nbnas.score(small_network(), "*total", input_shape=SHAPE))
-    assert values["total"] == values["same_total"] > 0
+    assert values["total"] == values["same_total"] == values["shared_total"] > 0
 
 
 # ----------------------------------------------------------------------------------------- what a result depends on
@@ -261,6 +339,8 @@ def test_proxies_do_not_see_what_others_did_to_the_batches(add_proxy):
 def test_same_seed_gives_same_scores_and_another_seed_others():
     first, again, other = (values_of(nbnas.score(small_network(), input_shape=SHAPE, seed=s)) for s in (3, 3, 4))
     assert first == again
+    counts = {"flops", "params", "trainable_layers", "te_nas_linear_regions"}
+    assert {name for name, value in first.items() if value == other[name]} == counts
     assert first["vkdnw_entropy"] != other["vkdnw_entropy"]
     assert first["params"] == other["params"]
 
@@ -291,38 +371,64 @@ def test_generators_of_accelerators_that_are_not_scored_on_are_left_alone(monkey
 
 
 def test_dropout_in_a_train_mode_proxy_draws_from_the_seed(add_proxy):
-    def output(network, batches, generator):
-        return {"custom": network(batches[0][0]).sum().detach()}
+    def output(probe):
+        own, shared = (
+            network.detach().sum() for network in (probe.network(probe.batches[0][0]), probe.forward().logits)
+        )
+        return {"own": own, "shared": shared}
 
-    add_proxy(output, mode="train")
+    add_proxy(output, mode="train", scores=("own", "shared"))
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 5))
     values = []
     for global_seed in (0, 1):
         torch.manual_seed(global_seed)
         before = global_random_state()
-        values.append(values_of(nbnas.score(network, "custom", input_shape=SHAPE))["custom"])
+        values.append(values_of(nbnas.score(network, "custom", input_shape=SHAPE)))
         assert global_random_state() == before
     assert values[0] == values[1]
+    other = values_of(nbnas.score(network, "custom", input_shape=SHAPE, init=None, batches=[batch()], seed=0))
+    for seed in (0, 1):
+        values.append(values_of(nbnas.score(network, "custom", init=None, batches=[batch()], seed=seed)))
+    # Weights and inputs are given, so the masks alone make the difference between seeds.
+    assert other == values[-2]
+    assert other["own"] != values[-1]["own"]
+    assert other["shared"] != values[-1]["shared"]
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+def test_dropout_that_is_active_in_eval_mode_draws_from_the_seed_too(add_proxy):
+    class AlwaysDropout(nn.Module):
+        def forward(self, inputs):
+            return nn.functional.dropout(inputs, training=True)
+
+    add_proxy(lambda probe: {"custom": probe.forward().logits.detach().sum()}, needs_labels=True)
+    network = nn.Sequential(nn.Flatten(), AlwaysDropout(), nn.Linear(192, 5))
+    before = global_random_state()
+    first, again = (values_of(nbnas.score(network, ["custom", "vkdnw"], input_shape=SHAPE)) for _ in range(2))
+    assert first == again
+    # Nobody said how many classes there are, so the model was asked, too.
+    assert global_random_state() == before
+
+
+@pytest.mark.parametrize("name", nbnas.list_proxies().index)
 def test_scores_do_not_depend_on_the_other_proxies(add_proxy, name):
     alone = values_of(nbnas.score(small_network(), name, input_shape=SHAPE))
 
-    def draws(network, batches, generator):
-        return {"greedy": float(torch.rand(100, generator=generator).sum())}
+    def draws(probe):
+        torch.rand(100)
+        return {"greedy": float(torch.rand(100, generator=probe.generator).sum())}
 
     add_proxy(draws, "greedy", batches=3, needs_labels=True)
     together = values_of(nbnas.score(small_network(), "*", input_shape=SHAPE))
     assert {score: together[score] for score in alone} == alone
+    assert len(alone) > 0
 
 
 def test_each_proxy_draws_from_a_stream_of_its_own(add_proxy):
-    def first(network, batches, generator):
-        return {"first": float(torch.rand(1, generator=generator))}
+    def first(probe):
+        return {"first": float(torch.rand(1, generator=probe.generator))}
 
-    def second(network, batches, generator):
-        return {"second": float(torch.rand(1, generator=generator))}
+    def second(probe):
+        return {"second": float(torch.rand(1, generator=probe.generator))}
 
     add_proxy(first, "first")
     add_proxy(second, "second")
@@ -360,8 +466,8 @@ def test_without_initialisation_the_given_weights_are_scored():
 def test_published_initialisation_is_kaiming_normal(add_proxy):
     networks = []
 
-    def keep(network, batches, generator):
-        networks.append(network)
+    def keep(probe):
+        networks.append(probe.network)
         return {"custom": 1.0}
 
     add_proxy(keep, initialisation="kaiming_normal", batches=0)
@@ -388,9 +494,7 @@ def test_published_initialisation_is_kaiming_normal(add_proxy):
 
 def test_drawn_inputs_are_standard_normal_and_labels_uniform(add_proxy):
     received = []
-    add_proxy(
-        lambda network, batches, generator: received.extend(batches) or {"custom": 1.0}, batches=2, needs_labels=True
-    )
+    add_proxy(lambda probe: received.extend(probe.batches) or {"custom": 1.0}, batches=2, needs_labels=True)
     nbnas.score(small_network(), "custom", input_shape=(512, 3, 8, 8))
     assert len(received) == 2
     assert not torch.equal(received[0][0], received[1][0])
@@ -407,7 +511,7 @@ def test_drawn_inputs_are_standard_normal_and_labels_uniform(add_proxy):
 
 def test_number_of_classes_can_be_given(add_proxy):
     received = []
-    add_proxy(lambda network, batches, generator: received.extend(batches) or {"custom": 1.0}, needs_labels=True)
+    add_proxy(lambda probe: received.extend(probe.batches) or {"custom": 1.0}, needs_labels=True)
     nbnas.score(small_network(), "custom", input_shape=(512, 3, 8, 8), num_classes=3)
     assert sorted(set(received[0][1].tolist())) == [0, 1, 2]
 
@@ -415,7 +519,7 @@ def test_number_of_classes_can_be_given(add_proxy):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_given_batches_are_cast_to_the_precision_of_the_model(add_proxy, dtype):
     received = []
-    add_proxy(lambda network, batches, generator: received.extend(batches) or {"custom": 1.0})
+    add_proxy(lambda probe: received.extend(probe.batches) or {"custom": 1.0})
     given = [batch(seed, torch.float64) for seed in (1, 2)]
     nbnas.score(small_network().to(dtype), "custom", batches=given)
     for (inputs, labels), (given_inputs, given_labels) in zip(received, given, strict=True):
@@ -430,6 +534,431 @@ def test_given_batches_are_what_is_scored():
         for seed in (1, 1, 2)
     ]
     assert entropies[0] == entropies[1] != entropies[2]
+
+
+# -------------------------------------------------------------------------------------------------- which output counts
+
+
+class Wrapped(nn.Module):
+    """Returns the logits of a network in some structure."""
+
+    def __init__(self, network, wrap):
+        super().__init__()
+        self.network, self.wrap = network, wrap
+
+    def forward(self, inputs):
+        return self.wrap(self.network(inputs))
+
+
+WRAPPERS = {
+    "index": (lambda logits: (logits.exp(), logits), 1),
+    "index from the end": (lambda logits: [logits.exp(), logits], -1),
+    "key": (lambda logits: {"features": logits.exp(), "logits": logits}, "logits"),
+    "function": (lambda logits: {"heads": [logits, logits.exp()]}, lambda output: output["heads"][0]),
+    "function of a tensor": (lambda logits: logits.unsqueeze(1), lambda output: output[:, 0]),
+}
+
+
+@pytest.mark.parametrize(("wrap", "logits"), WRAPPERS.values(), ids=WRAPPERS)
+def test_logits_say_which_output_is_scored(wrap, logits):
+    expected = values_of(nbnas.score(small_network(), input_shape=SHAPE))
+    # Where the selected logits are no layer's output, VKDNW computes the same in another order.
+    expected = {name: pytest.approx(value, rel=1e-4, abs=1e-5) for name, value in expected.items()}
+    network = Wrapped(small_network(), wrap)
+    before = snapshot(network)
+    # The number of classes is counted on the selected output as well.
+    assert values_of(nbnas.score(network, input_shape=SHAPE, logits=logits)) == expected
+    assert_same(before, snapshot(network))
+
+
+UNUSABLE_LOGITS = {
+    "tuple, nothing said": (
+        lambda logits: (logits, logits),
+        None,
+        "UnsupportedModelError: the network must return one",
+    ),
+    "no such index": (lambda logits: (logits,), 1, "IndexError: tuple index out of range"),
+    "no such key": (lambda logits: {"logits": logits}, "scores", "KeyError: 'scores'"),
+    "not a tensor": (lambda logits: (logits, [logits]), 1, "UnsupportedModelError: the network must return one tensor"),
+    "not a matrix": (lambda logits: (logits.sum(1),), 0, "UnsupportedModelError: the network must return one tensor"),
+    "another batch size": (
+        lambda logits: (logits[:2],),
+        0,
+        "UnsupportedModelError: the network must return one tensor",
+    ),
+}
+
+
+@pytest.mark.parametrize(("wrap", "logits", "message"), UNUSABLE_LOGITS.values(), ids=UNUSABLE_LOGITS)
+def test_unusable_logits_are_an_error_of_the_proxies_that_read_them(wrap, logits, message):
+    names = ["params", "l2_norm", "snip", "jacov", "vkdnw"]
+    network = Wrapped(small_network(), wrap)
+    status = nbnas.score(network, names, input_shape=SHAPE, num_classes=5, logits=logits).status
+    assert (status[["params", "l2_norm"]] == "ok").all()
+    assert status.drop(["params", "l2_norm"]).str.startswith(f"error: {message}").all()
+
+
+@pytest.mark.parametrize(
+    ("wrap", "logits"),
+    [(lambda logits: (logits,), None), (lambda logits: (logits,), 1), (lambda logits: (logits.sum(),), 0)],
+    ids=["tuple, nothing said", "no such index", "a scalar"],
+)
+def test_classes_that_cannot_be_counted_are_an_error_that_says_what_to_do(wrap, logits):
+    with pytest.raises(NbnasError, match=r"must return logits \(batch, classes\); .* say which entry by logits="):
+        nbnas.score(Wrapped(small_network(), wrap), "snip", input_shape=SHAPE, logits=logits)
+
+
+# -------------------------------------------------------------------------------------------------------- shared passes
+
+
+class Counting(nn.Module):
+    """Passes its input on, and counts how often, over all copies."""
+
+    def __init__(self, events=None, pause=0.0):
+        super().__init__()
+        self.events, self.pause = [] if events is None else events, pause
+
+    def __deepcopy__(self, memo):
+        return Counting(self.events, self.pause)
+
+    def forward(self, inputs):
+        self.events.append("train" if self.training else "eval")
+        time.sleep(self.pause)
+        return inputs
+
+
+def counting_network(pause=0.0):
+    return small_network().insert(0, counter := Counting(pause=pause)), counter.events
+
+
+def passes_of(names, **options):
+    network, events = counting_network()
+    values_of(nbnas.score(network, names, input_shape=SHAPE, num_classes=5, **options))
+    return events
+
+
+@pytest.mark.parametrize(
+    ("names", "passes"),
+    [
+        # Alone, each makes the passes that its record says.
+        ("snip", ["train"]),
+        ("zico", ["train"] * 2),
+        ("tcet_snip", ["eval", "train"]),
+        # One pass for those that start from the same weights (first kaiming_normal, then torch_default) in one mode.
+        (["grad_norm", "snip", "grasp", "jacov", "naswot", "az_*"], ["train"]),
+        (["plain", "fisher", "te_nas_ntk", "epe_nas", "ssnr_snip"], ["train"]),
+        (["nwot", "tcet_snip", "ssnr_snip", "ssnr_grasp"], ["eval", "train"]),
+        # Different weights, or another batch, take a pass of their own.
+        (["snip", "plain"], ["train"] * 2),
+        (["plain", "zico"], ["train"] * 2),
+    ],
+    ids=str,
+)
+def test_proxies_of_one_initialisation_and_mode_share_one_forward_pass(names, passes):
+    assert sorted(passes_of(names)) == passes
+
+
+def test_without_initialisation_all_proxies_share_passes():
+    assert passes_of(["snip", "plain", "zico", "epe_nas"], init=None) == ["train"] * 2
+
+
+def test_another_mode_and_another_batch_are_passes_of_their_own(add_proxy):
+    def custom(probe):
+        recordings = [
+            probe.forward(),
+            probe.forward(mode="train"),
+            probe.forward(1),
+            probe.forward(),
+            probe.forward(0, "eval"),
+        ]
+        assert recordings[0] is recordings[3] is recordings[4]
+        assert not torch.equal(recordings[0].logits, recordings[1].logits)
+        assert not torch.equal(recordings[0].logits, recordings[2].logits)
+        return {"custom": 1.0}
+
+    add_proxy(custom, batches=2)
+    assert passes_of("custom") == ["eval", "train", "eval"]
+
+
+def test_shared_pass_is_the_same_whoever_asks_first(add_proxy):
+    orders = {"first": (0, 1), "second": (1, 0)}
+
+    def custom(name):
+        def function(probe):
+            for number in orders[name]:
+                probe.forward(number)
+            gradients = [probe.loss_gradients(number)["0.weight"] for number in (0, 1)]
+            return {name: float(gradients[0].norm() + 2 * gradients[1].norm())}
+
+        return function
+
+    for name in orders:
+        add_proxy(custom(name), name, mode="train", needs_labels=True, batches=2)
+    # Alone, each makes both passes in its own order.
+    values = [
+        values_of(nbnas.score(small_network(), names, input_shape=SHAPE)) for names in ("first", "second", [*orders])
+    ]
+    assert values[0]["first"] == values[1]["second"] == values[2]["first"] == values[2]["second"] > 0
+
+
+def test_results_of_a_proxys_own_are_shared_by_name_and_details(add_proxy):
+    computed = []
+
+    def custom(name, details):
+        def function(probe):
+            return {name: probe.share("sum", lambda: computed.append(name) or float(len(computed)), *details)}
+
+        return function
+
+    add_proxy(custom("a", (1,)), "a")
+    add_proxy(custom("b", (1,)), "b")
+    add_proxy(custom("c", (2,)), "c")
+    add_proxy(custom("d", (1,)), "d", initialisation="kaiming_normal")
+    values = values_of(nbnas.score(small_network(), ["a", "b", "c", "d"], input_shape=SHAPE))
+    assert computed == ["a", "c", "d"]
+    assert values == {"a": 1, "b": 1, "c": 2, "d": 3}
+
+
+def test_seconds_are_those_of_the_proxy_scored_alone():
+    network, events = counting_network(pause=0.1)
+    table = nbnas.score(network, ["snip", "naswot", "grad_norm", "zico", "params"], input_shape=SHAPE, num_classes=5)
+    assert len(events) == 3
+    # Only the first of snip, naswot and grad_norm waited for the pass, but each needs it; zico needs two of its own.
+    assert table.seconds[["snip", "naswot", "grad_norm", "grad_norm_layerwise"]].between(0.1, 0.19).all()
+    assert table.seconds["zico"] == pytest.approx(0.25, abs=0.05)
+    assert table.seconds["params"] < 0.1
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still but for what a test adds."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    return now
+
+
+def test_seconds_count_every_part_of_nested_passes_once(add_proxy, clock):
+    def takes(seconds, value=1.0):
+        clock[0] += seconds
+        return value
+
+    def inner(probe):
+        return probe.share("inner", lambda: takes(1))
+
+    def outer(probe):
+        return probe.share("outer", lambda: inner(probe) + takes(10))
+
+    def custom(name, *steps):
+        add_proxy(lambda probe: {name: sum(step(probe) for step in steps) + takes(100)}, name)
+
+    # Seconds in company are those alone, whether a part was paid for by this proxy, by another, or twice over.
+    custom("outer", outer)
+    custom("inner", inner)
+    custom("outer_again", outer)
+    custom("both", inner, outer, inner)
+    names = ["outer", "inner", "outer_again", "both"]
+    expected = {"outer": 111, "inner": 101, "outer_again": 111, "both": 111}
+    assert nbnas.score(small_network(), names, input_shape=SHAPE).seconds.to_dict() == expected
+    for name in names:
+        assert nbnas.score(small_network(), name, input_shape=SHAPE).seconds.to_dict() == {name: expected[name]}
+
+
+@pytest.mark.parametrize("order", [("inner", "outer"), ("outer", "inner")])
+def test_seconds_do_not_depend_on_the_order_of_nested_passes(add_proxy, clock, order):
+    def takes(seconds):
+        clock[0] += seconds
+        return 1.0
+
+    def inner(probe):
+        return {"inner": probe.share("inner", lambda: takes(1))}
+
+    def outer(probe):
+        return {"outer": probe.share("outer", lambda: inner(probe)["inner"] + takes(10))}
+
+    for name in order:
+        add_proxy({"inner": inner, "outer": outer}[name], name)
+    seconds = nbnas.score(small_network(), ["inner", "outer"], input_shape=SHAPE).seconds
+    assert seconds.to_dict() == {"inner": 1, "outer": 11}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(DegenerateScoreError("none"), "degenerate"), (ValueError("no"), "error: ValueError: no")]
+)
+def test_seconds_of_a_proxy_that_fails_count_shared_passes_too(add_proxy, clock, error, status):
+    def pays(probe):
+        def compute():
+            clock[0] += 5
+
+        probe.share("slow", compute)
+        return {"pays": 1.0}
+
+    def fails(probe):
+        pays(probe)
+        raise error
+
+    add_proxy(pays, "pays")
+    add_proxy(fails, "fails")
+    table = nbnas.score(small_network(), ["pays", "fails"], input_shape=SHAPE)
+    assert table.status.to_dict() == {"pays": "ok", "fails": status}
+    assert table.seconds.to_dict() == {"pays": 5, "fails": 5}
+
+
+def test_passes_of_another_initialisation_are_dropped(add_proxy):
+    alive = {}
+
+    def custom(name):
+        def function(probe):
+            recording, gradients = probe.forward(), probe.loss_gradients()
+            alive[name] = [weakref.ref(recording), weakref.ref(gradients["0.weight"]), weakref.ref(probe.network)]
+            others = {other: [ref() is not None for ref in refs] for other, refs in alive.items() if other != name}
+            seen.append((name, others))
+            return {name: 1.0}
+
+        return function
+
+    seen = []
+    # Interleaved on purpose: scoring brings proxies of one start together.
+    add_proxy(custom("a"), "a", needs_labels=True, initialisation="torch_default")
+    add_proxy(custom("b"), "b", needs_labels=True, initialisation="kaiming_normal")
+    add_proxy(custom("c"), "c", needs_labels=True, initialisation="torch_default")
+    table = nbnas.score(small_network(), ["a", "b", "c"], input_shape=SHAPE)
+    assert table.index.tolist() == ["a", "b", "c"]
+    assert (table.status == "ok").all()
+    gone, shared = [False, False, False], [True, True, False]
+    assert seen == [("b", {}), ("a", {"b": gone}), ("c", {"b": gone, "a": shared})]
+    assert not any(ref() for refs in alive.values() for ref in refs)
+
+
+def test_failing_shared_pass_is_an_error_of_each_proxy_that_needs_it_and_of_no_other():
+    class FailsInTraining(nn.Module):
+        def forward(self, inputs):
+            if self.training:
+                raise RuntimeError("not in train mode")
+            return inputs
+
+    network = small_network().append(FailsInTraining())
+    table = nbnas.score(network, input_shape=SHAPE)
+    info = nbnas.list_proxies()
+    for name, record in info.iterrows():
+        status = table.status[list(record.scores)]
+        # SynFlow, whatever mode the rest is in, runs a network of its own in eval mode; the L2 norm runs none.
+        if record["mode"] == "eval" or name in ("l2_norm", "ssnr_synflow", "tcet_synflow"):
+            assert (status == "ok").all(), name
+        else:
+            assert (status == "error: RuntimeError: not in train mode").all(), name
+
+
+def test_failing_result_of_a_proxys_own_is_tried_by_each_that_needs_it(add_proxy):
+    tried = []
+
+    def compute():
+        tried.append(1)
+        raise ValueError("no such thing")
+
+    def custom(name):
+        return lambda probe: {name: probe.share("outer", lambda: probe.share("inner", compute))}
+
+    add_proxy(custom("a"), "a")
+    add_proxy(custom("b"), "b")
+    add_proxy(lambda probe: {"c": probe.share("other", lambda: 3.0)}, "c")
+    table = nbnas.score(small_network(), ["a", "b", "c"], input_shape=SHAPE)
+    assert table.status.to_dict() == {
+        "a": "error: ValueError: no such thing",
+        "b": "error: ValueError: no such thing",
+        "c": "ok",
+    }
+    assert table.value["c"] == 3
+
+
+def test_what_a_proxy_does_to_its_network_does_not_reach_the_shared_passes(add_proxy):
+    expected = values_of(nbnas.score(small_network(), ["snip", "naswot", "grasp", "gradsign"], input_shape=SHAPE))
+
+    def destroy(probe):
+        network = probe.network
+        with torch.no_grad():
+            for tensor in (*network.parameters(), *network.buffers()):
+                tensor.zero_()
+        network[0].register_forward_hook(lambda *_: torch.zeros(4, 4, 8, 8))
+        network.eval().requires_grad_(False)
+        network[6].bias.grad = torch.ones(5)
+        probe.new_network()[0].weight.data.zero_()
+        return {"destroy": 1.0}
+
+    registered = dict(registry._REGISTRY)
+    registry._REGISTRY.clear()
+    add_proxy(destroy, "destroy", mode="train", initialisation="kaiming_normal")
+    registry._REGISTRY.update(registered)
+    names = ["destroy", "snip", "naswot", "grasp", "gradsign"]
+    assert values_of(nbnas.score(small_network(), names, input_shape=SHAPE)) == {"destroy": 1.0} | expected
+
+
+# ---------------------------------------------------------------------------------------------------- degenerate scores
+
+
+CONDITIONS = {
+    "false": ([False, torch.tensor(False)], "ok"),
+    "true": ([True], "degenerate"),
+    "true tensor": ([torch.tensor(True)], "degenerate"),
+    "one of several": ([False, torch.tensor(True), torch.tensor(False)], "degenerate"),
+    "none": ([], "ok"),
+}
+
+
+@pytest.mark.parametrize(("conditions", "status"), CONDITIONS.values(), ids=CONDITIONS)
+def test_degenerate_if_a_condition_holds(add_proxy, conditions, status):
+    def custom(probe):
+        for condition in conditions:
+            probe.degenerate_if(condition, "no such quantity")
+        return {"a": 1.0, "b": float("nan")}
+
+    add_proxy(custom, scores=("a", "b"))
+    table = nbnas.score(small_network(), ["custom", "params"], input_shape=SHAPE)
+    assert table.status["params"] == "ok"
+    if status == "ok":
+        assert table.status[["a", "b"]].tolist() == ["ok", "non_finite"]
+    else:
+        assert table.status[["a", "b"]].tolist() == ["degenerate"] * 2
+        assert table.value[["a", "b"]].isna().all()
+
+
+def test_an_error_after_a_degenerate_condition_is_an_error(add_proxy):
+    def custom(probe):
+        probe.degenerate_if(True, "no such quantity")
+        raise ValueError("broken")
+
+    add_proxy(custom)
+    assert nbnas.score(small_network(), "custom", input_shape=SHAPE).status["custom"] == "error: ValueError: broken"
+
+
+class Constant(nn.Module):
+    """Logits that no input changes, with or without a graph from the input."""
+
+    def __init__(self, connected):
+        super().__init__()
+        self.network, self.connected = small_network(), connected
+
+    def forward(self, inputs):
+        if self.connected:
+            return self.network(inputs) * 0 + self.network[6].bias
+        return self.network[6](torch.ones(len(inputs), 4).to(inputs))
+
+
+@pytest.mark.parametrize("connected", [True, False])
+@pytest.mark.parametrize("name", ["grad_norm", "snip", "grasp", "fisher", "jacov", "epe_nas", "te_nas_ntk", "nwot"])
+def test_network_that_ignores_its_input_is_degenerate(name, connected):
+    table = nbnas.score(Constant(connected), name, input_shape=SHAPE)
+    assert set(table.status) == {"degenerate"}
+
+
+def test_finding_of_a_shared_pass_counts_for_each_proxy_that_uses_it(add_proxy):
+    def determinant(probe):
+        return probe.share("outer", lambda: probe.share("inner", lambda: float(probe.forward().logits.shape[1])))
+
+    for name in ("a", "b"):
+        add_proxy(lambda probe, name=name: {name: determinant(probe)}, name)
+    add_proxy(returns({"c": 1.0}), "c")
+    table = nbnas.score(Constant(True), ["a", "b", "c"], input_shape=SHAPE)
+    assert table.status.to_dict() == {"a": "degenerate", "b": "degenerate", "c": "ok"}
 
 
 # ------------------------------------------------------------------------------------------------------------ failures
@@ -479,10 +1008,11 @@ def test_failure_fills_a_row_for_each_score_of_the_proxy(add_proxy):
 
 
 def test_unsupported_network_is_an_error_of_vkdnw_alone():
-    network = nn.Sequential(nn.Flatten(), nn.LayerNorm(192), nn.Linear(192, 3))
-    table = nbnas.score(network, input_shape=SHAPE)
+    network = small_network()
+    network[1] = nn.BatchNorm2d(4, track_running_stats=False)
+    table = nbnas.score(network, input_shape=SHAPE).drop("ssnr_grasp_log")
     vkdnw = table.index.str.startswith("vkdnw")
-    assert table.status[vkdnw].str.startswith("error: UnsupportedModelError: parameter '1.weight'").all()
+    assert table.status[vkdnw].str.startswith("error: UnsupportedModelError: the BatchNorm '1'").all()
     assert table.value[vkdnw].isna().all()
     assert (table.status[~vkdnw] == "ok").all()
 
@@ -611,5 +1141,5 @@ def test_size_counted_by_hand(build, flops, params, tensors):
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_flops_are_those_of_one_image(batch_size):
     table = nbnas.score(small_network(), "flops", input_shape=(batch_size, 3, 8, 8))
-    # 64 pixels * 4 channels * (27 products and a bias), classifier 4 * 5 + 5.
-    assert values_of(table) == {"flops": 64 * 4 * 28 + 25}
+    # 64 pixels * 4 channels * (27 products and a bias, then 36 and a bias), classifier 4 * 5 + 5.
+    assert values_of(table) == {"flops": 64 * 4 * (28 + 37) + 25}
