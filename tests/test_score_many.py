@@ -115,6 +115,22 @@ def test_seeds_give_a_row_each_and_different_draws(run):
     assert rows["params"]["params"].nunique() == 1
 
 
+def test_proxies_that_share_passes_get_the_numbers_they_get_alone(run, tmp_path):
+    names = ["snip", "grasp", "naswot", "tcet_snip"]
+    together = run(CELLS[:1], names)
+    assert set(together) == set(names)
+    for name in names:
+        alone = run(CELLS[:1], name, store=tmp_path / name)[name]
+        assert set(alone["status"]) == {"ok"}
+        pd.testing.assert_frame_equal(without_seconds(together[name]), without_seconds(alone), check_exact=True)
+
+
+def test_name_of_a_score_chooses_its_proxy(run):
+    tables = run(CELLS[:1], ["tcet_snip_log", "params"])
+    assert set(tables) == {"params", "tcet_snip"}
+    assert {"tcet_snip", "tcet_snip_log"} <= set(tables["tcet_snip"].columns)
+
+
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
 def test_sizes_are_those_of_the_data_set(run, dataset):
     shape = SPACE.datasets[dataset]

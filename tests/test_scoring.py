@@ -781,6 +781,37 @@ def test_seconds_do_not_depend_on_the_order_of_nested_passes(add_proxy, clock, o
     assert seconds.to_dict() == {"inner": 1, "outer": 11}
 
 
+class SlowBackward(nn.Module):
+    """Passes its input on; its backward pass takes a second of the given clock."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock = clock
+
+    def __deepcopy__(self, memo):
+        return SlowBackward(self.clock)
+
+    def forward(self, inputs):
+        def wait(gradient):
+            self.clock[0] += 1
+
+        output = inputs * 1
+        output.register_hook(wait)
+        return output
+        return output
+
+
+@pytest.mark.parametrize("name", ["grad_norm", "snip", "jacov", "grasp", "naswot"])
+def test_seconds_of_a_backward_pass_do_not_depend_on_the_other_proxies(clock, name):
+    network = small_network()
+    network.insert(4, SlowBackward(clock))
+    names = ["grad_norm", "snip", "jacov", "grasp", "naswot"]
+    together, alone = (nbnas.score(network, chosen, input_shape=SHAPE, num_classes=5) for chosen in (names, name))
+    assert (together.status == "ok").all()
+    together, alone = together.seconds, alone.seconds
+    assert together[name] == alone[name] == {"grasp": 2, "naswot": 0}.get(name, 1)
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [(DegenerateScoreError("none"), "degenerate"), (ValueError("no"), "error: ValueError: no")]
 )
