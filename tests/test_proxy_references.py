@@ -363,7 +363,7 @@ def generated_networks(draw):
         groups * draw(st.integers(1, 3)),
         draw(pair),
         # torch has no padding 'same' with a stride.
-        stride=1 if padding == "same" else draw(pair),
+        stride=1 if padding == "same" else draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
         padding=padding,
         dilation=draw(st.integers(1, 2)),
         groups=groups,
@@ -384,7 +384,7 @@ def generated_networks(draw):
         nn.Linear(width, classes),
     )
     seed = draw(st.integers(0, 2**16))
-    shape = (first.in_channels, draw(st.integers(6, 8)), draw(st.integers(6, 8)))
+    shape = (first.in_channels, draw(st.integers(7, 9)), draw(st.integers(7, 9)))
     return randomised(network, seed), batches_of(shape, draw(st.integers(2, 5)), classes, seed + 1)
 
 
@@ -403,7 +403,7 @@ def is_well_conditioned(network, batches):
         every = gradients.loss_gradients(network, batch)
         moduli.append(torch.cat([every[f"{name}.weight"].flatten().abs() for name, _ in gradients.layers(network)]))
     return all(bool((logits != logits[0]).any()) for logits in (evaluated, *trained, apart)) and not any(
-        ((values > 0) & (values < 1e-10 * values.max())).any() for values in moduli
+        ((values > 0) & (values < max(1e-10 * values.max(), 1e-12))).any() for values in moduli
     )
 
 
@@ -436,8 +436,8 @@ def test_tangent_kernel_of_any_small_network_equals_the_reference(case):
     kernel = kernels.tangent_kernel(network, batches[0][0])
     eigenvalues = np.linalg.eigvalsh(kernel)
     if table.status["te_nas_ntk"] == "degenerate":
-        # Half of float32's precision.
-        assert eigenvalues[0] < 1e-6 * eigenvalues[-1]
+        # Up to five samples times the precision of float32, 1.2e-7.
+        assert eigenvalues[0] <= 1e-6 * eigenvalues[-1]
     else:
         assert_equal_scores(table, {"te_nas_ntk": -kernels.condition_number(kernel)}, "te_nas_ntk", network, batches)
 
