@@ -1,18 +1,17 @@
 """Scoring one network."""
 
-import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nbnas.errors import NbnasError
+from nbnas.proxies.copying import copy_network
+from nbnas.proxies.kernels import exact_kernels
 from nbnas.proxies.probe import LogitsSelector, Probe, ScoringSession
 from nbnas.proxies.registry import Batch, DegenerateScoreError, Proxy, select_proxies
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
@@ -72,13 +71,17 @@ def score(
     batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
     session = ScoringSession(model, batches, init, seed, device, select)
     rows = {}
-    with _exact_kernels(device):
-        # Proxies that start from the same weights follow each other, so that the passes of one start are in memory.
-        for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
+    with exact_kernels(device):
+        for proxy in sorted(chosen, key=lambda proxy: _order(proxy, session)):
             session.keep_only(session.initialisation_of(proxy.info))
             rows[proxy.info.name] = _run(proxy, session)
     rows = [row for proxy in chosen for row in rows[proxy.info.name]]
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
+
+
+def _order(proxy: Proxy, session: ScoringSession) -> tuple[str, bool]:
+    """Proxies that start from the same weights follow each other: only the passes of one start are in memory."""
+    return session.initialisation_of(proxy.info) or "", not proxy.info.second_order
 
 
 def usable_device(device: str | torch.device) -> torch.device:
@@ -90,23 +93,6 @@ def usable_device(device: str | torch.device) -> torch.device:
         return found
     except Exception as error:
         raise NbnasError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
-
-
-@contextmanager
-def _exact_kernels(device: torch.device) -> Iterator[None]:
-    """Choose kernels that compute what the network says, and that can be differentiated twice.
-
-    TF32, which CUDA uses in convolutions by default, would not agree with a CPU. Fused attention has no second and no
-    forward-mode derivative.
-    """
-    fused_attention = torch.backends.mha.get_fastpath_enabled()
-    with ExitStack() as stack:
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.callback(torch.backends.mha.set_fastpath_enabled, fused_attention)
-        torch.backends.mha.set_fastpath_enabled(False)
-        if device.type == "cuda":
-            stack.enter_context(torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
-        yield
 
 
 def _draw_batches(
@@ -128,18 +114,21 @@ def _draw_batches(
     for number in range(max(proxy.info.batches for proxy in proxies)):
         inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number))
         if needs_labels and num_classes is None:
-            num_classes = _count_classes(model, inputs[:1], select)
+            num_classes = _count_classes(model, inputs[:2], select)
         labels = torch.randint(num_classes or 1, input_shape[:1], generator=generator_for(seed, "labels", number))
         batches.append((inputs, labels))
     return batches
 
 
 def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | None) -> int:
-    network = copy.deepcopy(model).eval()
+    network = copy_network(model).eval()
     reference = next(network.parameters(), inputs)
     # Seeded, because dropout may be active in eval mode too; a copy, because the first layer may work in place.
-    with torch.no_grad(), seeded_global_generators(0, reference.device):
-        output = network(inputs.to(reference, copy=True))
+    try:
+        with torch.no_grad(), seeded_global_generators(0, reference.device):
+            output = network(inputs.to(reference, copy=True))
+    except Exception as error:
+        raise NbnasError(f"the network does not run on inputs {tuple(inputs.shape)}: {_first_line(error)}") from error
     try:
         return int((output if select is None else select(output)).shape[1])
     except Exception as error:
@@ -168,8 +157,7 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         status = "degenerate"
     except Exception as error:
         # One proxy that cannot handle a network must not hide what the others say about it.
-        reason = str(error).strip().splitlines()
-        status = f"error: {type(error).__name__}: {reason[0] if reason else 'no message'}"
+        status = f"error: {type(error).__name__}: {_first_line(error)}"
         values = {}
     seconds = time.perf_counter() - start + probe.shared_seconds
     rows = []
@@ -178,6 +166,11 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         finite = "ok" if math.isfinite(value) else "non_finite"
         rows.append((name, value, status if status != "ok" else finite, seconds))
     return rows
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"
 
 
 def _to_numbers(scores: Any) -> dict[str, float]:

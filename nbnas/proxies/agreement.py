@@ -31,9 +31,11 @@ def agreement(activations: Tensor) -> Agreement:
     Args:
         activations: (N, ...); only whether a value is positive counts.
     """
-    positive = activations.detach() > 0
-    # Products of 0 and 1 are exact in float32 up to 2^24 units; ones of K_nm = L - r_n - r_m + 2 (C C^T)_nm.
-    codes = positive.reshape(len(positive), -1).float()
+    activations = activations.detach()
+    if activations.dim() == 4 and activations.is_contiguous(memory_format=torch.channels_last):
+        activations = activations.permute(0, 2, 3, 1)  # The order of units does not matter; flattening is then free.
+    codes = (activations > 0).reshape(len(activations), -1).float()
+    # K_nm = L - r_n - r_m + 2 (C C^T)_nm, exact in float32 up to 2^24 units.
     common = (codes @ codes.T).double()
     counts = common.diagonal()
     units = codes.shape[1]

@@ -79,7 +79,11 @@ def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
     """
     values = []
     for number, (before, after, sign) in enumerate(zip(features[:-1], features[1:], signs, strict=True), start=1):
-        (gradient,) = torch.autograd.grad(after, before, sign, retain_graph=True, allow_unused=True)
+        gradient = None
+        if before.requires_grad and after.requires_grad:
+            gradient = None
+        if before.requires_grad and after.requires_grad:
+            (gradient,) = torch.autograd.grad(after, before, sign, retain_graph=True, allow_unused=True)
         if gradient is None:
             raise UnsupportedModelError(f"the output of block {number} does not depend on that of the block before")
         values.append(block_trainability(gradient, sign))
@@ -158,7 +162,8 @@ def az_trainability(probe: Probe) -> dict[str, Tensor]:
     """
     features = _features(probe)
     signs = [
-        (2 * torch.randint(0, 2, feature.shape, generator=probe.generator) - 1).to(feature) for feature in features[1:]
+        2 * torch.randint(0, 2, feature.shape, generator=probe.generator, dtype=torch.int8).to(feature) - 1
+        for feature in features[1:]
     ]
     values = trainability(features, signs)
     probe.degenerate_if(values.isinf().any(), "a block passes gradients on unchanged")

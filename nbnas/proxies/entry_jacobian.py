@@ -6,24 +6,24 @@ output, so no weight gradient is ever formed:
 
     convolution w[o, i, u, v]:  dz/dw = sum over positions q of  dz/dout[o, q] * in[i, q * stride + (u, v)]
 
-and likewise for linear layers and for BatchNorm in eval mode. An entry of any other parameter costs one forward-mode
-pass of its own.
+and likewise for linear layers and for BatchNorm in eval mode. For an entry of any other parameter, the gradient g of
+sum_nc u_nc z_nc is linear in u, and differentiating it by u gives dz_nc/dw for all n and c at once: one pass back
+through the backward pass for each entry.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
-from torch.func import functional_call
 from torch.nn import functional
 
-from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.proxies.layers import BATCH_NORMS, UnsupportedModelError, differentiating_twice
 from nbnas.proxies.recording import LayerCall, Recording, record
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-SUPPORTED = (nn.Conv2d, nn.Linear, *BATCH_NORMS)
+_PLAIN_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+SUPPORTED = (nn.Conv2d, nn.Linear, *_PLAIN_BATCH_NORMS)
 """Layers with a formula; exact types, because a subclass may compute something else."""
 
 
@@ -50,16 +50,38 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
         Jacobian (N, C, len(entries)) and logits (N, C), both in the precision of the model.
 
     Raises:
-        UnsupportedModelError: If samples interact, or a chosen parameter needs a forward-mode derivative and torch has
-            none for what the network does with it.
+        UnsupportedModelError: If samples interact, if there are no entries, or if a chosen parameter needs a second
+            derivative and torch has none for what the network does with it.
     """
+    if not entries:
+        raise UnsupportedModelError("needs parameters")
     for name, layer in model.named_modules():
         if isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None):
             raise UnsupportedModelError(f"the BatchNorm {name!r} must be in eval mode with running statistics")
+    parameters = dict(model.named_parameters())
+    with _trainable([parameters[name] for name, _ in entries]):
+        return _entry_jacobian(model, inputs, entries)
+
+
+@contextmanager
+def _trainable(parameters: Sequence[Tensor]) -> Iterator[None]:
+    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+
+
+def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str, int]]) -> tuple[Tensor, Tensor]:
     recording = record(model, inputs)
+    if recording.batch_statistics:
+        raise UnsupportedModelError("needs samples that do not interact, found batch_norm on the statistics of a batch")
     logits = recording.logits
     by_layer, others = _group_by_layer(model, recording, entries)
-    calls = [call for call in recording.calls if call.layer in by_layer]
+    calls = [call for call in recording.calls if call.layer in by_layer and call.output.requires_grad]
     factors = [[_factor(call.layer, entry, call.inputs.detach()) for entry in by_layer[call.layer]] for call in calls]
     classifier = _small_classifier(recording)
     outputs = logits if classifier is None else classifier.inputs
@@ -79,8 +101,8 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
         for entry in by_layer.get(classifier.layer, []):
             own = 1.0 if entry.kind == "bias" else classifier.inputs.detach()[:, entry.position[1]]
             jacobian[:, entry.position[0], entry.column] += own
-    for column in others:
-        jacobian[:, :, column] = _forward_mode_column(model, inputs, *entries[column])
+    if others:
+        jacobian[:, :, others] = _second_derivatives(model, logits, [entries[column] for column in others])
     return jacobian, logits.detach()
 
 
@@ -133,14 +155,13 @@ def _group_by_layer(
     calls: dict[nn.Module, list[LayerCall]] = {}
     for call in recording.calls:
         calls.setdefault(call.layer, []).append(call)
-    samples = len(recording.inputs)
     by_layer: dict[nn.Module, list[_Entry]] = {}
     others = []
     for column, (name, flat_index) in enumerate(entries):
         parameter = parameters[name]
         position = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat_index), parameter.shape))
         known = name not in recording.stray_uses and all(
-            _has_formula(layer, kind) and all(_samples_first(call, samples) for call in calls.get(layer, []))
+            _has_formula(layer, kind) and all(recording.samples_first(call.output) for call in calls.get(layer, []))
             for layer, kind in owners[parameter]
         )
         if known:
@@ -157,30 +178,32 @@ def _has_formula(layer: nn.Module, kind: str) -> bool:
     return not isinstance(layer, nn.Conv2d) or layer.padding_mode == "zeros"
 
 
-def _samples_first(call: LayerCall, samples: int) -> bool:
-    """Whether dimension 0 is certainly the samples; in (tokens, samples, channels) it is not."""
-    shape = call.output.shape
-    if isinstance(call.layer, nn.Linear):
-        return shape[0] == samples and (len(shape) == 2 or samples not in shape[1:-1])
-    return shape[0] == samples
-
-
-def _forward_mode_column(model: nn.Module, inputs: Tensor, name: str, flat_index: int) -> Tensor:
-    """One column of the Jacobian (N, C) as a directional derivative."""
-    parameter = model.get_parameter(name).detach()
-    tangent = torch.zeros_like(parameter)
-    tangent.view(-1)[flat_index] = 1
-    try:
-        with torch.no_grad(), forward_ad.dual_level():
-            replaced = {name: forward_ad.make_dual(parameter, tangent)}
-            derivative = forward_ad.unpack_dual(functional_call(model, replaced, (inputs.clone(),))).tangent
-    except NotImplementedError as error:
-        raise UnsupportedModelError(f"torch has no forward-mode derivative for parameter {name!r}") from error
-    return (
-        torch.zeros(len(inputs), 1, dtype=parameter.dtype, device=parameter.device)
-        if derivative is None
-        else derivative
-    )
+def _second_derivatives(model: nn.Module, logits: Tensor, entries: Sequence[tuple[str, int]]) -> Tensor:
+    """Jacobian (N, C, entries) by differentiating gradients."""
+    parameters = dict(model.named_parameters())
+    chosen = list({name: parameters[name] for name, _ in entries}.items())
+    seed = torch.zeros_like(logits).requires_grad_()
+    with torch.enable_grad():
+        gradients = torch.autograd.grad(
+            logits,
+            [parameter for _, parameter in chosen],
+            seed,
+            create_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        by_name = {name: gradient for (name, _), gradient in zip(chosen, gradients, strict=True)}
+        single = [by_name[name].reshape(-1)[index] for name, index in entries]
+    columns = []
+    with differentiating_twice(*single):
+        for entry in single:
+            if entry.requires_grad:
+                columns += torch.autograd.grad(
+                    entry, seed, retain_graph=True, allow_unused=True, materialize_grads=True
+                )
+            else:
+                columns.append(torch.zeros_like(logits))
+    return torch.stack(columns, 2).detach()
 
 
 def _factor(layer: nn.Module, entry: _Entry, inputs: Tensor) -> Tensor | None:
@@ -189,7 +212,7 @@ def _factor(layer: nn.Module, entry: _Entry, inputs: Tensor) -> Tensor | None:
         return None
     if isinstance(layer, nn.Linear):
         return inputs[..., entry.position[1]]
-    if isinstance(layer, BATCH_NORMS):
+    if isinstance(layer, _PLAIN_BATCH_NORMS):
         channel = entry.position[0]
         return (inputs[:, channel] - layer.running_mean[channel]) * torch.rsqrt(layer.running_var[channel] + layer.eps)
     return _convolution_patch(layer, entry.position, inputs)

@@ -74,6 +74,7 @@ def epe_nas(probe: Probe) -> dict[str, Tensor]:
     Returns:
         ``epe_nas``: at least 0; degenerate if no class has a defined correlation.
     """
+    probe.require_pair()
     _, labels = probe.shared_batch()
     score = epe_nas_score(probe.input_gradients(), labels, probe.forward().logits.shape[1])
     probe.degenerate_if(score.isnan(), "the input gradients of every class are constant")

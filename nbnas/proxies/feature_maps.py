@@ -6,18 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.proxies.layers import WEIGHT_LAYERS, UnsupportedModelError
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
-_AFTER_FEATURES = (nn.Flatten, nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.Identity)
+_AFTER_FEATURES = (
+    nn.Flatten, nn.Linear, nn.Bilinear, nn.BatchNorm1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout,
+    nn.Identity,
+)  # fmt: skip
 
 
 def feature_blocks(network: nn.Module) -> list[nn.Module]:
     """Return the modules whose outputs are the network's feature maps, stem first.
 
     A network may say so itself by a method ``feature_blocks()`` that returns these modules. Otherwise the chain of
-    modules below the network is read, containers opened: a module with children is a block, and a run of plain layers
-    that starts with a convolution is one (its last layer gives the feature map), such as the stem of a ResNet.
+    modules below the network is read, containers opened: a module with children is a block, unless it is a head with
+    linear layers only, and a run of plain layers that starts with a convolution is one, such as the stem of a ResNet
+    (its last layer gives the feature map).
 
     Args:
         network: Any network.
@@ -48,7 +52,8 @@ def _group(chain: list[nn.Module]) -> list[nn.Module]:
     in_run = False
     for module in chain:
         if any(module.children()):
-            blocks.append(module)
+            if not _is_head(module):
+                blocks.append(module)
             in_run = False
         elif isinstance(module, nn.Conv2d):
             blocks.append(module)
@@ -60,21 +65,27 @@ def _group(chain: list[nn.Module]) -> list[nn.Module]:
     return blocks
 
 
+def _is_head(module: nn.Module) -> bool:
+    kinds = {type(layer) for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
+    return kinds == {nn.Linear}
+
+
 def last_feature_map(network: nn.Module, inputs: Tensor) -> Tensor:
     """Run a network without gradients and return its features before pooling.
 
-    That is the last tensor (N, C, H, W) with more than one pixel that it computes; only linear layers may follow.
+    That is the last tensor (N, C, H, W) with more than one pixel that it computes after its first convolution or linear
+    layer; only linear layers on vectors may follow.
 
     Args:
         network: Any network.
         inputs: A batch it accepts.
 
     Raises:
-        UnsupportedModelError: If there is no such tensor, or a layer with parameters other than a linear one follows.
+        UnsupportedModelError: If there is no such tensor, or another layer with parameters follows.
     """
     keeper = _LastFeatureMap()
-    layers = [module for module in network.modules() if module._parameters and not isinstance(module, nn.Linear)]
-    handles = [layer.register_forward_pre_hook(lambda layer, _: keeper.following.append(layer)) for layer in layers]
+    layers = [module for module in network.modules() if module._parameters]
+    handles = [layer.register_forward_pre_hook(keeper.enter, with_kwargs=True) for layer in layers]
     try:
         with torch.no_grad(), keeper:
             network(inputs)
@@ -84,8 +95,9 @@ def last_feature_map(network: nn.Module, inputs: Tensor) -> Tensor:
     if keeper.last is None:
         raise UnsupportedModelError("needs feature maps (N, C, H, W) with more than one pixel")
     if keeper.following:
-        kind = type(keeper.following[0]).__name__
-        raise UnsupportedModelError(f"needs feature maps that only pooling and linear layers follow, found {kind}")
+        raise UnsupportedModelError(
+            f"needs feature maps that only pooling and linear layers follow, found {keeper.following[0]}"
+        )
     return keeper.last
 
 
@@ -93,12 +105,20 @@ class _LastFeatureMap(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.last: Tensor | None = None
-        self.following: list[nn.Module] = []
-        """Layers entered since."""
+        self.following: list[str] = []
+        """Kinds of the layers entered since, but for linear ones on vectors."""
+        self._started = False
+
+    def enter(self, layer: nn.Module, arguments: tuple, kwargs: dict) -> None:
+        self._started |= isinstance(layer, WEIGHT_LAYERS)
+        if not isinstance(layer, nn.Linear):
+            self.following.append(type(layer).__name__)
+        elif (arguments[0] if arguments else kwargs["input"]).dim() > 2:
+            self.following.append(f"{type(layer).__name__} on tokens")
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
-        if isinstance(result, Tensor) and result.dim() == 4 and result.shape[2] * result.shape[3] > 1:
+        if self._started and isinstance(result, Tensor) and result.dim() == 4 and result.shape[2] * result.shape[3] > 1:
             self.last = result
             self.following.clear()
         return result

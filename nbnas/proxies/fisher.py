@@ -11,7 +11,7 @@ al., ICLR 2021), where the value of a channel is copied to each of its weights b
 
 from torch import Tensor, nn
 
-from nbnas.proxies.layers import total
+from nbnas.proxies.layers import UnsupportedModelError, total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -60,9 +60,12 @@ def fisher(probe: Probe) -> dict[str, Tensor]:
     Returns:
         ``fisher``: at least 0.
     """
-    parts = []
+    parts, recording = [], probe.forward()
     for call, gradient in probe.output_gradients():
+        recording.require_samples_first(call.output)
         channel_dim = -1 if isinstance(call.layer, nn.Linear) else 1
         channels = channel_saliency(call.output.detach(), gradient, channel_dim)
         parts.append(channels.sum() * (call.layer.weight.numel() / len(channels)))
+    if not parts:
+        raise UnsupportedModelError("needs convolutions or linear layers, called as modules")
     return {"fisher": total(parts)}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.proxies.layers import UnsupportedModelError, total, weight_layers
+from nbnas.proxies.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
 from nbnas.proxies.per_sample import per_sample_gradients
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.recording import record
@@ -23,12 +23,12 @@ from nbnas.proxies.registry import ProxyInfo, register
 def normalise_each_sample(network: nn.Module) -> None:
     """Make every BatchNorm treat each sample as a batch of its own, as train mode does with batches of one."""
     for name, module in network.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-
-            def forward(inputs: Tensor, layer: nn.Module = module, name: str = name) -> Tensor:
-                if inputs[0, 0].numel() < 2:
+        if isinstance(module, BATCH_NORMS) and uses_batch_statistics(module):
+            # The argument has the name that torch gives it: a network may pass it by keyword.
+            def forward(input: Tensor, layer: nn.Module = module, name: str = name) -> Tensor:
+                if input[0, 0].numel() < 2:
                     raise UnsupportedModelError(f"the BatchNorm {name!r} has one value per sample and channel")
-                return functional.instance_norm(inputs, weight=layer.weight, bias=layer.bias, eps=layer.eps)
+                return functional.instance_norm(input, weight=layer.weight, bias=layer.bias, eps=layer.eps)
 
             module.forward = forward
 
@@ -77,6 +77,7 @@ def gradsign(probe: Probe) -> dict[str, Tensor]:
     Returns:
         ``gradsign``: 0 to N; ``gradsign_sum``: that times the number of weights.
     """
+    probe.require_pair()
     network = probe.network
     normalise_each_sample(network)
     inputs, labels = probe.batches[0]
@@ -84,10 +85,9 @@ def gradsign(probe: Probe) -> dict[str, Tensor]:
     recording = record(network, inputs)
     loss = functional.cross_entropy(recording.logits, labels, reduction="sum")
     names = [f"{name}.weight".lstrip(".") for name in layers]
-    gradients = per_sample_gradients(network, recording, loss, names)
+    gradients = None if recording.batch_statistics else per_sample_gradients(network, recording, loss, names)
     if gradients is None:
         gradients = gradients_one_by_one(network, inputs, labels)
-    logits = recording.logits.detach()
-    probe.degenerate_if(len(logits) > 1 and (logits == logits[0]).all(), "the logits do not depend on the input")
+    probe.require_varied(recording.logits)
     agreement = total([sign_agreement(gradient).sum() for gradient in gradients.values()])
     return {"gradsign": agreement / sum(layer.weight.numel() for layer in layers.values()), "gradsign_sum": agreement}

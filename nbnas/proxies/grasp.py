@@ -6,34 +6,16 @@ Source: Wang et al., ICLR 2020 (key ``wang2020grasp``), with the sign that makes
 it. H g is the gradient of g . dL/dw with g held fixed: one backward pass through the backward pass.
 """
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
-from nbnas.proxies.layers import total, weight_layers
+from nbnas.proxies.layers import total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
 
 def grasp_saliency(probe: Probe) -> dict[str, Tensor]:
     """Return -w * (H g) of every weight, by layer name, for the probe's first batch."""
-
-    def compute() -> dict[str, Tensor]:
-        network = probe.shared_network()
-        recording, (_, labels) = probe.forward(), probe.shared_batch()
-        layers = weight_layers(network)
-        weights = [layer.weight for layer in layers.values()]
-        loss = functional.cross_entropy(recording.logits, labels)
-        gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-        used = [gradient for gradient in gradients if gradient is not None]
-        product = sum((gradient.detach() * gradient).sum() for gradient in used)
-        curvature = torch.autograd.grad(product, weights, retain_graph=True, allow_unused=True)
-        return {
-            name: torch.zeros_like(weight) if along is None else -weight.detach() * along
-            for name, weight, along in zip(layers, weights, curvature, strict=True)
-        }
-
-    return probe.share("grasp saliency", compute, probe.mode)
+    return {name: -weight * product for name, (weight, product) in probe.curvature_products().items()}
 
 
 @register(
@@ -52,6 +34,7 @@ def grasp_saliency(probe: Probe) -> dict[str, Tensor]:
         requires="convolutions or linear layers, twice differentiable operations",
         cost="F + B + backward through B",
         scores=("grasp",),
+        second_order=True,
     )
 )
 def grasp(probe: Probe) -> dict[str, Tensor]:

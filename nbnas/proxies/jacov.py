@@ -65,6 +65,7 @@ def jacov(probe: Probe) -> dict[str, Tensor]:
     Returns:
         ``jacov``: dimensionless, at most -N; degenerate if a sample has a constant (for example zero) gradient.
     """
+    probe.require_pair()
     score = jacov_score(probe.input_gradients())
     probe.degenerate_if(score.isnan(), "a sample has a constant input gradient")
     return {"jacov": score}

@@ -40,4 +40,4 @@ def l2_norm(probe: Probe) -> dict[str, Tensor]:
     Returns:
         ``l2_norm``: at least 0.
     """
-    return {"l2_norm": sum_of_norms(layer.weight.detach() for layer in weight_layers(probe.network).values())}
+    return {"l2_norm": sum_of_norms(layer.weight.detach() for layer in weight_layers(probe.shared_network()).values())}

@@ -1,9 +1,16 @@
-"""The layers whose weights saliency methods score."""
+"""The layers that methods look at, and what is said where a network has not what a method needs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 WEIGHT_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+"""The layers whose weights saliency methods score."""
+
+BATCH_NORMS = nn.modules.batchnorm._BatchNorm
 
 
 class UnsupportedModelError(ValueError):
@@ -33,3 +40,53 @@ def weight_layers(network: nn.Module) -> dict[str, nn.Module]:
 def total(values: list[Tensor]) -> Tensor:
     """Add scalars in float64."""
     return torch.stack([value.double() for value in values]).sum()
+
+
+def uses_batch_statistics(norm: nn.Module) -> bool:
+    """Whether a BatchNorm normalises by the statistics of the batch."""
+    return norm.training or norm.running_mean is None
+
+
+def refuse_single_values(network: nn.Module) -> None:
+    """Make every BatchNorm say so if it is to take statistics of one value per channel, where torch is less clear."""
+    for name, norm in network.named_modules():
+        if isinstance(norm, BATCH_NORMS):
+
+            def check(norm: nn.Module, arguments: tuple, kwargs: dict, name: str = name) -> None:
+                given = arguments[0] if arguments else kwargs["input"]
+                if uses_batch_statistics(norm) and given[:, 0].numel() < 2:
+                    raise UnsupportedModelError(f"the BatchNorm {name!r} needs more than one value per channel")
+
+            norm.register_forward_pre_hook(check, with_kwargs=True)
+
+
+def graph_nodes(*tensors: Tensor) -> Iterator[Any]:
+    """Yield every node of the graph below some tensors once."""
+    seen = {tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None}
+    waiting = list(seen)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for below, _ in node.next_functions:
+            if below is not None and below not in seen:
+                seen.add(below)
+                waiting.append(below)
+
+
+@contextmanager
+def differentiating_twice(*differentiated: Tensor) -> Iterator[None]:
+    """Say in plain words that torch has no second derivative of something.
+
+    Args:
+        differentiated: Tensors made of gradients, about to be differentiated.
+    """
+    # Where a backward pass is declared to be differentiable once, torch leaves out what flows through it.
+    if any(node.name() == "torch::autograd::Error" for node in graph_nodes(*differentiated)):
+        raise UnsupportedModelError("needs operations that can be differentiated twice: found one that forbids it")
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UnsupportedModelError(f"needs operations that can be differentiated twice: {reason}") from error

@@ -20,11 +20,15 @@ def relu_agreements(probe: Probe) -> list[Agreement]:
     ReLU6, LeakyReLU and PReLU count too, as modules or as function calls: their kink is at zero.
 
     Raises:
-        UnsupportedModelError: If the network has none.
+        NbnasError: If the batch has one sample only.
+        UnsupportedModelError: If the network has none, or in one of them dimension 0 is not the samples.
     """
+    probe.require_pair()
     recording = probe.forward()
     if not recording.relu_inputs:
         raise UnsupportedModelError("needs ReLU activations")
+    for entered in recording.relu_inputs:
+        recording.require_samples_first(entered)
     return probe.share("relu agreements", lambda: [agreement(entered) for entered in recording.relu_inputs], probe.mode)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
-from nbnas.proxies.layers import WEIGHT_LAYERS
+from nbnas.proxies.layers import WEIGHT_LAYERS, UnsupportedModelError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -24,10 +24,15 @@ def layer_agreements(probe: Probe) -> dict[str, Agreement]:
     """
 
     def compute() -> dict[str, Agreement]:
+        probe.require_pair()
         layers: dict[str, list[Agreement]] = {}
-        for call in probe.forward(mode="eval").calls:
+        recording = probe.forward(mode="eval")
+        for call in recording.calls:
             if isinstance(call.layer, WEIGHT_LAYERS):
+                recording.require_samples_first(call.output)
                 layers.setdefault(call.name, []).append(agreement(call.output))
+        if not layers:
+            raise UnsupportedModelError("needs convolutions or linear layers, called as modules")
         return {
             name: calls[0]
             if len(calls) == 1

@@ -11,16 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nbnas.proxies.layers import BATCH_NORMS, uses_batch_statistics
 from nbnas.proxies.recording import LayerCall, Recording
 
-_BATCH_NORM = nn.modules.batchnorm._BatchNorm
 
-
-def samples_interact(network: nn.Module) -> bool:
-    """Whether some BatchNorm uses the statistics of the batch."""
-    return any(
-        isinstance(module, _BATCH_NORM) and (module.training or module.running_mean is None)
-        for module in network.modules()
+def samples_interact(network: nn.Module, recording: Recording) -> bool:
+    """Whether some BatchNorm, as a module or as a function, uses the statistics of the batch."""
+    return recording.batch_statistics or any(
+        isinstance(module, BATCH_NORMS) and uses_batch_statistics(module) for module in network.modules()
     )
 
 
@@ -40,21 +38,17 @@ def per_sample_gradients(
         weight of neither a Conv2d, a Linear, a GroupNorm nor a LayerNorm, or it is used outside its layer.
     """
     parameters = dict(network.named_parameters())
-    samples = len(recording.inputs)
-    calls = []
-    covered = set()
-    for call in recording.calls:
-        name = f"{call.name}.weight".lstrip(".")
-        if name in names:
-            if not _has_formula(call, samples):
-                return None
-            calls.append((name, call))
-            covered.add(parameters[name])
-    for name in names:
-        used = parameters[name] in covered or _is_unused(network, recording, name)
-        if name in recording.stray_uses or not used:
-            return None
+    wanted = {parameters[name]: name for name in names}
+    calls = [
+        (wanted[weight], call)
+        for call in recording.calls
+        if (weight := call.layer._parameters.get("weight")) in wanted and call.output.requires_grad
+    ]
+    uncovered = recording.stray_uses | (recording.used - {name for name, _ in calls})
+    if not calls or uncovered & set(names) or not all(_has_formula(call, recording) for _, call in calls):
+        return None
     flowing = torch.autograd.grad(summed, [call.output for _, call in calls], retain_graph=True, allow_unused=True)
+    samples = len(recording.inputs)
     gradients = {name: torch.zeros(samples, *parameters[name].shape).to(parameters[name]) for name in names}
     for (name, call), gradient in zip(calls, flowing, strict=True):
         if gradient is not None:
@@ -62,19 +56,11 @@ def per_sample_gradients(
     return gradients
 
 
-def _is_unused(network: nn.Module, recording: Recording, name: str) -> bool:
-    owner = network.get_submodule(name.rpartition(".")[0])
-    return all(call.layer is not owner for call in recording.calls)
-
-
-def _has_formula(call: LayerCall, samples: int) -> bool:
-    layer, shape = call.layer, call.output.shape
-    if type(layer) in (nn.Conv2d, nn.GroupNorm):
-        return shape[0] == samples and len(shape) == 4
-    if type(layer) in (nn.Linear, nn.LayerNorm):
-        # Of (tokens, samples, channels) with equal numbers of both nobody could tell.
-        return shape[0] == samples and samples not in shape[1:-1]
-    return False
+def _has_formula(call: LayerCall, recording: Recording) -> bool:
+    layer = call.layer
+    if type(layer) in (nn.Conv2d, nn.GroupNorm) and call.output.dim() != 4:
+        return False
+    return type(layer) in (nn.Conv2d, nn.GroupNorm, nn.Linear, nn.LayerNorm) and recording.samples_first(call.output)
 
 
 def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Tensor:
@@ -89,12 +75,18 @@ def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Ten
         return product.reshape(samples, -1, *layer.normalized_shape).sum(1)
     if isinstance(layer, nn.GroupNorm):
         return (functional.group_norm(inputs, layer.num_groups, eps=layer.eps) * gradient).flatten(2).sum(2)
-    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+    stride, padding, dilation = layer.stride, layer.padding, layer.dilation
+    if layer.padding_mode != "zeros" or isinstance(padding, str):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        inputs, padding = functional.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode), 0
-    else:
-        padding = layer.padding
-    patches = functional.unfold(inputs, layer.kernel_size, layer.dilation, padding, layer.stride)
-    patches = patches.reshape(samples * layer.groups, -1, patches.shape[-1])
-    flowing = gradient.reshape(samples * layer.groups, -1, patches.shape[-1])
-    return (flowing @ patches.mT).reshape(samples, *layer.weight.shape)
+        inputs, padding = functional.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode), (0, 0)
+
+    def one(sample: Tensor, flowing: Tensor) -> Tensor:
+        mask = [False, True, False]
+        return torch.ops.aten.convolution_backward(
+            flowing.unsqueeze(0), sample.unsqueeze(0), layer.weight.detach(), None,
+            stride, padding, dilation, False, [0, 0], layer.groups, mask,
+        )[1]  # fmt: skip
+
+    if inputs.is_cuda:  # One kernel for all samples instead of one each.
+        return torch.vmap(one)(inputs, gradient)
+    return torch.stack([one(sample, flowing) for sample, flowing in zip(inputs, gradient, strict=True)])

@@ -4,7 +4,6 @@ Two proxies that need the same pass (the same initialisation, mode and batch) ge
 never depends on who asked first, so a score is the same alone and in company.
 """
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +13,24 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from nbnas.errors import NbnasError
 from nbnas.initialisation import INITIALISATIONS
+from nbnas.proxies.batch_norm import use_cheap_second_derivative
+from nbnas.proxies.copying import copy_network
 from nbnas.proxies.feature_maps import feature_blocks
-from nbnas.proxies.layers import WEIGHT_LAYERS, weight_layers
+from nbnas.proxies.layers import (
+    WEIGHT_LAYERS,
+    UnsupportedModelError,
+    differentiating_twice,
+    refuse_single_values,
+    weight_layers,
+)
 from nbnas.proxies.recording import LayerCall, Recording, record
 from nbnas.proxies.registry import Batch, ProxyInfo
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
+
+_LossGradients = tuple[dict[str, Tensor], list[tuple[LayerCall, Tensor]]]
+"""By parameter name, and at the output of every call of a convolution or linear layer."""
 
 LogitsSelector = Callable[[Any], Tensor]
 """Takes what the network returns and gives its logits."""
@@ -63,12 +74,13 @@ class ScoringSession:
 
     def build(self, initialisation: str | None, mode: str) -> nn.Module:
         """Return a fresh copy of the network, initialised from the seed, in ``mode``, every parameter trainable."""
-        network = copy.deepcopy(self.model).to(self.device).train(mode == "train")
+        network = copy_network(self.model).to(self.device).train(mode == "train")
         for parameter in network.parameters():
             if parameter.is_floating_point():
                 parameter.requires_grad_(True)
         if initialisation is not None:
             INITIALISATIONS[initialisation](network, generator_for(self.seed, "weights"))
+        refuse_single_values(network)
         if self.logits is not None:
             network.register_forward_hook(lambda module, arguments, output: self.logits(output))
         return network
@@ -135,7 +147,9 @@ class Probe:
             session.open_passes.append(_OpenPass())
             start = time.perf_counter()
             try:
-                value = compute()
+                # Whoever asks first must not decide what a network that is random even in eval mode draws.
+                with seeded_global_generators(derive_seed(session.seed, "shared", *map(str, key)), session.device):
+                    value = compute()
             finally:
                 done = session.open_passes.pop()
             seconds = time.perf_counter() - start
@@ -163,9 +177,7 @@ class Probe:
         """
         mode = mode or self.mode
         recording = self.share("forward", lambda: self._record(batch, mode), mode, batch)
-        if len(recording.logits) > 1:
-            logits = recording.logits.detach()
-            self.degenerate_if((logits == logits[0]).all(), "the logits do not depend on the input")
+        self.require_varied(recording.logits)
         return recording
 
     def loss_gradients(self, batch: int = 0) -> dict[str, Tensor]:
@@ -176,19 +188,44 @@ class Probe:
         """
         return self._loss_gradients(batch)[0]
 
+    def curvature_products(self, batch: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return (weight w, H g) of every convolution and linear layer, by layer name.
+
+        g is the gradient of the mean cross-entropy with respect to these weights and H its Hessian.
+
+        Args:
+            batch: Number of the batch.
+        """
+
+        def compute() -> dict[str, tuple[Tensor, Tensor]]:
+            network = self.shared_network()
+            names = {parameter: name for name, parameter in network.named_parameters()}
+            layers = weight_layers(network)
+            weights = [layer.weight for layer in layers.values()]
+            by_name, _ = self._loss_gradients(batch, differentiable=True)
+            gradients = [by_name[names[weight]] for weight in weights]
+            product = sum((gradient.detach() * gradient).sum() for gradient in gradients)
+            with differentiating_twice(product):
+                products = torch.autograd.grad(
+                    product, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+                )
+            return {
+                name: (weight.detach(), value) for name, weight, value in zip(layers, weights, products, strict=True)
+            }
+
+        return self.share("curvature products", compute, self.mode, batch)
+
     def weight_gradients(self, batch: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
         """Return (weight, its gradient of the mean cross-entropy) of every convolution and linear layer, by layer name.
 
         Args:
             batch: Number of the batch.
         """
-        gradients = self.loss_gradients(batch)
         network = self.shared_network()
+        layers = weight_layers(network)
+        gradients = self.loss_gradients(batch)
         names = {parameter: name for name, parameter in network.named_parameters()}
-        return {
-            name: (layer.weight.detach(), gradients[names[layer.weight]])
-            for name, layer in weight_layers(network).items()
-        }
+        return {name: (layer.weight.detach(), gradients[names[layer.weight]]) for name, layer in layers.items()}
 
     def output_gradients(self, batch: int = 0) -> list[tuple[LayerCall, Tensor]]:
         """Return every call of a convolution or linear layer with the gradient of the mean cross-entropy at its output.
@@ -225,7 +262,27 @@ class Probe:
             mode: ``train`` or ``eval``; None is the proxy's own mode.
         """
         mode = mode or self.mode
-        return self.share("network", lambda: self.new_network(mode), mode)
+
+        def build() -> nn.Module:
+            network = self.new_network(mode)
+            use_cheap_second_derivative(network)
+            return network
+
+        return self.share("network", build, mode)
+
+    def require_pair(self) -> None:
+        """Check that the first batch has at least two samples, for methods that compare samples.
+
+        Raises:
+            NbnasError: Otherwise.
+        """
+        if len(self.shared_batch()[0]) < 2:
+            raise NbnasError("needs a batch of two or more samples")
+
+    def require_varied(self, logits: Tensor) -> None:
+        """Declare the score degenerate if two or more samples all have exactly the same logits."""
+        logits = logits.detach()
+        self.degenerate_if(len(logits) > 1 and (logits == logits[0]).all(), "the logits do not depend on the input")
 
     def degenerate_if(self, condition: Tensor | bool, reason: str) -> None:
         """Declare the score degenerate if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""
@@ -237,20 +294,33 @@ class Probe:
         with seeded_global_generators(derive_seed(session.seed, "dropout", batch), session.device):
             return record(network, session.batches[batch][0], feature_blocks(network))
 
-    def _loss_gradients(self, batch: int) -> tuple[dict[str, Tensor], list[tuple[LayerCall, Tensor]]]:
+    def _loss_gradients(self, batch: int, differentiable: bool = False) -> _LossGradients:
+        """Return gradients at parameters and layer outputs; with ``differentiable``, as parts of a graph."""
         recording = self.forward(batch)
 
-        def compute() -> tuple[dict[str, Tensor], list[tuple[LayerCall, Tensor]]]:
-            loss = functional.cross_entropy(recording.logits, self._session.batches[batch][1])
+        def compute() -> _LossGradients:
+            loss = functional.cross_entropy(recording.logits, self.shared_batch(batch)[1])
             parameters = dict(self.shared_network().named_parameters())
             calls = [call for call in recording.calls if isinstance(call.layer, WEIGHT_LAYERS)]
             targets = [*parameters.values(), *(call.output for call in calls)]
-            gradients = torch.autograd.grad(loss, targets, retain_graph=True, allow_unused=True)
-            gradients = [
-                torch.zeros_like(target) if gradient is None else gradient
-                for target, gradient in zip(targets, gradients, strict=True)
-            ]
+            if not parameters:
+                raise UnsupportedModelError("needs parameters")
+            # The output of a layer under no_grad has no graph, and no gradient.
+            used = [target for target in targets if target.requires_grad]
+            found = iter(
+                torch.autograd.grad(
+                    loss,
+                    used,
+                    retain_graph=True,
+                    create_graph=differentiable,
+                    allow_unused=True,
+                    materialize_grads=True,
+                )
+            )
+            gradients = [next(found) if target.requires_grad else torch.zeros_like(target) for target in targets]
             by_name = dict(zip(parameters, gradients[: len(parameters)], strict=True))
             return by_name, list(zip(calls, gradients[len(parameters) :], strict=True))
 
-        return self.share("loss gradients", compute, self.mode, batch)
+        # Torch computes some gradients (of GroupNorm, say) by another formula if they are to be differentiated again:
+        # these are not the same bits, and not to be shared.
+        return compute() if differentiable else self.share("loss gradients", compute, self.mode, batch)

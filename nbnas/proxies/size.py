@@ -1,8 +1,11 @@
 """Size of a network: multiply-adds, parameters, parameter tensors. The baselines every proxy must beat."""
 
+from inspect import signature
 from typing import Any
 
 import torch
+from torch.func import functional_call
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
@@ -11,7 +14,10 @@ from nbnas.proxies.registry import ProxyInfo, register
 
 
 class _LinearBiasCounter(TorchFunctionMode):
-    """Counts bias additions of linear layers, which reach the product's kernel only sometimes."""
+    """Counts bias additions of linear layers, which reach the product's kernel only sometimes.
+
+    Torch dispatches its attention as one function, in which the linear layers are not seen.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,9 +26,21 @@ class _LinearBiasCounter(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
-        if function is torch.nn.functional.linear and (args[2] if len(args) > 2 else kwargs.get("bias")) is not None:
+        if function is functional.multi_head_attention_forward:
+            self.additions += _attention_bias_additions(*args, **kwargs)
+        if function is functional.linear and (args[2] if len(args) > 2 else kwargs.get("bias")) is not None:
             self.additions += result.numel()
         return result
+
+
+def _attention_bias_additions(*args: Any, **kwargs: Any) -> int:
+    given = signature(functional.multi_head_attention_forward).bind(*args, **kwargs).arguments
+    into, out = (
+        sum(given[name].numel() // given[name].shape[-1] for name in names)
+        for names in (("query", "key", "value"), ("query",))
+    )
+    additions = (given["in_proj_bias"] is not None) * into + (given["out_proj_bias"] is not None) * out
+    return additions * given["embed_dim_to_check"]
 
 
 def _convolution_flops(
@@ -72,11 +90,14 @@ def flops(probe: Probe) -> dict[str, float]:
     Returns:
         ``flops``: number of multiply-adds per image.
     """
-    inputs, _ = probe.batches[0]
+    inputs, _ = probe.shared_batch()
+    network = probe.shared_network()
     mapping = {torch.ops.aten.convolution: _convolution_flops}
     counter, biases = FlopCounterMode(display=False, custom_mapping=mapping), _LinearBiasCounter()
     with torch.no_grad(), counter, biases:
-        probe.network(inputs[:1])
+        # Without parameters that require gradients: the counter would watch for a backward pass.
+        parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
+        functional_call(network, parameters, (inputs[:1].clone(),))
     return {"flops": counter.get_total_flops() / 2 + biases.additions}
 
 
@@ -100,7 +121,7 @@ def flops(probe: Probe) -> dict[str, float]:
 )
 def params(probe: Probe) -> dict[str, float]:
     """Count the parameters, a shared tensor once; BatchNorm scales and shifts count, running statistics do not."""
-    return {"params": float(sum(parameter.numel() for parameter in probe.network.parameters()))}
+    return {"params": float(sum(parameter.numel() for parameter in probe.shared_network().parameters()))}
 
 
 @register(
@@ -123,4 +144,4 @@ def params(probe: Probe) -> dict[str, float]:
 )
 def trainable_layers(probe: Probe) -> dict[str, float]:
     """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""
-    return {"trainable_layers": float(sum(1 for _ in probe.network.parameters()))}
+    return {"trainable_layers": float(sum(1 for _ in probe.shared_network().parameters()))}

@@ -13,29 +13,32 @@ from torch import Tensor, nn
 
 from nbnas.proxies.layers import total, weight_layers
 from nbnas.proxies.probe import Probe
+from nbnas.proxies.recording import require_logits
 from nbnas.proxies.registry import ProxyInfo, register
 
-_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
-    """Return |w * dR/dw| of every weight, by layer name."""
+    """Return |w * dR/dw| of every weight, by layer name; zeros if nothing flows from the input to the logits."""
 
     def compute() -> dict[str, Tensor]:
         network = probe.new_network("eval").double()
         for module in network.modules():
             if isinstance(module, _NORMALISATIONS):
-                module.forward = lambda inputs: inputs
+                module.forward = lambda input: input
         with torch.no_grad():
-            for tensor in network.state_dict().values():
-                tensor.abs_()
-        inputs = probe.shared_batch()[0]
-        logits = network(torch.ones(1, *inputs.shape[1:], dtype=torch.float64, device=inputs.device))
+            for parameter in network.parameters():
+                parameter.abs_()
         layers = weight_layers(network)
         weights = [layer.weight for layer in layers.values()]
-        gradients = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
+        batch = probe.shared_batch()[0]
+        inputs = torch.ones(1, *batch.shape[1:], dtype=torch.float64, device=batch.device).requires_grad_()
+        # A copy, on which the first layer may work in place.
+        logits = require_logits(network(inputs.clone()), 1)
+        flow, *gradients = torch.autograd.grad(logits.sum(), [inputs, *weights], allow_unused=True)
         return {
-            name: torch.zeros_like(weight) if gradient is None else (weight.detach() * gradient).abs()
+            name: torch.zeros_like(weight) if flow is None or gradient is None else (weight.detach() * gradient).abs()
             for name, weight, gradient in zip(layers, weights, gradients, strict=True)
         }
 
@@ -63,7 +66,7 @@ def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
 def synflow(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the total SynFlow saliency of its convolution and linear weights, without a logarithm.
 
-    Normalisation modules (Batch-, Group-, Layer-, InstanceNorm) are the identity; functional normalisation stays.
+    Normalisation modules (Batch-, Group-, Instance-, Layer-, RMSNorm) are the identity; functional normalisation stays.
 
     Args:
         probe: Network; of the batch only the shape is used.

@@ -36,10 +36,13 @@ def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
     if not names:
         raise UnsupportedModelError("needs parameters with 'weight' in their names")
     sums = recording.logits.sum(1)
-    gradients = None if samples_interact(network) else per_sample_gradients(network, recording, sums.sum(), names)
-    if gradients is not None:
-        return _gram(list(gradients.values()))
-    parameters = [network.get_parameter(name) for name in names]
+    if not samples_interact(network, recording):
+        gradients = per_sample_gradients(network, recording, sums.sum(), names)
+        if gradients is not None:
+            return _gram(list(gradients.values()))
+    parameters = [network.get_parameter(name) for name in names if name in recording.used]
+    if not parameters:
+        return sums.new_zeros(len(sums), len(sums), dtype=torch.float64)
     return _gram(_coupled_gradients(sums, parameters))
 
 
@@ -101,6 +104,7 @@ def te_nas_ntk(probe: Probe) -> dict[str, Tensor]:
         ``te_nas_ntk``: at most -1; degenerate if the kernel is singular at working precision, where released code
         returns rounding noise of either sign.
     """
+    probe.require_pair()
     score, singular = negative_condition_number(tangent_kernel(probe.shared_network(), probe.forward()))
     probe.degenerate_if(singular, "the tangent kernel is singular at working precision")
     return {"te_nas_ntk": score}

@@ -248,6 +248,7 @@ def vkdnw(probe: Probe) -> dict[str, Tensor]:
         UnsupportedModelError: See :func:`entry_jacobian`.
     """
     jacobian, logits = entry_jacobian(probe.network, probe.batches[0][0], select_entries(probe.network))
+    probe.require_varied(logits)
     probabilities = smoothed_probabilities(logits.double())
     scores = {}
     for prefix, variant in (("vkdnw", "official"), ("vkdnw_paper", "paper")):
@@ -300,7 +301,9 @@ def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
     network, (inputs, _) = probe.network, probe.batches[0]
     with torch.no_grad():
         network(inputs.clone())
-    entries = select_entries(network, which="random")
-    result = vkdnw_scores(network.eval(), inputs, entries, quantiles=tuple(k / 10 for k in range(11)))
+    jacobian, logits = entry_jacobian(network.eval(), inputs, select_entries(network, which="random"))
+    probe.require_varied(logits)
+    probabilities = smoothed_probabilities(logits.double())
+    result = spectrum_scores(jacobian, probabilities, tuple(k / 10 for k in range(11)))
     probe.degenerate_if(result["entropy"].isnan(), "all quantiles of the Fisher spectrum are zero")
     return {"vkdnw_mobilenetv2_entropy": result["entropy"]}

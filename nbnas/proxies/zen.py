@@ -66,20 +66,23 @@ def zen(probe: Probe) -> dict[str, Tensor]:
 
 
 def zen_of_network(probe: Probe, network: nn.Module, inputs: Tensor, moved_inputs: Tensor) -> dict[str, Tensor]:
-    """Compute both scores of a network in train mode from x and x'."""
+    """Compute both scores of a network in train mode from x and x'; its BatchNorms are changed."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    batch_variances: list[Tensor] = []
-    handles = [
-        norm.register_forward_pre_hook(lambda _, given: batch_variances.append(_variance(given[0]))) for norm in norms
-    ]
+    momenta = [norm.momentum for norm in norms]
+    before = [torch.ones(1) if norm.running_var is None else norm.running_var.clone() for norm in norms]
+    for norm in norms:
+        # With momentum 1 the running variance is that of the last batch.
+        norm.momentum, norm.track_running_stats = 1.0, True
+        channels = {"device": inputs.device, "dtype": inputs.dtype}
+        norm.register_buffer("running_mean", torch.zeros(norm.num_features, **channels))
+        norm.register_buffer("running_var", torch.zeros(norm.num_features, **channels))
     features = last_feature_map(network, inputs)
-    for handle in handles:
-        handle.remove()
+    variances = [norm.running_var.clone() for norm in norms]
     moved = last_feature_map(network, moved_inputs)
-    running = [norm.running_var for norm in norms if norm.running_var is not None]
+    running = []
+    for norm, momentum, start, first in zip(norms, momenta, before, variances, strict=True):
+        # Without a momentum, torch averages over all batches.
+        one, two = (1.0, 0.5) if momentum is None else (momentum, momentum)
+        running.append((1 - two) * ((1 - one) * start.to(first) + one * first) + two * norm.running_var)
     probe.degenerate_if((features == moved).all(), "the features do not depend on the input")
-    return {"zen": zen_score(features, moved, running), "zen_paper": zen_score(features, moved, batch_variances)}
-
-
-def _variance(inputs: Tensor) -> Tensor:
-    return inputs.movedim(1, 0).flatten(1).var(1, correction=0)
+    return {"zen": zen_score(features, moved, running), "zen_paper": zen_score(features, moved, variances)}

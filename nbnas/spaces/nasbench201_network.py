@@ -72,7 +72,7 @@ class ReductionBlock(nn.Module):
         self.downsample = nn.Sequential(nn.AvgPool2d(2, stride=2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.downsample(inputs) + self.conv_b(self.conv_a(inputs))
+        return self.conv_b(self.conv_a(inputs)) + self.downsample(inputs)
 
 
 class NasBench201Network(nn.Module):

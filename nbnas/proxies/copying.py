@@ -1,0 +1,27 @@
+"""Copying a network, so that scoring leaves the original alone."""
+
+import copy
+
+from torch import Tensor, nn
+
+from nbnas.proxies.layers import UnsupportedModelError
+
+
+def copy_network(model: nn.Module) -> nn.Module:
+    """Return a deep copy. Tensors that the network keeps from an earlier pass lose their graph in the copy.
+
+    Raises:
+        UnsupportedModelError: If something in the network cannot be copied.
+    """
+    # torch refuses to copy a tensor that is part of a graph.
+    kept = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    try:
+        return copy.deepcopy(model, kept)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UnsupportedModelError(f"needs a network that copy.deepcopy can copy: {reason}") from error
