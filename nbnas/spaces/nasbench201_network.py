@@ -97,7 +97,7 @@ class NasBench201Network(nn.Module):
                 self.stages.append(ReductionBlock(width // 2, width))
             for _ in range(cells_per_stage):
                 self.stages.append(Cell(operations, width))
-        self.last_activation = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.last_activation = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
         self.pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(width, num_classes)
 
