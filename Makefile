@@ -53,7 +53,7 @@ scores: $(INSTALLED)
 	$(BIN)/nbnas score nasbench201 --dataset cifar10 --proxies vkdnw --archs filtered-unique --device $(DEVICE)
 
 bench: $(INSTALLED)
-	$(BIN)/python -m tests.bench_vkdnw --device $(DEVICE)
+	$(BIN)/python -m tests.bench_proxies --device $(DEVICE)
 
 sweep: $(INSTALLED)
 	$(BIN)/nbnas sweep notebooks/sweeps/$(SWEEP).yml

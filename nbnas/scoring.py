@@ -72,16 +72,12 @@ def score(
     session = ScoringSession(model, batches, init, seed, device, select)
     rows = {}
     with exact_kernels(device):
-        for proxy in sorted(chosen, key=lambda proxy: _order(proxy, session)):
+        # Proxies that start from the same weights follow each other: only the passes of one start are in memory.
+        for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
             session.keep_only(session.initialisation_of(proxy.info))
             rows[proxy.info.name] = _run(proxy, session)
     rows = [row for proxy in chosen for row in rows[proxy.info.name]]
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
-
-
-def _order(proxy: Proxy, session: ScoringSession) -> tuple[str, bool]:
-    """Proxies that start from the same weights follow each other: only the passes of one start are in memory."""
-    return session.initialisation_of(proxy.info) or "", not proxy.info.second_order
 
 
 def usable_device(device: str | torch.device) -> torch.device:

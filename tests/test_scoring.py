@@ -128,7 +128,6 @@ def test_list_of_proxies_has_a_row_per_proxy_and_a_column_per_question():
         "requires",
         "cost",
         "scores",
-        "second_order",
     ]
     assert (table[["title", "paper", "formula", "requires", "cost"]].map(len) > 0).all(axis=None)
     assert set(table.family) == {"size", "saliency", "gradients", "activations", "kernel", "features", "Fisher"}

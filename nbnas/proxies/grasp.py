@@ -34,7 +34,6 @@ def grasp_saliency(probe: Probe) -> dict[str, Tensor]:
         requires="convolutions or linear layers, twice differentiable operations",
         cost="F + B + backward through B",
         scores=("grasp",),
-        second_order=True,
     )
 )
 def grasp(probe: Probe) -> dict[str, Tensor]:

@@ -49,8 +49,6 @@ class ProxyInfo:
     """In passes of a whole batch: F forward, B backward to weights and inputs, I backward to inputs alone."""
     scores: tuple[str, ...]
     """Names of the values it returns."""
-    second_order: bool = False
-    """Whether it differentiates gradients. Such proxies run first, because others can use their first-order pass."""
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,6 @@ def _info(name: str, title: str, cost: str) -> ProxyInfo:
         requires="convolutions or linear layers" + (", called as modules" if product else ""),
         cost=cost,
         scores=(name, f"{name}_log"),
-        second_order=kind == "grasp",
     )
 
 

@@ -68,21 +68,28 @@ def zen(probe: Probe) -> dict[str, Tensor]:
 def zen_of_network(probe: Probe, network: nn.Module, inputs: Tensor, moved_inputs: Tensor) -> dict[str, Tensor]:
     """Compute both scores of a network in train mode from x and x'; its BatchNorms are changed."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    before = [torch.ones(1) if norm.running_var is None else norm.running_var.clone() for norm in norms]
+    batch_variances: dict[nn.Module, list[tuple[Tensor, int]]] = {norm: [] for norm in norms}
+    momenta = {norm: norm.momentum for norm in norms}
+    running = {norm: 1.0 if norm.running_var is None else norm.running_var.clone() for norm in norms}
+
+    def remember(norm: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        batch_variances[norm].append((norm.running_var.clone(), output.numel() // output.shape[1]))
+
     for norm in norms:
-        # With momentum 1 the running variance is that of the last batch.
+        # With momentum 1 the running variance is that of the batch, which the layer computes anyway.
         norm.momentum, norm.track_running_stats = 1.0, True
-        channels = {"device": inputs.device, "dtype": inputs.dtype}
-        norm.register_buffer("running_mean", torch.zeros(norm.num_features, **channels))
-        norm.register_buffer("running_var", torch.zeros(norm.num_features, **channels))
+        for name in ("running_mean", "running_var"):
+            norm.register_buffer(name, torch.zeros(norm.num_features).to(inputs))
+        norm.register_forward_hook(remember)
     features = last_feature_map(network, inputs)
-    variances = [norm.running_var.clone() for norm in norms]
+    # Running variances are unbiased; BatchNorm divides by the population's.
+    population = [variance * (count - 1) / count for calls in batch_variances.values() for variance, count in calls]
     moved = last_feature_map(network, moved_inputs)
-    running = []
-    for norm, momentum, start, first in zip(norms, momenta, before, variances, strict=True):
-        # Without a momentum, torch averages over all batches.
-        one, two = (1.0, 0.5) if momentum is None else (momentum, momentum)
-        running.append((1 - two) * ((1 - one) * start.to(first) + one * first) + two * norm.running_var)
+    for norm in norms:
+        for number, (variance, _) in enumerate(batch_variances[norm], start=1):
+            # Without a momentum, torch averages over all batches.
+            momentum = 1 / number if momenta[norm] is None else momenta[norm]
+            running[norm] = (1 - momentum) * running[norm] + momentum * variance
+    called = [running[norm] for norm in norms if batch_variances[norm]]
     probe.degenerate_if((features == moved).all(), "the features do not depend on the input")
-    return {"zen": zen_score(features, moved, running), "zen_paper": zen_score(features, moved, variances)}
+    return {"zen": zen_score(features, moved, called), "zen_paper": zen_score(features, moved, population)}

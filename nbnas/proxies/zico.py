@@ -23,24 +23,24 @@ def zico_score(gradients: Sequence[Mapping[str, Tensor]], variant: str = "offici
         variant: ``official`` takes the population standard deviation of the signed gradient, ``paper`` of its modulus.
 
     Returns:
-        Sum over layers; a layer in which every standard deviation is zero is skipped, and NaN if all are.
+        Sum over layers; a layer in which every standard deviation is zero is skipped, minus infinity if all are.
 
     Raises:
         ValueError: If ``variant`` is neither.
     """
     if variant not in ("official", "paper"):
         raise ValueError(f"variant must be 'official' or 'paper', got {variant!r}")
-    parts = []
+    parts, counted = [], []
     for name in gradients[0]:
         stacked = torch.stack([batch[name].flatten() for batch in gradients])
         moduli = stacked.abs()
         spread = (stacked if variant == "official" else moduli).std(0, correction=0)
-        varies = spread > 0
+        varies = spread != 0
         ratio = torch.where(varies, moduli.mean(0) / torch.where(varies, spread, 1), 0)
         parts.append(ratio.double().sum().log())
-    layers = torch.stack(parts)
-    counted = layers.isfinite()
-    return torch.where(counted.any(), torch.where(counted, layers, 0).sum(), float("nan"))
+        counted.append(varies.any())
+    layers, counted = torch.stack(parts), torch.stack(counted)
+    return torch.where(counted.any(), torch.where(counted, layers, 0).sum(), -torch.inf)
 
 
 @register(
@@ -75,5 +75,5 @@ def zico(probe: Probe) -> dict[str, Tensor]:
         {name: gradient for name, (_, gradient) in probe.weight_gradients(batch).items()} for batch in range(2)
     ]
     scores = {"zico": zico_score(gradients), "zico_paper": zico_score(gradients, "paper")}
-    probe.degenerate_if(torch.stack(list(scores.values())).isnan().any(), "no gradient varies over the batches")
+    probe.degenerate_if(torch.stack(list(scores.values())).isneginf().any(), "no gradient varies over the batches")
     return scores
