@@ -28,7 +28,9 @@ def normalise_each_sample(network: nn.Module) -> None:
             def forward(input: Tensor, layer: nn.Module = module, name: str = name) -> Tensor:
                 if input[0, 0].numel() < 2:
                     raise UnsupportedModelError(f"the BatchNorm {name!r} has one value per sample and channel")
-                return functional.instance_norm(input, weight=layer.weight, bias=layer.bias, eps=layer.eps)
+                output = functional.instance_norm(input, weight=layer.weight, bias=layer.bias, eps=layer.eps)
+                # Torch forgets the memory format here, and the convolutions that follow would be slower.
+                return torch.empty_like(input).copy_(output)
 
             module.forward = forward
 
