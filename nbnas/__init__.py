@@ -8,7 +8,7 @@ from nbnas import initialisation, rankings
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.proxies import list_proxies
-from nbnas.score_many import ScoringConfiguration, load_sample, load_scores, score_many
+from nbnas.score_many import ScoringConfiguration, load_sample, load_score_matrix, load_scores, score_many
 from nbnas.scoring import score
 from nbnas.spaces import get_space
 
@@ -20,6 +20,7 @@ __all__ = [
     "list_proxies",
     "load_benchmark",
     "load_sample",
+    "load_score_matrix",
     "load_scores",
     "rankings",
     "score",

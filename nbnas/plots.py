@@ -54,6 +54,39 @@ def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figur
     return _closed(figure), alt
 
 
+def ranked_intervals(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str]:
+    """Draw values with their intervals, best on top, coloured by group; a ring marks a published value.
+
+    Args:
+        table: Columns ``name``, ``group``, ``value``, ``low``, ``high`` and ``published`` (NaN where there is none).
+        title: Title of the figure.
+        xlabel: What the values are.
+    """
+    ordered = table.sort_values("value", ascending=False).reset_index(drop=True)
+    groups = list(dict.fromkeys(table["group"]))
+    palette = dict(zip(groups, sns.color_palette("colorblind", len(groups)), strict=True))
+    with sns.axes_style("whitegrid"):
+        figure, axis = plt.subplots(figsize=(7.6, 1.2 + 0.24 * len(ordered)), layout="constrained")
+    for height, row in enumerate(ordered.itertuples()):
+        colour = palette[row.group]
+        axis.plot([row.low, row.high], [height, height], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
+        axis.plot(row.value, height, "o", color=colour, markersize=5)
+        if not np.isnan(row.published):
+            axis.plot(row.published, height, "o", markerfacecolor="none", markeredgecolor="black", markersize=10)
+    axis.axvline(0, color="#555555", linewidth=0.8)
+    axis.set(xlabel=xlabel, title=f"{title}\nring: published, dot and bar: reproduced with interval")
+    axis.set_yticks(range(len(ordered)), ordered["name"])
+    axis.set_ylim(len(ordered) - 0.4, -0.6)
+    handles = [plt.Line2D([], [], color=palette[group], marker="o", linewidth=3, label=group) for group in groups]
+    axis.legend(handles=handles, frameon=True, fontsize=8, loc="lower left")
+    best, worst = ordered.iloc[0], ordered.iloc[-1]
+    alt = (
+        f"{title}: {xlabel} of {len(ordered)} scores with intervals, from {best['name']} ({best['value']:.2f}) "
+        f"to {worst['name']} ({worst['value']:.2f})."
+    )
+    return _closed(figure), alt
+
+
 def accuracy_by_predicted_position(panels: Mapping[str, tuple[Sequence[float], Sequence[int]]]) -> tuple[Figure, str]:
     """Draw accuracy against the position a ranking gives, one bar panel per ranking.
 

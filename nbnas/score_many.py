@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import wait as wait_for_process
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
@@ -87,6 +88,41 @@ def load_sample(
             f"run: nbnas score {configuration.space} --proxies {proxy} --archs {subset}"
         )
     return rows.loc[sample].reset_index(drop=True)
+
+
+def load_score_matrix(
+    proxies: str | Sequence[str],
+    configuration: ScoringConfiguration,
+    subset: str,
+    seed: int = 0,
+    store: Path | None = None,
+) -> pd.DataFrame:
+    """Return the stored scores of several proxies for the random sample that all of them have.
+
+    Args:
+        proxies: Names or glob patterns.
+        configuration: The tables to read.
+        subset: Named set of the space.
+        seed: Seed of the scores.
+        store: Folder of tables; ``None`` is ``data/scores``.
+
+    Returns:
+        A row per network in the order of the sample, indexed by ``arch_index``, a column per score. NaN marks a network
+        without that score: degenerate, not finite, or failed.
+
+    Raises:
+        NbnasError: As :func:`load_sample`.
+    """
+    chosen = select_proxies(proxies)
+    samples = {
+        proxy.info.name: load_sample(proxy.info.name, configuration, subset, seed, store).set_index("arch_index")
+        for proxy in chosen
+    }
+    # Samples are prefixes of one order.
+    common = min(samples.values(), key=len).index
+    columns = [samples[proxy.info.name].loc[common, list(proxy.info.scores)] for proxy in chosen]
+    matrix = pd.concat(columns, axis=1).astype(float)
+    return matrix.where(np.isfinite(matrix))
 
 
 def score_many(
