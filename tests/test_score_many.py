@@ -513,3 +513,32 @@ def test_a_sample_is_the_random_order_up_to_the_first_gap(run, tmp_path):
     assert sample["arch_index"].tolist() == order[:3]
     with pytest.raises(NbnasError, match="no random sample"):
         load_sample("params", SMALL, "filtered-unique", seed=1, store=tmp_path / "store")
+
+
+def test_matrix_joins_the_sample_that_all_proxies_have(tmp_path):
+    store = tmp_path / "store"
+    order = SPACE.sample_subset("filtered-unique", 4)
+    score_many([SPACE[cell] for cell in order], "params", SMALL, store=store, progress=False)
+    score_many([SPACE[cell] for cell in order[:3]], "az_*", SMALL, store=store, executor=InlineExecutor())
+    matrix = nbnas.load_score_matrix(["params", "az_*"], SMALL, "filtered-unique", store=store)
+    assert matrix.index.tolist() == order[:3]
+    assert matrix.index.name == "arch_index"
+    assert matrix.columns.tolist() == ["params", "az_expressivity", "az_progressivity", "az_trainability"]
+    assert matrix["params"].tolist() == [SPACE.params(SPACE[cell]) for cell in order[:3]]
+    assert matrix.notna().all(axis=None)
+
+
+def test_matrix_marks_networks_without_a_score(tmp_path):
+    store = tmp_path / "store"
+    order = SPACE.sample_subset("filtered-unique", 2)
+    configuration = ScoringConfiguration(batch_size=4)
+    rows = [
+        {"arch": SPACE[order[0]], "seed": 0, "status": "ok", "seconds": 1.0, "zen": 2.0, "zen_paper": math.inf},
+        {"arch": SPACE[order[1]], "seed": 0, "status": "degenerate", "seconds": 1.0, "zen": None, "zen_paper": None},
+    ]
+    with configuration.table("zen", store).writer({}, {}) as log:
+        for row in rows:
+            log.append(row)
+    matrix = nbnas.load_score_matrix("zen", configuration, "filtered-unique", store=store)
+    assert matrix["zen"].tolist()[0] == 2
+    assert matrix.isna().to_numpy().tolist() == [[False, True], [True, True]]

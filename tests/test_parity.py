@@ -1,0 +1,57 @@
+"""Many proxies on one sample."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nbnas
+from nbnas import parity
+from nbnas.evaluation import Ranking, evaluate
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    return nbnas.load_benchmark("nasbench201", "analog")
+
+
+@pytest.fixture
+def scores(benchmark):
+    """Accuracy itself, its negative, and accuracy with two networks that have no score."""
+    cells = nbnas.get_space("nasbench201").sample_subset("filtered-unique", 30)
+    accuracy = pd.Series(benchmark.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
+    partly = accuracy.copy()
+    partly.iloc[[3, 7]] = np.nan
+    return pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
+
+
+def test_every_column_is_evaluated_as_a_sample(scores, benchmark):
+    table = parity.evaluate_all(scores, benchmark, "cifar10", repeats=20).set_index(["row_key", "metric"])
+    assert set(table.index.get_level_values(0)) == {"perfect", "backwards", "partly"}
+    alone = evaluate(
+        Ranking("perfect", "filtered", scores.index.to_numpy(), scores["perfect"].to_numpy(), complete=False),
+        benchmark,
+        "cifar10",
+        20,
+    ).set_index("metric")
+    assert table.loc[("perfect", "kendall_tau"), "reproduced"] == alone.loc["kendall_tau", "reproduced"]
+    assert table.loc[("perfect", "kendall_tau"), "reproduced"] > 0.8
+    assert table.loc[("backwards", "kendall_tau"), "reproduced"] < -0.8
+
+
+def test_networks_without_a_score_rank_last_and_are_counted(scores, benchmark):
+    table = parity.evaluate_all(scores, benchmark, "cifar10", repeats=20).set_index(["row_key", "metric"])
+    assert "2 without a score rank last" in table.loc[("partly", "kendall_tau"), "note"]
+    assert "without a score" not in table.loc[("perfect", "kendall_tau"), "note"]
+    ranked = parity.rank_last(scores)
+    assert (ranked["partly"].iloc[[3, 7]] == -np.inf).all()
+    assert ranked["perfect"].equals(scores["perfect"])
+
+
+def test_agreement_of_seeds_is_kendalls_tau_over_common_networks():
+    first = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [1.0, 2, np.nan, 4]}, index=[10, 11, 12, 13])
+    second = pd.DataFrame({"a": [9.0, 4, 3, 2], "b": [0.0, 1, 2, 3], "c": [1.0, 2, 3, 4]}, index=[14, 13, 12, 11])
+    agreement = parity.seed_agreement(first, second)
+    assert agreement.index.tolist() == ["a", "b"]
+    assert agreement["a"] == 1
+    # Of 11, 12, 13 the first seed says 2, last, 4; the second 3, 2, 1.
+    assert agreement["b"] == pytest.approx(-1 / 3)
