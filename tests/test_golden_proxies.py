@@ -80,14 +80,29 @@ def tolerance_of(score, record):
     return double if record["dtype"] == "float64" else single
 
 
+def in_double(record):
+    """The record of the same network and data set in float64."""
+    (found,) = (
+        other
+        for other in CONNECTED
+        if (other["arch"], other["dataset"], other["dtype"]) == (record["arch"], record["dataset"], "float64")
+    )
+    return found
+
+
 @pytest.mark.parametrize("record", parameters(CONNECTED))
 def test_scores(record):
     batches = [golden_batch(record, number) for number in range(2)]
     table = nbnas.score(golden_network(record), NAMES, batches=batches, init=None)
     for score, (key, *_) in SCORES.items():
         assert table.status[score] == "ok", score
-        expected = pytest.approx(record["values"][key], rel=tolerance_of(score, record), abs=0)
-        assert table.value[score] == expected, score
+        golden = record["values"][key]
+        if golden == "-inf":
+            # In float32 an eigenvalue of zero rounds below -1e-8, and released code takes its logarithm.
+            assert record["dtype"] == "float32"
+            assert score in ("az_expressivity", "az_progressivity")
+            golden = in_double(record)["values"][key]
+        assert table.value[score] == pytest.approx(golden, rel=tolerance_of(score, record), abs=0), score
 
 
 @pytest.mark.parametrize("record", parameters(golden_records()))

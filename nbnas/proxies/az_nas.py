@@ -7,7 +7,10 @@ and positions) divided by their sum, and H = - sum_i p_i ln(p_i + 1e-8) their en
     az_progressivity = minimum over consecutive features of the increase of H
     az_trainability  = mean over blocks of  2 - s - 1 / (s + 1e-6)
 
-where s is the largest singular value of G_in^T G_out / rows, G_out random signs at the output of the block and G_in
+Eigenvalues below zero count as zero; in float32 released code takes their logarithm and returns minus infinity for some
+networks with few convolutions.
+
+Here s is the largest singular value of G_in^T G_out / rows, G_out random signs at the output of the block and G_in
 their vector-Jacobian product at its input (rows = samples and positions, columns = channels). s = 1 keeps the size of
 gradients. A fourth part of AZ-NAS is FLOPs. Source: Lee & Ham, CVPR 2024 (key ``lee2024aznas``).
 """

@@ -111,10 +111,8 @@ def _small_classifier(recording: Recording) -> LayerCall | None:
 
     The Jacobian of the features f is then the smaller one.
     """
-    call = recording.calls[-1] if recording.calls else None
-    if call is None or call.output is not recording.logits or type(call.layer) is not nn.Linear:
-        return None
-    return call if call.layer.in_features < call.layer.out_features else None
+    call = recording.classifier
+    return call if call is not None and call.layer.in_features < call.layer.out_features else None
 
 
 def _input_gradients(outputs: Tensor, targets: Sequence[Tensor]) -> Iterator[tuple[slice, tuple[Tensor | None, ...]]]:

@@ -90,6 +90,6 @@ def gradsign(probe: Probe) -> dict[str, Tensor]:
     gradients = None if recording.batch_statistics else per_sample_gradients(network, recording, loss, names)
     if gradients is None:
         gradients = gradients_one_by_one(network, inputs, labels)
-    probe.require_varied(recording.logits)
+    probe.require_varied(recording.last_features)
     agreement = total([sign_agreement(gradient).sum() for gradient in gradients.values()])
     return {"gradsign": agreement / sum(layer.weight.numel() for layer in layers.values()), "gradsign_sum": agreement}

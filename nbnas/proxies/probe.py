@@ -169,7 +169,7 @@ class Probe:
     def forward(self, batch: int = 0, mode: str | None = None) -> Recording:
         """Return a forward pass with everything that was recorded in it. Do not write into its tensors.
 
-        Where all samples get exactly the same logits the network ignores its input, and the score is degenerate.
+        Where all samples get exactly the same features the network ignores its input, and the score is degenerate.
 
         Args:
             batch: Number of the batch.
@@ -177,7 +177,7 @@ class Probe:
         """
         mode = mode or self.mode
         recording = self.share("forward", lambda: self._record(batch, mode), mode, batch)
-        self.require_varied(recording.logits)
+        self.require_varied(recording.last_features)
         return recording
 
     def loss_gradients(self, batch: int = 0) -> dict[str, Tensor]:
@@ -279,10 +279,10 @@ class Probe:
         if len(self.shared_batch()[0]) < 2:
             raise NbnasError("needs a batch of two or more samples")
 
-    def require_varied(self, logits: Tensor) -> None:
-        """Declare the score degenerate if two or more samples all have exactly the same logits."""
-        logits = logits.detach()
-        self.degenerate_if(len(logits) > 1 and (logits == logits[0]).all(), "the logits do not depend on the input")
+    def require_varied(self, seen: Tensor) -> None:
+        """Declare the score degenerate if two or more samples all have the very same values in ``seen``, (N, ...)."""
+        seen = seen.detach()
+        self.degenerate_if(len(seen) > 1 and (seen == seen[0]).all(), "the logits do not depend on the input")
 
     def degenerate_if(self, condition: Tensor | bool, reason: str) -> None:
         """Declare the score degenerate if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""

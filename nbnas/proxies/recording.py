@@ -49,6 +49,8 @@ class Recording:
     """(N, K)."""
     calls: list[LayerCall] = field(default_factory=list)
     """In order of execution."""
+    classifier: LayerCall | None = None
+    """The call of the linear layer whose output the logits are, if there is one."""
     relu_inputs: list[Tensor] = field(default_factory=list)
     """What entered each ReLU, detached, in order of execution."""
     features: list[Tensor] = field(default_factory=list)
@@ -61,6 +63,11 @@ class Recording:
     """Whether torch's batch_norm, the function, used the statistics of the batch, which makes samples interact."""
     other_order: set[int] = field(default_factory=set)
     """Identities of recorded tensors with N entries in dimension 0 that are not the samples."""
+
+    @property
+    def last_features(self) -> Tensor:
+        """What enters the classifier, else the logits: beside a classifier's bias a weak signal may round away."""
+        return self.logits if self.classifier is None else self.classifier.inputs
 
     def samples_first(self, tensor: Tensor) -> bool:
         """Whether dimension 0 of a recorded output or ReLU input is the samples; in (tokens, N, channels) it is not."""
@@ -132,6 +139,8 @@ class _Recorder(TorchFunctionMode):
         self.names = {module: name for name, module in network.named_modules()}
         self.owners = [module for module in network.modules() if module._parameters]
         self.kept: list[tuple[Tensor, int]] = []
+        self.copied: dict[int, tuple[Tensor, int, Tensor]] = {}
+        """Identity of a copy that the network went on with -> (the copy itself, its version, the original)."""
         self.recording: Recording
 
     def run(self, inputs: Tensor) -> Recording:
@@ -147,6 +156,10 @@ class _Recorder(TorchFunctionMode):
             for handle in handles:
                 handle.remove()
         self.recording.logits = require_logits(output, len(inputs))
+        while id(output) in self.copied and output._version == self.copied[id(output)][1]:
+            output = self.copied[id(output)][2]
+        linear = [call for call in self.recording.calls if type(call.layer) is nn.Linear and call.output is output]
+        self.recording.classifier = linear[-1] if linear else None
         if not output.requires_grad:
             raise UnsupportedModelError("needs logits that depend on the input or on parameters, and not under no_grad")
         return self.recording
@@ -170,8 +183,12 @@ class _Recorder(TorchFunctionMode):
             self.recording.calls.append(LayerCall(self.names[module], module, self._keep(entering), output))
         if module in self.blocks:
             self.recording.features.append(output)
+        if not self.copies:
+            return None
         # The network goes on with a copy, so that the recorded tensor stays what it is.
-        return output.clone() if self.copies else None
+        copy = output.clone()
+        self.copied[id(copy)] = (copy, copy._version, output)
+        return copy
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

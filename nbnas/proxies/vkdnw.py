@@ -247,7 +247,8 @@ def vkdnw(probe: Probe) -> dict[str, Tensor]:
     Raises:
         UnsupportedModelError: See :func:`entry_jacobian`.
     """
-    jacobian, logits = entry_jacobian(probe.network, probe.batches[0][0], select_entries(probe.network))
+    network, (inputs, _) = probe.shared_network(), probe.shared_batch()
+    jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
     probe.require_varied(logits)
     probabilities = smoothed_probabilities(logits.double())
     scores = {}
