@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
+from torch.nn.utils import parametrize
 
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+from nbnas.layers import NORMALISATIONS, WEIGHT_LAYERS, UnsupportedModelError
 
 
 def kaiming_normal(model: nn.Module, generator: Generator) -> None:
@@ -45,29 +45,44 @@ def torch_default(model: nn.Module, generator: Generator) -> None:
         generator: CPU generator.
     """
     for layer, fan_in in _layers(model):
-        for parameter in (layer.weight, layer.bias):
-            if parameter is not None:
-                noise = torch.rand(parameter.shape, generator=generator)
-                with torch.no_grad():
-                    parameter.copy_((2 * noise - 1) / fan_in**0.5)
+        for name in ("weight", "bias"):
+            if getattr(layer, name) is not None:
+                noise = torch.rand(getattr(layer, name).shape, generator=generator, dtype=torch.float32)
+                _assign(layer, name, (2 * noise - 1) / fan_in**0.5)
 
 
 def _draw_normal(model: nn.Module, generator: Generator, deviation: Callable[[int], float]) -> None:
     for layer, fan_in in _layers(model):
-        noise = torch.randn(layer.weight.shape, generator=generator)
-        with torch.no_grad():
-            layer.weight.copy_(noise * deviation(fan_in))
+        noise = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
+        _assign(layer, "weight", noise * deviation(fan_in))
         if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+            _assign(layer, "bias", torch.zeros(layer.bias.shape))
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[nn.Module, int]]:
     """Yield convolutions and linear layers with their fan-in, in registration order; reset normalisations."""
     for module in model.modules():
-        if isinstance(module, _LAYERS):
+        if isinstance(module, WEIGHT_LAYERS):
             yield module, module.weight[0].numel()
-        elif isinstance(module, _NORMALISATIONS):
+        elif isinstance(module, NORMALISATIONS):
             module.reset_parameters()
+
+
+def _assign(layer: nn.Module, name: str, values: Tensor) -> None:
+    """Set a parameter, or what a parametrisation such as weight norm makes of others."""
+    with torch.no_grad():
+        if name in layer._parameters:
+            getattr(layer, name).copy_(values)
+            return
+        try:
+            if not parametrize.is_parametrized(layer, name):
+                raise NotImplementedError
+            setattr(layer, name, values.to(getattr(layer, name)))
+        except (NotImplementedError, RuntimeError) as error:
+            raise UnsupportedModelError(
+                f"needs weights that can be drawn: the {name} of a {type(layer).__name__} is computed from others; "
+                "init=None keeps it"
+            ) from error
 
 
 INITIALISATIONS = {

@@ -64,14 +64,16 @@ def score(
     if init not in ("published", None):
         raise NbnasError(f"init must be 'published' or None, got {init!r}")
     select = logits if logits is None or callable(logits) else lambda output: output[logits]
-    if batches is None:
-        batches = _draw_batches(model, chosen, input_shape, num_classes, seed, select)
     reference = next(model.parameters(), torch.empty(0))
     device = usable_device(device if device is not None else reference.device)
-    batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
-    session = ScoringSession(model, batches, init, seed, device, select)
     rows = {}
     with exact_kernels(device):
+        if batches is None:
+            batches = _draw_batches(model, chosen, input_shape, num_classes, seed, select)
+        batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
+        # Tensors made in inference mode cannot be differentiated, their copies can.
+        batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
+        session = ScoringSession(model, batches, init, seed, device, select)
         # Proxies that start from the same weights follow each other: only the passes of one start are in memory.
         for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
             session.keep_only(session.initialisation_of(proxy.info))
@@ -108,7 +110,7 @@ def _draw_batches(
     needs_labels = any(proxy.info.needs_labels for proxy in proxies)
     batches = []
     for number in range(max(proxy.info.batches for proxy in proxies)):
-        inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number))
+        inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number), dtype=torch.float32)
         if needs_labels and num_classes is None:
             num_classes = _count_classes(model, inputs[:2], select)
         labels = torch.randint(num_classes or 1, input_shape[:1], generator=generator_for(seed, "labels", number))
@@ -147,13 +149,18 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         values = _to_numbers(returned)
         if set(values) != set(info.scores):
             raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
-        if any(bool(condition) for condition, _ in probe.flags):
-            status, values = "degenerate", {}
     except DegenerateScoreError:
         status = "degenerate"
     except Exception as error:
         # One proxy that cannot handle a network must not hide what the others say about it.
         status = f"error: {type(error).__name__}: {_first_line(error)}"
+    found = {kind for condition, kind, _ in probe.flags if condition}
+    # Numbers that are not finite make linear algebra fail: the error is then their consequence.
+    if "non_finite" in found and (status == "ok" or "LinAlgError" in status):
+        status = "non_finite"
+    elif "degenerate" in found and status == "ok":
+        status = "degenerate"
+    if status != "ok":
         values = {}
     seconds = time.perf_counter() - start + probe.shared_seconds
     rows = []

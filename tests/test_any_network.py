@@ -59,7 +59,7 @@ COMPUTED = "error: UnsupportedModelError: the weight of '2' is not a parameter b
 
 AZ = "az_expressivity az_progressivity az_trainability"
 VKDNW = "vkdnw vkdnw_mobilenetv2"
-BY_WEIGHT = "plain snip grasp synflow gradsign zico ssnr_snip ssnr_synflow ssnr_grasp"
+BY_WEIGHT = "grad_norm_layerwise plain snip grasp synflow gradsign zico ssnr_snip ssnr_synflow ssnr_grasp"
 OF_LOGITS = (
     f"grad_norm fisher jacov epe_nas naswot te_nas_ntk te_nas_linear_regions nwot {AZ} {VKDNW} {BY_WEIGHT} "
     "tcet_snip tcet_synflow"
@@ -122,7 +122,7 @@ COVERAGE = {
     },
     "names its blocks": {},
     "wrapper": {},
-    "weight norm": {COMPUTED: f"grad_norm l2_norm {BY_WEIGHT} tcet_snip tcet_synflow"},
+    "weight norm": {COMPUTED: f"l2_norm {BY_WEIGHT} tcet_snip tcet_synflow"},
     "unused parameters": {},
     "ignores its input": {
         "degenerate": f"grad_norm fisher jacov epe_nas naswot te_nas_ntk nwot {VKDNW} {BY_WEIGHT} "
@@ -301,7 +301,7 @@ def test_entry_jacobian_covers_parameters_of_every_kind():
     assert {"2.parametrizations.weight.original0", "blocks.0.gamma", "embed.weight"} <= names
 
 
-@pytest.mark.parametrize("name", works("grad_norm", but=["ignores its input"]))
+@pytest.mark.parametrize("name", works("grad_norm", but=["ignores its input", "weight norm"]))
 def test_gradient_norm_and_snip_equal_plain_autograd(name):
     network, (inputs, labels) = deterministic(name), batches_of(dtype=torch.float64)[0]
     reference = trained_copy(network)

@@ -211,3 +211,29 @@ def test_published_initialisation_is_drawn_from_the_seed():
     assert nbnas.score(network, "l2_norm", seed=3).value.equals(expected.value)
     assert not nbnas.score(network, "l2_norm", seed=4).value.equals(expected.value)
     assert not nbnas.score(network, "l2_norm", init=None).value.equals(expected.value)
+
+
+def test_weight_norm_is_drawn_through():
+    network = nn.Sequential(nn.Flatten(), torch.nn.utils.parametrizations.weight_norm(nn.Linear(12, 5)))
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+    for model in (network, plain):
+        kaiming_normal(model, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network[1].weight, plain[1].weight)
+
+
+def test_weight_that_cannot_be_drawn_is_refused():
+    class Doubled(nn.Module):
+        def forward(self, weight):
+            return 2 * weight
+
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+    torch.nn.utils.parametrize.register_parametrization(network[1], "weight", Doubled())
+    table = nbnas.score(network, ["jacov", "vkdnw"], input_shape=(4, 3, 2, 2))
+    assert table.status.str.contains("needs weights that can be drawn: the weight of a ParametrizedLinear").all()
+
+
+def test_rms_norm_is_reset():
+    network = nn.Sequential(nn.RMSNorm(4))
+    network[0].weight.data.fill_(7)
+    torch_default(network, torch.Generator())
+    assert (network[0].weight == 1).all()

@@ -6,7 +6,7 @@ Import order is the order of the list of proxies.
 from nbnas.proxies import size  # isort: skip
 from nbnas.proxies import l2_norm, grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
 from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, nwot, tcet  # isort: skip
-from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.layers import UnsupportedModelError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import Batch, DegenerateScoreError, ProxyInfo, list_proxies, register, select_proxies
 

@@ -21,8 +21,6 @@ class Agreement:
     """L."""
     dimensions: int
     """Of the activation tensor, samples included: 4 for feature maps."""
-    silent: Tensor
-    """Boolean scalar: no unit is positive for any sample."""
 
 
 def agreement(activations: Tensor) -> Agreement:
@@ -40,21 +38,21 @@ def agreement(activations: Tensor) -> Agreement:
     counts = common.diagonal()
     units = codes.shape[1]
     kernel = units - counts.unsqueeze(0) - counts.unsqueeze(1) + 2 * common
-    return Agreement(kernel, units, activations.dim(), counts.sum() == 0)
+    return Agreement(kernel, units, activations.dim())
 
 
-def log_determinant(kernel: Tensor) -> tuple[Tensor, Tensor]:
-    """ln |det K| of a positive semi-definite matrix, and whether K is singular at working precision.
+def log_determinant(kernels: Tensor) -> Tensor:
+    """ln |det K| of positive semi-definite matrices; minus infinity where K is singular at working precision.
 
     Args:
-        kernel: (N, N), float64.
+        kernels: (..., N, N), float64.
 
     Returns:
-        The logarithm, meaningless where the second scalar is true.
+        (...).
     """
-    eigenvalues = torch.linalg.eigvalsh(kernel)
-    singular = eigenvalues[0] <= eigenvalues[-1] * len(kernel) * torch.finfo(kernel.dtype).eps
-    return eigenvalues.abs().log().sum(), singular
+    eigenvalues = torch.linalg.eigvalsh(kernels)
+    negligible = eigenvalues[..., -1] * kernels.shape[-1] * torch.finfo(kernels.dtype).eps
+    return torch.where(eigenvalues[..., 0] <= negligible, -torch.inf, eigenvalues.abs().log().sum(-1))
 
 
 def total_kernel(agreements: list[Agreement]) -> Tensor:

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nbnas.layers import UnsupportedModelError
 from nbnas.proxies.feature_maps import require_feature_maps
-from nbnas.proxies.layers import UnsupportedModelError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -42,7 +42,8 @@ def feature_entropy(feature: Tensor) -> Tensor:
     centred = rows - rows.mean(0, keepdim=True)
     spectrum = torch.linalg.eigvalsh((centred.T @ centred / len(rows)).double()).clamp(min=0)
     share = spectrum / spectrum.sum()
-    return -(share * (share + 1e-8).log()).sum()
+    # By rounding, the covariance of a constant is not always zero.
+    return torch.where((rows == rows[0]).all(), float("nan"), -(share * (share + 1e-8).log()).sum())
 
 
 def block_trainability(gradient_in: Tensor, gradient_out: Tensor) -> Tensor:
@@ -67,7 +68,11 @@ def block_trainability(gradient_in: Tensor, gradient_out: Tensor) -> Tensor:
         gradient_in = functional.pixel_unshuffle(gradient_in, factor)
     entering, leaving = channel_rows(gradient_in), channel_rows(gradient_out)
     largest = torch.linalg.matrix_norm((entering.T @ leaving / len(leaving)).double(), ord=2)
-    return torch.where(unchanged, -torch.inf, 2 - largest - 1 / (largest + 1e-6))
+    return torch.where(unchanged, -torch.inf, _value(largest))
+
+
+def _value(largest: Tensor) -> Tensor:
+    return 2 - largest - 1 / (largest + 1e-6)
 
 
 def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
@@ -83,8 +88,6 @@ def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
     values = []
     for number, (before, after, sign) in enumerate(zip(features[:-1], features[1:], signs, strict=True), start=1):
         gradient = None
-        if before.requires_grad and after.requires_grad:
-            gradient = None
         if before.requires_grad and after.requires_grad:
             (gradient,) = torch.autograd.grad(after, before, sign, retain_graph=True, allow_unused=True)
         if gradient is None:
@@ -173,5 +176,5 @@ def az_trainability(probe: Probe) -> dict[str, Tensor]:
     ]
     values = trainability(features, signs)
     probe.degenerate_if(values.isinf().any(), "a block passes gradients on unchanged")
-    probe.degenerate_if((values < -1e5).any(), "a block passes no gradient on")
+    probe.degenerate_if((values == _value(torch.zeros_like(values))).any(), "a block passes no gradient on")
     return {"az_trainability": values.mean()}

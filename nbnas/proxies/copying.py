@@ -4,7 +4,7 @@ import copy
 
 from torch import Tensor, nn
 
-from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.layers import UnsupportedModelError
 
 
 def copy_network(model: nn.Module) -> nn.Module:

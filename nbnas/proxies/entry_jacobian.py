@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.proxies.layers import BATCH_NORMS, UnsupportedModelError, differentiating_twice
+from nbnas.layers import BATCH_NORMS, UnsupportedModelError, differentiating_twice
 from nbnas.proxies.recording import LayerCall, Recording, record
 
 _PLAIN_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

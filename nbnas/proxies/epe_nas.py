@@ -28,22 +28,23 @@ def epe_nas_score(input_gradients: Tensor, labels: Tensor, num_classes: int) -> 
     Returns:
         Score; a class whose correlation is undefined is left out, and NaN if all are.
     """
-    rows = input_gradients.flatten(1)
-    sums = []
-    for label in labels.unique().tolist():
-        members = rows[labels == label]
-        # A single sample correlates perfectly with itself, whatever it is.
-        correlation = correlation_matrix(members) if len(members) > 1 else torch.ones(1, 1).to(rows.double())
-        value = (correlation.abs() + 1e-5).log().sum()
-        sums.append(value / len(members) if num_classes > 100 else value)
-    per_class = torch.stack(sums)
-    defined = ~per_class.isnan()
-    kept = torch.where(defined, per_class, 0)
+    same = labels.unsqueeze(0) == labels.unsqueeze(1)
+    sizes = same.sum(1).double()
+    # A single sample correlates perfectly with itself, whatever it is.
+    alone = same & (sizes == 1)
+    correlation = torch.where(alone, 1.0, correlation_matrix(input_gradients.flatten(1)))
+    entries = torch.where(same, (correlation.abs() + 1e-5).log(), 0)
+    # s_c of the class of every sample; each class appears as often as it has samples.
+    sums = torch.where(same, entries.sum(1), 0).sum(1)
+    defined = ~sums.isnan()
+    weights = torch.where(defined, 1 / sizes, 0)
+    sums = torch.where(defined, sums, 0)
     if num_classes <= 100:
-        score = kept.abs().sum()
+        score = (sums.abs() * weights).sum()
     else:
-        both = defined.unsqueeze(0) & defined.unsqueeze(1)
-        score = ((kept.unsqueeze(0) - kept.unsqueeze(1)).abs() * both).sum() / defined.sum()
+        sums = sums / sizes
+        distances = (sums.unsqueeze(0) - sums.unsqueeze(1)).abs()
+        score = weights @ distances @ weights / weights.sum()
     return torch.where(defined.any(), score, float("nan"))
 
 

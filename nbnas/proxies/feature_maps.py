@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nbnas.proxies.layers import WEIGHT_LAYERS, UnsupportedModelError
+from nbnas.layers import WEIGHT_LAYERS, UnsupportedModelError
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 _AFTER_FEATURES = (

@@ -11,7 +11,7 @@ al., ICLR 2021), where the value of a channel is copied to each of its weights b
 
 from torch import Tensor, nn
 
-from nbnas.proxies.layers import UnsupportedModelError, total
+from nbnas.layers import UnsupportedModelError, total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from nbnas.proxies.layers import total
+from nbnas.layers import total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -35,30 +35,56 @@ def sum_of_norms(gradients: Iterable[Tensor]) -> Tensor:
         name="grad_norm",
         title="Gradient norm",
         family="gradients",
-        paper="Abdelfattah et al., ICLR 2021",
-        formula="sqrt(sum_theta (dL/dtheta)^2); layerwise: sum_l ||dL/dw_l||",
+        paper="Lin et al., ICCV 2021",
+        formula="sqrt(sum_theta (dL/dtheta)^2)",
         higher_is_better=True,
         mode="train",
         batches=1,
         needs_labels=True,
         inputs="noise",
         initialisation="kaiming_normal",
-        requires="convolutions or linear layers",
+        requires="parameters",
         cost="F + B",
-        scores=("grad_norm", "grad_norm_layerwise"),
+        scores=("grad_norm",),
     )
 )
 def grad_norm(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the norm of the gradient of the mean cross-entropy.
+    """Score a network by the norm of the gradient of the mean cross-entropy, over all parameters.
 
     Args:
         probe: Network in train mode and one labelled batch.
 
     Returns:
-        ``grad_norm``, over all parameters (BatchNorm and biases included), and ``grad_norm_layerwise``, over the
-        weights of convolutions and linear layers. Both dimensionless, at least 0.
+        ``grad_norm``, at least 0.
     """
-    return {
-        "grad_norm": global_norm(probe.loss_gradients()),
-        "grad_norm_layerwise": sum_of_norms(gradient for _, gradient in probe.weight_gradients().values()),
-    }
+    return {"grad_norm": global_norm(probe.loss_gradients())}
+
+
+@register(
+    ProxyInfo(
+        name="grad_norm_layerwise",
+        title="Gradient norm, layer by layer",
+        family="gradients",
+        paper="Abdelfattah et al., ICLR 2021",
+        formula="sum_l ||dL/dw_l||",
+        higher_is_better=True,
+        mode="train",
+        batches=1,
+        needs_labels=True,
+        inputs="images",
+        initialisation="torch_default",
+        requires="convolutions or linear layers",
+        cost="F + B",
+        scores=("grad_norm_layerwise",),
+    )
+)
+def grad_norm_layerwise(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the summed norms of the gradients of its convolution and linear weights.
+
+    Args:
+        probe: Network in train mode and one labelled batch.
+
+    Returns:
+        ``grad_norm_layerwise``, at least 0.
+    """
+    return {"grad_norm_layerwise": sum_of_norms(gradient for _, gradient in probe.weight_gradients().values())}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.proxies.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
+from nbnas.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
 from nbnas.proxies.per_sample import per_sample_gradients
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.recording import record
@@ -90,6 +90,6 @@ def gradsign(probe: Probe) -> dict[str, Tensor]:
     gradients = None if recording.batch_statistics else per_sample_gradients(network, recording, loss, names)
     if gradients is None:
         gradients = gradients_one_by_one(network, inputs, labels)
-    probe.require_varied(recording.last_features)
+    probe.check_outputs(recording.logits, recording.last_features)
     agreement = total([sign_agreement(gradient).sum() for gradient in gradients.values()])
     return {"gradsign": agreement / sum(layer.weight.numel() for layer in layers.values()), "gradsign_sum": agreement}

@@ -6,16 +6,32 @@ Source: Wang et al., ICLR 2020 (key ``wang2020grasp``), with the sign that makes
 it. H g is the gradient of g . dL/dw with g held fixed: one backward pass through the backward pass.
 """
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
-from nbnas.proxies.layers import total
+from nbnas.layers import differentiating_twice, total, weight_layers
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
 
 def grasp_saliency(probe: Probe) -> dict[str, Tensor]:
     """Return -w * (H g) of every weight, by layer name, for the probe's first batch."""
-    return {name: -weight * product for name, (weight, product) in probe.curvature_products().items()}
+
+    def compute() -> dict[str, Tensor]:
+        layers = weight_layers(probe.shared_network())
+        weights = [layer.weight for layer in layers.values()]
+        loss = functional.cross_entropy(probe.forward().logits, probe.shared_batch()[1])
+        options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+        gradients = torch.autograd.grad(loss, weights, create_graph=True, **options)
+        along = sum((gradient.detach() * gradient).sum() for gradient in gradients)
+        with differentiating_twice(along):
+            products = torch.autograd.grad(along, weights, **options)
+        return {
+            name: -weight.detach() * product for name, weight, product in zip(layers, weights, products, strict=True)
+        }
+
+    return probe.share("grasp saliency", compute, probe.mode)
 
 
 @register(

@@ -8,8 +8,8 @@ where the code of a sample is 1 where the input of a ReLU is positive. Source: M
 
 from torch import Tensor
 
+from nbnas.layers import UnsupportedModelError
 from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
-from nbnas.proxies.layers import UnsupportedModelError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -61,6 +61,6 @@ def naswot(probe: Probe) -> dict[str, Tensor]:
     Returns:
         ``naswot``, in nats; degenerate if the kernel is singular, as when two samples share one pattern.
     """
-    score, singular = log_determinant(total_kernel(relu_agreements(probe)))
-    probe.degenerate_if(singular, "the agreement kernel is singular")
+    score = log_determinant(total_kernel(relu_agreements(probe)))
+    probe.degenerate_if(score.isneginf(), "the agreement kernel is singular")
     return {"naswot": score}

@@ -3,16 +3,15 @@
     K_l,nm = number of units of layer l in which samples n and m agree about being positive
     lnwot  = sum over layers of ln |det K_l| ,     nwot = ln | det sum over layers of K_l |
 
-A layer whose kernel is singular (or in which no unit is ever positive) counts 0, as in the released code. With no more
-classes than samples that is nearly always so for the classifier. Source: Xiang et al., AutoML 2023 (key
-``xiang2023tcet``), section 3.
+A layer whose kernel is singular counts 0, as in the released code. With no more classes than samples that is nearly
+always so for the classifier. Source: Xiang et al., AutoML 2023 (key ``xiang2023tcet``), section 3.
 """
 
 import torch
 from torch import Tensor
 
+from nbnas.layers import WEIGHT_LAYERS, UnsupportedModelError
 from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
-from nbnas.proxies.layers import WEIGHT_LAYERS, UnsupportedModelError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -26,7 +25,8 @@ def layer_agreements(probe: Probe) -> dict[str, Agreement]:
     def compute() -> dict[str, Agreement]:
         probe.require_pair()
         layers: dict[str, list[Agreement]] = {}
-        recording = probe.forward(mode="eval")
+        # Only signs are needed, and no other proxy needs the pass: its graph is let go.
+        recording = probe.record(mode="eval")
         for call in recording.calls:
             if isinstance(call.layer, WEIGHT_LAYERS):
                 recording.require_samples_first(call.output)
@@ -36,12 +36,7 @@ def layer_agreements(probe: Probe) -> dict[str, Agreement]:
         return {
             name: calls[0]
             if len(calls) == 1
-            else Agreement(
-                total_kernel(calls),
-                sum(call.units for call in calls),
-                calls[0].dimensions,
-                torch.stack([call.silent for call in calls]).all(),
-            )
+            else Agreement(total_kernel(calls), sum(call.units for call in calls), calls[0].dimensions)
             for name, calls in layers.items()
         }
 
@@ -49,14 +44,12 @@ def layer_agreements(probe: Probe) -> dict[str, Agreement]:
 
 
 def layer_log_determinants(probe: Probe) -> dict[str, Tensor]:
-    """Return ln |det K_l| by layer name; 0 where K_l is singular or the layer silent."""
+    """Return ln |det K_l| by layer name; 0 where K_l is singular, as it is where no unit is ever positive."""
 
     def compute() -> dict[str, Tensor]:
-        values = {}
-        for name, layer in layer_agreements(probe).items():
-            value, singular = log_determinant(layer.kernel)
-            values[name] = torch.where(singular | layer.silent, 0.0, value)
-        return values
+        layers = layer_agreements(probe)
+        values = log_determinant(torch.stack([layer.kernel for layer in layers.values()]))
+        return dict(zip(layers, torch.where(values.isneginf(), 0.0, values), strict=True))
 
     return probe.share("layer log-determinants", compute)
 
@@ -86,9 +79,10 @@ def nwot(probe: Probe) -> dict[str, Tensor]:
         probe: Network in eval mode and one batch; labels are not used.
 
     Returns:
-        ``lnwot`` and ``nwot``, in nats; degenerate if every layer's kernel, or their sum, is singular.
+        ``lnwot`` and ``nwot``, in nats; degenerate if the sum of the kernels is singular, and ``lnwot`` alone is NaN
+        if each of them is.
     """
     layers = torch.stack(list(layer_log_determinants(probe).values()))
-    whole, singular = log_determinant(total_kernel(list(layer_agreements(probe).values())))
-    probe.degenerate_if(singular | (layers == 0).all(), "the agreement kernel is singular")
-    return {"lnwot": layers.sum(), "nwot": whole}
+    whole = log_determinant(total_kernel(list(layer_agreements(probe).values())))
+    probe.degenerate_if(whole.isneginf(), "the agreement kernel of all layers is singular")
+    return {"lnwot": torch.where((layers == 0).all(), float("nan"), layers.sum()), "nwot": whole}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.proxies.layers import BATCH_NORMS, uses_batch_statistics
+from nbnas.layers import BATCH_NORMS, uses_batch_statistics
 from nbnas.proxies.recording import LayerCall, Recording
 
 

@@ -5,7 +5,7 @@ Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, key ``abdelfattah2021zeroc
 
 from torch import Tensor
 
-from nbnas.proxies.layers import total
+from nbnas.layers import total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 

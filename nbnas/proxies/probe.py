@@ -15,16 +15,15 @@ from torch.nn import functional
 
 from nbnas.errors import NbnasError
 from nbnas.initialisation import INITIALISATIONS
-from nbnas.proxies.batch_norm import use_cheap_second_derivative
-from nbnas.proxies.copying import copy_network
-from nbnas.proxies.feature_maps import feature_blocks
-from nbnas.proxies.layers import (
+from nbnas.layers import (
     WEIGHT_LAYERS,
     UnsupportedModelError,
-    differentiating_twice,
     refuse_single_values,
     weight_layers,
 )
+from nbnas.proxies.batch_norm import use_cheap_second_derivative
+from nbnas.proxies.copying import copy_network
+from nbnas.proxies.feature_maps import feature_blocks
 from nbnas.proxies.recording import LayerCall, Recording, record
 from nbnas.proxies.registry import Batch, ProxyInfo
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
@@ -106,8 +105,8 @@ class Probe:
         self._batches: list[Batch] | None = None
         self.shared_seconds = 0.0
         """Time that passes computed for others would have cost this proxy."""
-        self.flags: list[tuple[Tensor, str]] = []
-        """Conditions that make the score degenerate, each with what it means; tensors, so that no device waits."""
+        self.flags: list[tuple[Tensor, str, str]] = []
+        """Conditions, the status that each gives the score, and why; tensors, so that no device waits."""
         self.generator: Generator = generator_for(session.seed, info.name)
         """CPU generator of this proxy alone; draw every random number from it."""
 
@@ -150,6 +149,8 @@ class Probe:
                 # Whoever asks first must not decide what a network that is random even in eval mode draws.
                 with seeded_global_generators(derive_seed(session.seed, "shared", *map(str, key)), session.device):
                     value = compute()
+                if session.device.type == "cuda":
+                    torch.cuda.synchronize(session.device)  # Else the first proxy that waits would pay for all.
             finally:
                 done = session.open_passes.pop()
             seconds = time.perf_counter() - start
@@ -176,8 +177,19 @@ class Probe:
             mode: ``train`` or ``eval``; None is the proxy's own mode.
         """
         mode = mode or self.mode
-        recording = self.share("forward", lambda: self._record(batch, mode), mode, batch)
-        self.require_varied(recording.last_features)
+        return self.share("forward", lambda: self.record(batch, mode), mode, batch)
+
+    def record(self, batch: int = 0, mode: str | None = None) -> Recording:
+        """As :meth:`forward`, but a pass of one's own, which is not kept for others.
+
+        Args:
+            batch: Number of the batch.
+            mode: ``train`` or ``eval``; None is the proxy's own mode.
+        """
+        session, network = self._session, self.shared_network(mode)
+        with seeded_global_generators(derive_seed(session.seed, "dropout", batch), session.device):
+            recording = record(network, session.batches[batch][0], feature_blocks(network))
+        self.check_outputs(recording.logits, recording.last_features)
         return recording
 
     def loss_gradients(self, batch: int = 0) -> dict[str, Tensor]:
@@ -187,33 +199,6 @@ class Probe:
             batch: Number of the batch.
         """
         return self._loss_gradients(batch)[0]
-
-    def curvature_products(self, batch: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return (weight w, H g) of every convolution and linear layer, by layer name.
-
-        g is the gradient of the mean cross-entropy with respect to these weights and H its Hessian.
-
-        Args:
-            batch: Number of the batch.
-        """
-
-        def compute() -> dict[str, tuple[Tensor, Tensor]]:
-            network = self.shared_network()
-            names = {parameter: name for name, parameter in network.named_parameters()}
-            layers = weight_layers(network)
-            weights = [layer.weight for layer in layers.values()]
-            by_name, _ = self._loss_gradients(batch, differentiable=True)
-            gradients = [by_name[names[weight]] for weight in weights]
-            product = sum((gradient.detach() * gradient).sum() for gradient in gradients)
-            with differentiating_twice(product):
-                products = torch.autograd.grad(
-                    product, weights, retain_graph=True, allow_unused=True, materialize_grads=True
-                )
-            return {
-                name: (weight.detach(), value) for name, weight, value in zip(layers, weights, products, strict=True)
-            }
-
-        return self.share("curvature products", compute, self.mode, batch)
 
     def weight_gradients(self, batch: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
         """Return (weight, its gradient of the mean cross-entropy) of every convolution and linear layer, by layer name.
@@ -279,48 +264,40 @@ class Probe:
         if len(self.shared_batch()[0]) < 2:
             raise NbnasError("needs a batch of two or more samples")
 
-    def require_varied(self, seen: Tensor) -> None:
-        """Declare the score degenerate if two or more samples all have the very same values in ``seen``, (N, ...)."""
-        seen = seen.detach()
+    def check_outputs(self, logits: Tensor, features: Tensor | None = None) -> None:
+        """Flag logits that are not finite, and a network that maps two or more samples all to the very same features.
+
+        Args:
+            logits: (N, K).
+            features: What the classifier makes them from, (N, ...); None looks at the logits themselves.
+        """
+        seen = (logits if features is None else features).detach()
+        self.non_finite_if(~logits.detach().isfinite().all(), "the logits are not finite")
         self.degenerate_if(len(seen) > 1 and (seen == seen[0]).all(), "the logits do not depend on the input")
 
     def degenerate_if(self, condition: Tensor | bool, reason: str) -> None:
         """Declare the score degenerate if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""
-        self.flags.append((torch.as_tensor(condition), reason))
+        self.flags.append((torch.as_tensor(condition), "degenerate", reason))
 
-    def _record(self, batch: int, mode: str) -> Recording:
-        session = self._session
-        network = self.shared_network(mode)
-        with seeded_global_generators(derive_seed(session.seed, "dropout", batch), session.device):
-            return record(network, session.batches[batch][0], feature_blocks(network))
+    def non_finite_if(self, condition: Tensor | bool, reason: str) -> None:
+        """Declare the score not finite if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""
+        self.flags.append((torch.as_tensor(condition), "non_finite", reason))
 
-    def _loss_gradients(self, batch: int, differentiable: bool = False) -> _LossGradients:
-        """Return gradients at parameters and layer outputs; with ``differentiable``, as parts of a graph."""
+    def _loss_gradients(self, batch: int) -> _LossGradients:
         recording = self.forward(batch)
 
         def compute() -> _LossGradients:
             loss = functional.cross_entropy(recording.logits, self.shared_batch(batch)[1])
             parameters = dict(self.shared_network().named_parameters())
-            calls = [call for call in recording.calls if isinstance(call.layer, WEIGHT_LAYERS)]
-            targets = [*parameters.values(), *(call.output for call in calls)]
             if not parameters:
                 raise UnsupportedModelError("needs parameters")
+            calls = [call for call in recording.calls if isinstance(call.layer, WEIGHT_LAYERS)]
+            targets = [*parameters.values(), *(call.output for call in calls)]
             # The output of a layer under no_grad has no graph, and no gradient.
             used = [target for target in targets if target.requires_grad]
-            found = iter(
-                torch.autograd.grad(
-                    loss,
-                    used,
-                    retain_graph=True,
-                    create_graph=differentiable,
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
-            )
+            found = iter(torch.autograd.grad(loss, used, retain_graph=True, allow_unused=True, materialize_grads=True))
             gradients = [next(found) if target.requires_grad else torch.zeros_like(target) for target in targets]
             by_name = dict(zip(parameters, gradients[: len(parameters)], strict=True))
             return by_name, list(zip(calls, gradients[len(parameters) :], strict=True))
 
-        # Torch computes some gradients (of GroupNorm, say) by another formula if they are to be differentiated again:
-        # these are not the same bits, and not to be shared.
-        return compute() if differentiable else self.share("loss gradients", compute, self.mode, batch)
+        return self.share("loss gradients", compute, self.mode, batch)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from nbnas.layers import UnsupportedModelError, graph_nodes
 from nbnas.proxies.kernels import exact_kernels
-from nbnas.proxies.layers import UnsupportedModelError, graph_nodes
 
 _RELUS = {
     functional.relu, functional.relu6, functional.leaky_relu, functional.prelu, functional.leaky_relu_,

@@ -40,7 +40,7 @@ class ProxyInfo:
     """Number of batches the function reads."""
     needs_labels: bool
     inputs: str
-    """What the published runs fed: ``noise`` (standard normal), ``images``, or ``none`` where no batch is read."""
+    """What the published runs fed: ``noise`` (standard normal), ``images``, or ``none`` where values do not matter."""
     initialisation: str | None
     """A name in :data:`nbnas.initialisation.INITIALISATIONS`; None where weights do not matter."""
     requires: str

@@ -8,7 +8,7 @@ as a score of networks Abdelfattah et al., ICLR 2021 (key ``abdelfattah2021zeroc
 
 from torch import Tensor
 
-from nbnas.proxies.layers import total
+from nbnas.layers import total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 

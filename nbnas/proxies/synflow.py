@@ -9,14 +9,12 @@ ICLR 2021. In float64, because the values grow exponentially with depth.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nbnas.proxies.layers import total, weight_layers
+from nbnas.layers import NORMALISATIONS, total, weight_layers
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.recording import require_logits
 from nbnas.proxies.registry import ProxyInfo, register
-
-_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
@@ -25,7 +23,7 @@ def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
     def compute() -> dict[str, Tensor]:
         network = probe.new_network("eval").double()
         for module in network.modules():
-            if isinstance(module, _NORMALISATIONS):
+            if isinstance(module, NORMALISATIONS):
                 module.forward = lambda input: input
         with torch.no_grad():
             for parameter in network.parameters():

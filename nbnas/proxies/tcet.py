@@ -18,8 +18,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from nbnas.layers import total
 from nbnas.proxies.grasp import grasp_saliency
-from nbnas.proxies.layers import total
+from nbnas.proxies.kernels import exact_kernels
 from nbnas.proxies.nwot import layer_log_determinants
 from nbnas.proxies.probe import Probe, ScoringSession
 from nbnas.proxies.registry import Batch, ProxyInfo, register
@@ -81,8 +82,9 @@ def layer_vectors(network: nn.Module, batch: Batch, saliency: str = "snip", vari
     """
     device = next(network.parameters()).device
     probe = Probe(ScoringSession(network, [batch], None, 0, device), _info("tcet_snip", "", ""))
-    saliencies = SALIENCIES[saliency](probe)
-    determinants = layer_log_determinants(probe)
+    with exact_kernels(device):
+        saliencies = SALIENCIES[saliency](probe)
+        determinants = layer_log_determinants(probe)
     rows = [
         (name, saliencies[name].numel(), float(ratio), float(determinants.get(name, float("nan"))))
         for name, ratio in layer_ratios(saliencies, variant).items()
@@ -100,7 +102,7 @@ def _info(name: str, title: str, cost: str) -> ProxyInfo:
         paper="Xiang et al., AutoML 2023",
         formula="sum_l S_l / sigma_l" + (" ln|det K_l|" if product else "") + "; log: ln(S_l / sigma_l) for the ratio",
         higher_is_better=True,
-        mode="train",
+        mode="eval" if kind == "synflow" else "train",
         batches=1,
         needs_labels=kind != "synflow",
         inputs="images" if product or kind != "synflow" else "none",

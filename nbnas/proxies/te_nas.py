@@ -14,7 +14,7 @@ fixed). Each row of G then takes a backward pass through the whole batch. Withou
 import torch
 from torch import Tensor, nn
 
-from nbnas.proxies.layers import UnsupportedModelError
+from nbnas.layers import UnsupportedModelError
 from nbnas.proxies.naswot import relu_agreements
 from nbnas.proxies.per_sample import per_sample_gradients, samples_interact
 from nbnas.proxies.probe import Probe

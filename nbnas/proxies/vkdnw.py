@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from nbnas.proxies.entry_jacobian import entry_jacobian
+from nbnas.proxies.kernels import exact_kernels
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -150,14 +151,18 @@ def spectrum_deciles(matrix: Tensor, quantiles: Sequence[float] = QUANTILES) -> 
 
     A matrix that is not finite has no eigenvalues; its quantiles are NaN.
     """
-    if not matrix.isfinite().all():
-        return matrix.new_full((len(quantiles),), float("nan"))
-    eigenvalues = torch.linalg.eigvalsh(matrix).clamp(min=0)
-    return torch.quantile(eigenvalues, torch.as_tensor(quantiles, dtype=matrix.dtype, device=matrix.device))
+    finite = matrix.isfinite().all()
+    eigenvalues = torch.linalg.eigvalsh(torch.where(finite, matrix, torch.eye(len(matrix)).to(matrix))).clamp(min=0)
+    levels = torch.as_tensor(quantiles, dtype=matrix.dtype, device=matrix.device)
+    return torch.where(finite, torch.quantile(eigenvalues, levels), float("nan"))
 
 
 def entropy(deciles: Tensor) -> Tensor:
-    """Entropy in nats of the deciles normalised to sum one: 0 to ln 9 = 2.197."""
+    """Entropy in nats of the deciles normalised to sum one, - sum_k w_k ln(w_k + 1e-10): 0 to ln 9 = 2.197.
+
+    w_k is the decile divided by (their sum + 1e-10). The released code has both guards; they bite where the deciles
+    themselves are as small as the guard, with weights far smaller than the published initialisation.
+    """
     weights = deciles / (deciles.sum() + 1e-10)
     return -(weights * (weights + 1e-10).log()).sum()
 
@@ -189,11 +194,12 @@ def vkdnw_scores(
     Raises:
         UnsupportedModelError: See :func:`entry_jacobian`.
     """
-    jacobian, logits = entry_jacobian(network, inputs, select_entries(network) if entries is None else entries)
-    probabilities = smoothed_probabilities(
-        logits.double(), smoothing, half_precision_constants=half_precision_constants
-    )
-    return spectrum_scores(jacobian, probabilities, quantiles, variant)
+    with exact_kernels(inputs.device):
+        jacobian, logits = entry_jacobian(network, inputs, select_entries(network) if entries is None else entries)
+        probabilities = smoothed_probabilities(
+            logits.double(), smoothing, half_precision_constants=half_precision_constants
+        )
+        return spectrum_scores(jacobian, probabilities, quantiles, variant)
 
 
 def spectrum_scores(
@@ -249,7 +255,7 @@ def vkdnw(probe: Probe) -> dict[str, Tensor]:
     """
     network, (inputs, _) = probe.shared_network(), probe.shared_batch()
     jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
-    probe.require_varied(logits)
+    probe.check_outputs(logits)
     probabilities = smoothed_probabilities(logits.double())
     scores = {}
     for prefix, variant in (("vkdnw", "official"), ("vkdnw_paper", "paper")):
@@ -303,7 +309,7 @@ def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
     with torch.no_grad():
         network(inputs.clone())
     jacobian, logits = entry_jacobian(network.eval(), inputs, select_entries(network, which="random"))
-    probe.require_varied(logits)
+    probe.check_outputs(logits)
     probabilities = smoothed_probabilities(logits.double())
     result = spectrum_scores(jacobian, probabilities, tuple(k / 10 for k in range(11)))
     probe.degenerate_if(result["entropy"].isnan(), "all quantiles of the Fisher spectrum are zero")

@@ -12,8 +12,8 @@ Source: Lin et al., ICCV 2021 (key ``lin2021zennas``).
 import torch
 from torch import Tensor, nn
 
+from nbnas.layers import total
 from nbnas.proxies.feature_maps import last_feature_map
-from nbnas.proxies.layers import total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 
@@ -61,7 +61,7 @@ def zen(probe: Probe) -> dict[str, Tensor]:
         ``zen`` and ``zen_paper``, in nats; degenerate if the features do not depend on the input.
     """
     network, (inputs, _) = probe.network, probe.batches[0]
-    noise = torch.randn(inputs.shape, generator=probe.generator).to(inputs)
+    noise = torch.randn(inputs.shape, generator=probe.generator, dtype=torch.float32).to(inputs)
     return zen_of_network(probe, network, inputs, inputs + 0.01 * noise)
 
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 WEIGHT_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 """The layers whose weights saliency methods score."""
 
+NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+
 BATCH_NORMS = nn.modules.batchnorm._BatchNorm
 
 
