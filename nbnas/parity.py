@@ -36,15 +36,17 @@ def evaluate_all(scores: pd.DataFrame, benchmark: Benchmark, dataset: str, repea
 
 
 def seed_agreement(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
-    """Kendall's tau between two seeds of each score, over the networks that both have.
+    """Kendall's tau between two seeds of each score, over the networks for which both gave a number.
 
     Args:
         first: Scores of one seed, as from :func:`nbnas.load_score_matrix`.
         second: Scores of the other.
 
     Returns:
-        One number per score; NaN where a score is constant.
+        One number per score; NaN where fewer than two networks are left or a score is constant.
     """
-    common = first.index.intersection(second.index)
-    one, other = rank_last(first.loc[common]), rank_last(second.loc[common])
-    return pd.Series({name: kendall_tau(one[name], other[name]) for name in first.columns.intersection(second.columns)})
+    agreement = {}
+    for name in first.columns.intersection(second.columns):
+        pairs = pd.concat([first[name], second[name]], axis=1, join="inner").dropna().to_numpy()
+        agreement[name] = kendall_tau(pairs[:, 0], pairs[:, 1]) if len(pairs) > 1 else np.nan
+    return pd.Series(agreement)

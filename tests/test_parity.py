@@ -53,5 +53,10 @@ def test_agreement_of_seeds_is_kendalls_tau_over_common_networks():
     agreement = parity.seed_agreement(first, second)
     assert agreement.index.tolist() == ["a", "b"]
     assert agreement["a"] == 1
-    # Of 11, 12, 13 the first seed says 2, last, 4; the second 3, 2, 1.
-    assert agreement["b"] == pytest.approx(-1 / 3)
+    # Of 11 and 13, to which both seeds gave a number, the first says 2 and 4, the second 3 and 1.
+    assert agreement["b"] == -1
+
+
+def test_agreement_of_seeds_needs_two_networks():
+    lonely = pd.DataFrame({"a": [1.0, np.nan]})
+    assert parity.seed_agreement(lonely, lonely).isna().all()
