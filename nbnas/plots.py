@@ -78,7 +78,7 @@ def ranked_intervals(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figu
     axis.set_yticks(range(len(ordered)), ordered["name"])
     axis.set_ylim(len(ordered) - 0.4, -0.6)
     handles = [plt.Line2D([], [], color=palette[group], marker="o", linewidth=3, label=group) for group in groups]
-    axis.legend(handles=handles, frameon=True, fontsize=8, loc="lower left")
+    axis.legend(handles=handles, frameon=True, fontsize=8, loc="upper left")
     best, worst = ordered.iloc[0], ordered.iloc[-1]
     alt = (
         f"{title}: {xlabel} of {len(ordered)} scores with intervals, from {best['name']} ({best['value']:.2f}) "

@@ -63,3 +63,28 @@ def test_spectrum_is_sorted_and_leaves_zeros_out():
     assert line.get_ydata().tolist() == [1.0, 3.0]
     assert line.get_xdata().tolist() == [0.5, 1.0]
     assert figure.axes[0].get_yscale() == "log"
+
+
+def test_ranked_intervals_put_the_best_on_top_and_ring_what_is_published():
+    table = pd.DataFrame(
+        {
+            "name": ["low", "high"],
+            "group": ["size", "saliency"],
+            "value": [0.2, 0.6],
+            "low": [0.1, 0.5],
+            "high": [0.3, 0.7],
+            "published": [np.nan, 0.65],
+        }
+    )
+    figure, alt = plots.ranked_intervals(table, "Scores", "tau")
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["high", "low"]
+    assert axis.get_ylim()[0] > axis.get_ylim()[1]
+    interval, dot, ring, other_interval, other_dot, zero = axis.lines
+    assert list(interval.get_xdata()) == [0.5, 0.7]
+    assert (dot.get_xdata().tolist(), ring.get_xdata().tolist()) == ([0.6], [0.65])
+    assert (list(other_interval.get_xdata()), other_dot.get_xdata().tolist()) == ([0.1, 0.3], [0.2])
+    assert list(zero.get_xdata()) == [0, 0]
+    assert dot.get_color() != other_dot.get_color()
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["size", "saliency"]
+    assert "from high (0.60) to low (0.20)" in alt
