@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from nbnas.layers import BATCH_NORMS, UnsupportedModelError, differentiating_twice
 from nbnas.proxies.recording import LayerCall, Recording, record
+from nbnas.proxies.vector_jacobian import vector_jacobian_products
 
 _PLAIN_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SUPPORTED = (nn.Conv2d, nn.Linear, *_PLAIN_BATCH_NORMS)
@@ -85,8 +86,10 @@ def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[st
     factors = [[_factor(call.layer, entry, call.inputs.detach()) for entry in by_layer[call.layer]] for call in calls]
     classifier = _small_classifier(recording)
     outputs = logits if classifier is None else classifier.inputs
-    jacobian = logits.new_zeros(len(logits), outputs.shape[1], len(entries)).detach()
-    for directions, gradients in _input_gradients(outputs, [call.output for call in calls]):
+    width = outputs.shape[1]
+    jacobian = logits.new_zeros(len(logits), width, len(entries)).detach()
+    basis = torch.eye(width, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(-1, len(outputs), -1)
+    for directions, gradients in vector_jacobian_products(outputs, [call.output for call in calls], basis):
         for call, call_factors, gradient in zip(calls, factors, gradients, strict=True):
             if gradient is None:  # The classifier is not below its own features.
                 continue
@@ -113,29 +116,6 @@ def _small_classifier(recording: Recording) -> LayerCall | None:
     """
     call = recording.classifier
     return call if call is not None and call.layer.in_features < call.layer.out_features else None
-
-
-def _input_gradients(outputs: Tensor, targets: Sequence[Tensor]) -> Iterator[tuple[slice, tuple[Tensor | None, ...]]]:
-    """Yield (columns of ``outputs``, their gradients at every target, with a leading dimension for the columns)."""
-    if not targets:
-        return
-    count = outputs.shape[1]
-    # A GPU wants few large kernels; a CPU wants tensors that fit into its caches.
-    at_once = 16 if outputs.is_cuda else 1
-    for first in range(0, count, at_once):
-        columns = slice(first, min(first + at_once, count))
-        basis = torch.eye(count, dtype=outputs.dtype, device=outputs.device)[columns]
-        seeds = basis.unsqueeze(1).expand(-1, len(outputs), -1)
-        if at_once == 1:
-            gradients = torch.autograd.grad(outputs, targets, seeds[0], retain_graph=True, allow_unused=True)
-            yield columns, tuple(None if gradient is None else gradient.unsqueeze(0) for gradient in gradients)
-        else:
-            yield (
-                columns,
-                torch.autograd.grad(
-                    outputs, targets, seeds, retain_graph=True, allow_unused=True, is_grads_batched=True
-                ),
-            )
 
 
 def _group_by_layer(

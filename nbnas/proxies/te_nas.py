@@ -11,6 +11,8 @@ published condition number (it is several to several hundred times smaller than 
 fixed). Each row of G then takes a backward pass through the whole batch. Without BatchNorm one pass gives all rows.
 """
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,7 @@ from nbnas.proxies.per_sample import per_sample_gradients, samples_interact
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.recording import Recording
 from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.vector_jacobian import vector_jacobian_products
 
 
 def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
@@ -39,30 +42,22 @@ def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
     if not samples_interact(network, recording):
         gradients = per_sample_gradients(network, recording, sums.sum(), names)
         if gradients is not None:
-            return _gram(list(gradients.values()))
+            return _gram(gradients.values())
     parameters = [network.get_parameter(name) for name in names if name in recording.used]
     if not parameters:
         return sums.new_zeros(len(sums), len(sums), dtype=torch.float64)
     return _gram(_coupled_gradients(sums, parameters))
 
 
-def _coupled_gradients(sums: Tensor, parameters: list[Tensor]) -> list[Tensor]:
-    """Gradients (N, *shape) of every parameter by one pass through the whole batch per sample."""
-    seeds = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)
-    if sums.is_cuda:
-        # Few large kernels instead of many small ones.
-        blocks = [
-            torch.autograd.grad(sums, parameters, block, retain_graph=True, allow_unused=True, is_grads_batched=True)
-            for block in seeds.split(16)
-        ]
-        return [torch.cat(column) for column in zip(*blocks, strict=True) if column[0] is not None]
-    rows = [torch.autograd.grad(sums, parameters, seed, retain_graph=True, allow_unused=True) for seed in seeds]
-    return [torch.stack(column) for column in zip(*rows, strict=True) if column[0] is not None]
+def _coupled_gradients(sums: Tensor, parameters: list[Tensor]) -> Iterator[Tensor]:
+    """Yield the gradients (N, *shape) of every parameter, by one pass through the whole batch per sample."""
+    samples = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)
+    blocks = [gradients for _, gradients in vector_jacobian_products(sums, parameters, samples)]
+    return (torch.cat(column) for column in zip(*blocks, strict=True) if column[0] is not None)
 
 
-def _gram(gradients: list[Tensor]) -> Tensor:
-    flat = [gradient.flatten(1) for gradient in gradients]
-    return torch.stack([(rows @ rows.T).double() for rows in flat]).sum(0)
+def _gram(gradients: Iterable[Tensor]) -> Tensor:
+    return sum((rows @ rows.T).double() for rows in (gradient.flatten(1) for gradient in gradients))
 
 
 def negative_condition_number(kernel: Tensor) -> tuple[Tensor, Tensor]:
