@@ -67,3 +67,10 @@ def test_no_notebook_or_module_names_a_machine_path():
     files = [*(ROOT / "nbnas").rglob("*.py"), *(ROOT / "notebooks").rglob("*.ipynb"), ROOT / "README.md"]
     for file in files:
         assert not re.search(r"/(home|root|work|tmp)/", file.read_text()), file
+
+
+def test_the_benchmark_knows_the_cost_of_every_proxy():
+    import nbnas
+    from tests.bench_proxies import FLOORS
+
+    assert set(nbnas.list_proxies()["cost"]) <= set(FLOORS)
