@@ -15,12 +15,7 @@ from torch.nn import functional
 
 from nbnas.errors import NbnasError
 from nbnas.initialisation import INITIALISATIONS
-from nbnas.layers import (
-    WEIGHT_LAYERS,
-    UnsupportedModelError,
-    refuse_single_values,
-    weight_layers,
-)
+from nbnas.layers import WEIGHT_LAYERS, UnsupportedModelError, refuse_single_values, weight_layers
 from nbnas.proxies.batch_norm import use_cheap_second_derivative
 from nbnas.proxies.copying import copy_network
 from nbnas.proxies.feature_maps import feature_blocks
@@ -62,8 +57,8 @@ class ScoringSession:
     device: torch.device
     logits: LogitsSelector | None = None
     passes: dict[tuple, Any] = field(default_factory=dict)
-    flags: dict[tuple, list[tuple[Tensor, str]]] = field(default_factory=dict)
-    """What makes a score degenerate, found while a pass was computed."""
+    flags: dict[tuple, list[tuple[Tensor, str, str]]] = field(default_factory=dict)
+    """What was found while a pass was computed, see :attr:`Probe.flags`."""
     costs: dict[tuple, _Cost] = field(default_factory=dict)
     open_passes: list[_OpenPass] = field(default_factory=list)
 
