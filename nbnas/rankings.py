@@ -183,6 +183,8 @@ def bootstrap_interval(
 
 
 def _central(values: Sequence[float], level: float) -> tuple[float, float]:
+    if np.isnan(values).all():  # A constant column has no rank correlation.
+        return float("nan"), float("nan")
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -405,3 +405,10 @@ def test_groups_of_another_length_are_refused():
 def test_a_bootstrap_of_one_resample_is_refused():
     with pytest.raises(NbnasError, match="at least 2 resamples"):
         bootstrap_interval(kendall_tau, [1, 2, 3], [1, 3, 2], repeats=1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_constant_scores_have_no_interval():
+    low, high = bootstrap_interval(kendall_tau, [1.0, 1, 1], [1.0, 2, 3], repeats=5)
+    assert np.isnan(low)
+    assert np.isnan(high)
