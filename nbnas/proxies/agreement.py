@@ -32,7 +32,9 @@ def agreement(activations: Tensor) -> Agreement:
     activations = activations.detach()
     if activations.dim() == 4 and activations.is_contiguous(memory_format=torch.channels_last):
         activations = activations.permute(0, 2, 3, 1)  # The order of units does not matter; flattening is then free.
-    codes = (activations > 0).reshape(len(activations), -1).float()
+    flat = activations.reshape(len(activations), -1)
+    codes = torch.empty(flat.shape, dtype=torch.float32, device=flat.device)
+    torch.gt(flat, 0, out=codes)  # Writing numbers at once saves a pass over all units.
     # K_nm = L - r_n - r_m + 2 (C C^T)_nm, exact in float32 up to 2^24 units.
     common = (codes @ codes.T).double()
     counts = common.diagonal()
