@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nbnas.errors import NbnasError
+from nbnas.errors import NbnasError, first_line
 from nbnas.proxies.copying import copy_network
 from nbnas.proxies.kernels import exact_kernels
 from nbnas.proxies.probe import LogitsSelector, Probe, ScoringSession
@@ -90,7 +90,7 @@ def usable_device(device: str | torch.device) -> torch.device:
             raise ValueError("it holds no numbers")
         return found
     except Exception as error:
-        raise NbnasError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
+        raise NbnasError(f"device {str(device)!r} cannot be used: {first_line(error)}") from error
 
 
 def _draw_batches(
@@ -126,7 +126,7 @@ def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | No
         with torch.no_grad(), seeded_global_generators(0, reference.device):
             output = network(inputs.to(reference, copy=True))
     except Exception as error:
-        raise NbnasError(f"the network does not run on inputs {tuple(inputs.shape)}: {_first_line(error)}") from error
+        raise NbnasError(f"the network does not run on inputs {tuple(inputs.shape)}: {first_line(error)}") from error
     try:
         return int((output if select is None else select(output)).shape[1])
     except Exception as error:
@@ -153,7 +153,7 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         status = "degenerate"
     except Exception as error:
         # One proxy that cannot handle a network must not hide what the others say about it.
-        status = f"error: {type(error).__name__}: {_first_line(error)}"
+        status = f"error: {type(error).__name__}: {first_line(error)}"
     found = {kind for condition, kind, _ in probe.flags if condition}
     # Numbers that are not finite make linear algebra fail: the error is then their consequence.
     if "non_finite" in found and (status == "ok" or "LinAlgError" in status):
@@ -169,11 +169,6 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         finite = "ok" if math.isfinite(value) else "non_finite"
         rows.append((name, value, status if status != "ok" else finite, seconds))
     return rows
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"
 
 
 def _to_numbers(scores: Any) -> dict[str, float]:

@@ -4,6 +4,7 @@ import copy
 
 from torch import Tensor, nn
 
+from nbnas.errors import first_line
 from nbnas.layers import UnsupportedModelError
 
 
@@ -23,5 +24,4 @@ def copy_network(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model, kept)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UnsupportedModelError(f"needs a network that copy.deepcopy can copy: {reason}") from error
+        raise UnsupportedModelError(f"needs a network that copy.deepcopy can copy: {first_line(error)}") from error

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.layers import BATCH_NORMS, UnsupportedModelError, differentiating_twice
+from nbnas.layers import BATCH_NORMS, UnsupportedModelError, uses_batch_statistics
+from nbnas.proxies.autograd_graph import differentiating_twice
 from nbnas.proxies.recording import LayerCall, Recording, record
 from nbnas.proxies.vector_jacobian import vector_jacobian_products
 
@@ -57,7 +58,7 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
     if not entries:
         raise UnsupportedModelError("needs parameters")
     for name, layer in model.named_modules():
-        if isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None):
+        if isinstance(layer, BATCH_NORMS) and uses_batch_statistics(layer):
             raise UnsupportedModelError(f"the BatchNorm {name!r} must be in eval mode with running statistics")
     parameters = dict(model.named_parameters())
     with _trainable([parameters[name] for name, _ in entries]):

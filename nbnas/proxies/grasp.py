@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nbnas.layers import differentiating_twice, total, weight_layers
+from nbnas.layers import total, weight_layers
+from nbnas.proxies.autograd_graph import differentiating_twice
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from nbnas.layers import UnsupportedModelError, graph_nodes
+from nbnas.layers import UnsupportedModelError
+from nbnas.proxies.autograd_graph import graph_nodes
 from nbnas.proxies.kernels import exact_kernels
 
 _RELUS = {
@@ -149,7 +150,7 @@ class _Recorder(TorchFunctionMode):
         watched = [*self.owners, *(block for block in self.blocks if not block._parameters)]
         handles = [module.register_forward_hook(self._watch, with_kwargs=True) for module in watched]
         try:
-            with torch.enable_grad(), exact_kernels(inputs.device), self:
+            with exact_kernels(inputs.device), self:
                 # A copy, on which the first layer may work in place.
                 output = self.network(leaf.clone())
         finally:
