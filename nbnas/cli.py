@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--sample", type=int, metavar="N", help="only the first N in the set's fixed random order")
     score.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
     score.add_argument("--batch-size", type=int, default=64)
+    score.add_argument("--inputs", default="gaussian", help="gaussian noise or images (default: %(default)s)")
     score.add_argument("--workers", type=int, help="processes (default: one per core)")
     score.add_argument("--device", default="cpu")
     score.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
@@ -92,7 +93,7 @@ def _score(options: argparse.Namespace) -> None:
     from nbnas.score_many import ScoringConfiguration, score_many
     from nbnas.spaces import get_space
 
-    for name in ("sample", "batch_size", "workers"):
+    for name in ("sample", "workers"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise NbnasError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
@@ -101,7 +102,7 @@ def _score(options: argparse.Namespace) -> None:
     tables = score_many(
         [space[cell] for cell in cells],
         options.proxies,
-        ScoringConfiguration(options.space, options.dataset, options.batch_size),
+        ScoringConfiguration(options.space, options.dataset, options.batch_size, options.inputs),
         seeds=options.seeds,
         store=options.store,
         workers=options.workers,

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from nbnas import provenance
 from nbnas.errors import NbnasError
+from nbnas.images import load_images
 from nbnas.paths import data_folder
 from nbnas.proxies.registry import select_proxies
 from nbnas.scoring import score, usable_device
@@ -34,13 +35,24 @@ class ScoringConfiguration:
 
     space: str = "nasbench201"
     dataset: str = "cifar10"
-    """Shape only (classes and resolution); the inputs are Gaussian noise."""
+    """Gives the shape, that is classes and resolution, and the images if there are any."""
     batch_size: int = 64
+    inputs: str = "gaussian"
+    """``gaussian`` noise with random labels, or ``images`` with their labels, see :mod:`nbnas.images`."""
+
+    def __post_init__(self) -> None:
+        space = get_space(self.space)
+        if self.dataset not in space.datasets:
+            raise NbnasError(f"unknown data set {self.dataset!r}; choose from {', '.join(space.datasets)}")
+        if self.batch_size < 1:
+            raise NbnasError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.inputs not in ("gaussian", "images"):
+            raise NbnasError(f"inputs must be 'gaussian' or 'images', got {self.inputs!r}")
 
     def table(self, proxy: str, store: Path | None = None) -> ScoreTable:
         """Return the table that holds the rows of ``proxy`` under this configuration."""
         folder = (store or data_folder() / "scores") / self.space / self.dataset
-        return ScoreTable(folder / f"{proxy}-gaussian-b{self.batch_size}")
+        return ScoreTable(folder / f"{proxy}-{self.inputs}-b{self.batch_size}")
 
 
 def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | None = None) -> pd.DataFrame:
@@ -54,7 +66,7 @@ def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | N
         raise NbnasError(
             f"no stored scores of {proxy!r} for {configuration.space} on {configuration.dataset}; "
             f"run: nbnas score {configuration.space} --dataset {configuration.dataset} --proxies {proxy} "
-            f"--batch-size {configuration.batch_size}"
+            f"--batch-size {configuration.batch_size} --inputs {configuration.inputs}"
         )
     space = get_space(configuration.space)
     rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
@@ -161,11 +173,9 @@ def score_many(
     """
     configuration = configuration or ScoringConfiguration()
     space = get_space(configuration.space)
-    if configuration.dataset not in space.datasets:
-        raise NbnasError(f"unknown data set {configuration.dataset!r}; choose from {', '.join(space.datasets)}")
-    if configuration.batch_size < 1:
-        raise NbnasError(f"batch_size must be at least 1, got {configuration.batch_size}")
     usable_device(device)
+    if configuration.inputs == "images":
+        load_images(configuration.dataset)  # Before any worker starts: here a missing folder is one clear line.
     archs = [space[space.index(arch)] for arch in archs]
     seeds = [int(seed) for seed in seeds]
     for seed in seeds:
@@ -210,12 +220,12 @@ def _run(
 ) -> None:
     workers = workers or available_cores()
     run = provenance.collect(device)
+    if configuration.inputs == "images":
+        run["images"] = load_images(configuration.dataset).description
     needed = {name for _, _, names in tasks for name in names}
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(
-                table.writer({"proxy": name, "input": "gaussian", "init": "published", **asdict(configuration)}, run)
-            )
+            name: stack.enter_context(table.writer({"proxy": name, "init": "published", **asdict(configuration)}, run))
             for name, table in tables.items()
             if name in needed
         }
@@ -268,13 +278,19 @@ def _score_network(
     network = space.build(arch, shape.num_classes)
     # On CPUs the channels-last layout runs these narrow convolutions 1.3 to 2.2 times faster.
     network = network.to(device, memory_format=torch.channels_last)
+    own_seed = derive_seed(seed, configuration.space, arch)
+    batches = None
+    if configuration.inputs == "images":
+        needed = max(proxy.info.batches for proxy in select_proxies(names))
+        batches = load_images(configuration.dataset).batches(configuration.batch_size, needed, own_seed)
     with _single_thread():
         scores = score(
             network,
             names,
+            batches=batches,
             input_shape=(configuration.batch_size, 3, shape.resolution, shape.resolution),
             num_classes=shape.num_classes,
-            seed=derive_seed(seed, configuration.space, arch),
+            seed=own_seed,
         )
     rows = {}
     for proxy in select_proxies(names):

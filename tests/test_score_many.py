@@ -244,11 +244,6 @@ def test_rows_that_ended_in_an_error_are_tried_again_and_replaced(run, tmp_path)
     run(CELLS[:1], "params", executor=RefusingExecutor())
 
 
-def test_batch_size_must_be_positive(run):
-    with pytest.raises(NbnasError, match="batch_size must be at least 1"):
-        run(CELLS, "params", ScoringConfiguration(batch_size=0), executor=RefusingExecutor())
-
-
 def test_numpy_seeds_are_as_good_as_python_ones(run):
     rows = run(CELLS[:1], "params", seeds=np.arange(2))["params"]
     assert rows["seed"].tolist() == [0, 1]
@@ -257,7 +252,7 @@ def test_numpy_seeds_are_as_good_as_python_ones(run):
 def test_sidecar_says_what_computed_the_rows(run, tmp_path):
     run(CELLS[:2], "params")
     record = SMALL.table("params", tmp_path / "store").provenance()
-    expected = {"proxy": "params", "input": "gaussian", "space": "nasbench201", "dataset": "cifar10", "batch_size": 4}
+    expected = {"proxy": "params", "inputs": "gaussian", "space": "nasbench201", "dataset": "cifar10", "batch_size": 4}
     assert record["configuration"] == expected | {"init": "published"}
     (session,) = record["runs"]
     assert session["rows"] == 2
@@ -269,10 +264,28 @@ def test_sidecar_says_what_computed_the_rows(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"dataset": "mnist"}, "unknown data set 'mnist'"),
+        ({"space": "darts"}, "unknown search space 'darts'"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"inputs": "pictures"}, "inputs must be 'gaussian' or 'images', got 'pictures'"),
+    ],
+)
+def test_wrong_configuration_is_a_one_line_error(setting, message):
+    with pytest.raises(NbnasError, match=message):
+        ScoringConfiguration(**setting)
+
+
+def test_images_that_are_not_there_stop_a_run_before_any_work(run, monkeypatch):
+    monkeypatch.delenv("NBNAS_DATA", raising=False)
+    with pytest.raises(NbnasError, match="no images of cifar10: set NBNAS_DATA"):
+        run(CELLS, "params", ScoringConfiguration(inputs="images"), executor=RefusingExecutor())
+
+
+@pytest.mark.parametrize(
     ("archs", "proxies", "configuration", "options", "message"),
     [
-        (CELLS, "params", ScoringConfiguration(dataset="mnist"), {}, "unknown data set 'mnist'"),
-        (CELLS, "params", ScoringConfiguration(space="darts"), {}, "unknown search space 'darts'"),
         (CELLS, "no_such_proxy", SMALL, {}, "no proxy matches 'no_such_proxy'"),
         (CELLS, ["params", "vkdwn"], SMALL, {}, "no proxy matches 'vkdwn'"),
         ([*CELLS, "|nor_conv_3x3~0|"], "params", SMALL, {}, "3 nodes"),
@@ -284,8 +297,6 @@ def test_sidecar_says_what_computed_the_rows(run, tmp_path):
         (CELLS, "params", SMALL, {"device": "cuda:99"}, "cuda:99"),
     ],
     ids=[
-        "dataset",
-        "space",
         "proxy",
         "second_proxy",
         "short_arch",

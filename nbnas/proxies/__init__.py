@@ -5,7 +5,7 @@ Import order is the order of the list of proxies.
 
 from nbnas.proxies import size  # isort: skip
 from nbnas.proxies import l2_norm, grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
-from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, nwot, tcet  # isort: skip
+from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, vkdnw_ablations, nwot, tcet  # isort: skip
 from nbnas.layers import UnsupportedModelError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import Batch, DegenerateScoreError, ProxyInfo, list_proxies, register, select_proxies
@@ -36,6 +36,7 @@ __all__ = [
     "tcet",
     "te_nas",
     "vkdnw",
+    "vkdnw_ablations",
     "zen",
     "zico",
 ]

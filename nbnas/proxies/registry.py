@@ -49,6 +49,8 @@ class ProxyInfo:
     """In passes of a whole batch: F forward, B backward to weights and inputs, I backward to inputs alone."""
     scores: tuple[str, ...]
     """Names of the values it returns."""
+    ablation: bool = False
+    """Another setting of a listed method: answers to its full name, but to no wildcard, and is not listed."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def register(info: ProxyInfo) -> Callable[[ProxyFunction], ProxyFunction]:
 def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
     """Return the proxies that match any of the glob patterns by name or by a score, each once, in registration order.
 
+    Ablations must be named in full.
+
     Raises:
         NbnasError: If a pattern matches nothing.
     """
@@ -103,6 +107,7 @@ def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
             name
             for name, proxy in _REGISTRY.items()
             if any(fnmatchcase(candidate, pattern) for candidate in (name, *proxy.info.scores))
+            and not (proxy.info.ablation and set(pattern) & set("*?["))
         ]
         if not matches:
             raise NbnasError(f"no proxy matches {pattern!r}; there are {', '.join(_REGISTRY)}")
@@ -111,5 +116,6 @@ def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
 
 
 def list_proxies() -> pd.DataFrame:
-    """Return the records of all registered proxies, one row each, indexed by name."""
-    return pd.DataFrame([asdict(proxy.info) for proxy in _REGISTRY.values()]).set_index("name")
+    """Return the records of all registered proxies but ablations, one row each, indexed by name."""
+    listed = [asdict(proxy.info) for proxy in _REGISTRY.values() if not proxy.info.ablation]
+    return pd.DataFrame(listed).drop(columns="ablation").set_index("name")

@@ -105,6 +105,7 @@ class NasBench201:
             "all": list(range(len(self))),
             "filtered": filtered,
             "filtered-unique": sorted({self.canonical(self[i]): i for i in reversed(filtered)}.values()),
+            "dead-edges": [index for index, arch in enumerate(self) if self.has_dead_edges(arch)],
         }
 
     def subset(self, name: str) -> list[int]:
@@ -112,7 +113,9 @@ class NasBench201:
 
         Args:
             name: ``all`` (15,625), ``filtered`` (the 9,445 without dead edges, the set of the papers' main
-                tables) or ``filtered-unique`` (6,285: of each isomorphism class the filtered cell of lowest index).
+                tables), ``filtered-unique`` (6,285: of each isomorphism class the filtered cell of lowest index) or
+                ``dead-edges`` (the other 6,180: parameters that no input reaches count in size and in many scores, so
+                each cell is scored for itself).
         """
         if name not in self._subsets:
             raise NbnasError(f"unknown set of cells {name!r}; choose from {', '.join(self._subsets)}")
