@@ -1,17 +1,22 @@
 """Kendall's tau, Spearman's rho and nDCG of a ranking of NAS-Bench-201 cells, each with an interval."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, Benchmark
+from nbnas.cell_scores import load_cell_scores
 from nbnas.errors import NbnasError
+from nbnas.published_rankings import PublishedRanking
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
-from nbnas.spaces import get_space
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
+
+NDCG_OF_SAMPLE = "nDCG@1000 needs the whole set, scores are a sample"
 
 PUBLISHED_DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16-120"}
 """Data set -> its name in the published tables."""
@@ -19,19 +24,16 @@ PUBLISHED_DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-
 
 @dataclass(frozen=True)
 class Ranking:
-    """Scores of some cells of a named set; larger is better.
-
-    Scores of a sample are those of one cell per isomorphism class.
-    """
+    """Scores of some cells; larger is better."""
 
     row_key: str
-    subset: str
-    """The set that the published number is about: ``filtered`` or ``all``."""
     cells: np.ndarray
     """NATS-Bench indices of the scored cells."""
     scores: np.ndarray
-    complete: bool
-    """Whether the cells are the whole set, rather than a random sample of its isomorphism classes."""
+    complete: bool = True
+    """Whether the cells are the whole set that the published number is about, rather than a random sample of it."""
+    groups: np.ndarray | None = None
+    """Labels of cells that share one network's scores; whole groups are resampled for an interval."""
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -46,9 +48,7 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
     orders of tied scores, for tau and rho the range over random splits of tied accuracies, ties which exist because
     accuracies are rounded.
 
-    A sample of classes stands for its set: every member of a sampled class in the set takes the score of its
-    representative, so that classes count with their size, and whole classes are resampled for the bootstrap interval.
-    nDCG at 1,000 depends on the size of the set and is computed only where every class was scored.
+    A sample has bootstrap intervals. nDCG at 1,000 depends on the size of the set and is computed only for all of it.
 
     Args:
         ranking: The scores.
@@ -63,20 +63,14 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
     keys = {"row_key": ranking.row_key, "column": PUBLISHED_DATASETS[dataset]}
     if dataset not in benchmark.accuracy_columns:
         return missing(ranking.row_key, dataset, IMPORT_HINT)
-    accuracy = benchmark.accuracy(dataset)
+    accuracy = benchmark.accuracy(dataset)[ranking.cells]
     if ranking.complete:
-        rows = _complete(ranking.scores, accuracy[ranking.cells])
+        rows = _complete(ranking.scores, accuracy)
         notes = dict.fromkeys(METRICS, f"{len(ranking.cells):,} cells; interval over ties. {ranking.note}".strip())
     else:
         rows = _sampled(ranking, accuracy, repeats)
-        count = f"sample of {len(ranking.cells):,} classes, bootstrap interval. {ranking.note}".strip()
-        notes = dict.fromkeys(METRICS, count)
-        if np.isnan(rows["ndcg_1000"][0]):
-            notes["ndcg_1000"] = "nDCG@1000 needs the whole set, scores are a sample"
-        else:
-            notes["ndcg_1000"] = (
-                f"every class scored once, its cells share the score; interval over ties. {ranking.note}"
-            )
+        count = f"sample of {len(ranking.cells):,} cells, bootstrap interval. {ranking.note}".strip()
+        notes = dict.fromkeys(METRICS, count) | {"ndcg_1000": NDCG_OF_SAMPLE}
     table = pd.DataFrame(
         [
             {**keys, "metric": name, "reproduced": value, "low": low, "high": high}
@@ -84,6 +78,48 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
         ]
     )
     return table.assign(source=benchmark.source, note=table["metric"].map(notes))
+
+
+def evaluate_methods(
+    methods: Mapping[str, PublishedRanking],
+    benchmark: Benchmark,
+    dataset: str,
+    subset: str = "filtered",
+    *,
+    images: bool = True,
+    seed: int = 0,
+    repeats: int = 1000,
+    store: Path | None = None,
+) -> pd.DataFrame:
+    """Evaluate published rankings, each on as much of the set as its scores are stored for.
+
+    Args:
+        methods: Row key -> ranking, see :data:`nbnas.published_rankings.RANKINGS`.
+        benchmark: The accuracies.
+        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        subset: ``filtered`` or ``all``.
+        images: See :func:`nbnas.cell_scores.load_cell_scores`.
+        seed: Seed of the scores.
+        repeats: Number of bootstrap resamples.
+        store: Folder of score tables; ``None`` is ``data/scores``.
+
+    Returns:
+        The rows of :func:`evaluate` of every method. Where scores are not stored, ``reproduced`` is NaN and ``note``
+        says which command computes them. The note counts networks without a score, which rank last.
+    """
+    tables = []
+    for row_key, method in methods.items():
+        try:
+            cells = load_cell_scores(method.scores, dataset, subset, images=images, seed=seed, store=store)
+        except NbnasError as error:
+            tables.append(missing(row_key, dataset, str(error)))
+            continue
+        failed = int(cells.table.isna().any(axis=1).sum())
+        note = f"{cells.description} {failed:,} without a score rank last." if failed else cells.description
+        index, scores = cells.table.index.to_numpy(), method.rank(cells.table)
+        ranking = Ranking(row_key, index, scores, cells.complete, cells.groups, note)
+        tables.append(evaluate(ranking, benchmark, dataset, repeats))
+    return pd.concat(tables, ignore_index=True)
 
 
 def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:
@@ -111,20 +147,8 @@ def _ndcg_with_ties(scores: ArrayLike, accuracy: np.ndarray) -> tuple[float, flo
 
 
 def _sampled(ranking: Ranking, accuracy: np.ndarray, repeats: int) -> dict[str, tuple[float, float, float]]:
-    space = get_space("nasbench201")
-    score_of_class = {
-        space.canonical(space[cell]): score for cell, score in zip(ranking.cells, ranking.scores, strict=True)
-    }
-    members = [(cell, space.canonical(space[cell])) for cell in space.subset(ranking.subset)]
-    everything = len(members)
-    members = [(cell, name) for cell, name in members if name in score_of_class]
-    cells = [cell for cell, _ in members]
-    classes = [name for _, name in members]
-    scores = np.array([score_of_class[name] for name in classes])
     rows = {}
     for name, statistic in (("kendall_tau", kendall_tau), ("spearman_rho", spearman_rho)):
-        low, high = bootstrap_interval(statistic, scores, accuracy[cells], groups=classes, repeats=repeats)
-        rows[name] = (statistic(scores, accuracy[cells]), low, high)
-    if len(members) < everything:
-        return rows | {"ndcg_1000": (np.nan, np.nan, np.nan)}
-    return rows | {"ndcg_1000": _ndcg_with_ties(scores, accuracy[cells])}
+        low, high = bootstrap_interval(statistic, ranking.scores, accuracy, groups=ranking.groups, repeats=repeats)
+        rows[name] = (statistic(ranking.scores, accuracy), low, high)
+    return rows | {"ndcg_1000": (np.nan, np.nan, np.nan)}

@@ -4,33 +4,31 @@ import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks.nasbench201 import Benchmark
+from nbnas.cell_scores import CellScores
 from nbnas.evaluation import Ranking, evaluate
+from nbnas.published_rankings import worst_for_missing
 from nbnas.rankings import kendall_tau
 
 
-def rank_last(scores: pd.DataFrame) -> pd.DataFrame:
-    """Put networks without a score last, as the papers do, by minus infinity for NaN."""
-    return scores.fillna(-np.inf)
-
-
-def evaluate_all(scores: pd.DataFrame, benchmark: Benchmark, dataset: str, repeats: int = 500) -> pd.DataFrame:
-    """Evaluate every column as a ranking of the cells without dead edges.
+def evaluate_all(scores: CellScores, benchmark: Benchmark, dataset: str, repeats: int = 500) -> pd.DataFrame:
+    """Evaluate every column as a ranking.
 
     Args:
-        scores: A row per class of cells, indexed by ``arch_index``, a column per ranking; NaN ranks last.
+        scores: As :func:`nbnas.cell_scores.load_cell_scores` returns them, perhaps with more columns.
         benchmark: Trained accuracies.
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
         repeats: Bootstrap resamples.
 
     Returns:
         The rows of :func:`nbnas.evaluation.evaluate`, ``row_key`` being the column's name, with the number of networks
-        without a score in the note.
+        without a score, which rank last, in the note.
     """
+    cells = scores.table.index.to_numpy()
     tables = []
-    for name, column in rank_last(scores).items():
-        failed = int(scores[name].isna().sum())
+    for name, column in worst_for_missing(scores.table).items():
+        failed = int(scores.table[name].isna().sum())
         note = f"{failed} without a score rank last." if failed else ""
-        ranking = Ranking(name, "filtered", scores.index.to_numpy(), column.to_numpy(), complete=False, note=note)
+        ranking = Ranking(name, cells, column.to_numpy(), scores.complete, scores.groups, note)
         tables.append(evaluate(ranking, benchmark, dataset, repeats))
     return pd.concat(tables, ignore_index=True)
 

@@ -1,0 +1,150 @@
+"""Stored scores of NAS-Bench-201, spread over the cells that the papers rank."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nbnas.errors import NbnasError
+from nbnas.proxies.registry import select_proxies
+from nbnas.score_many import ScoringConfiguration, load_score_matrix
+from nbnas.spaces import get_space
+
+SIZES = ("flops", "params", "trainable_layers")
+"""Scores with a formula, which no table has to store."""
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """Scores of a set of cells, or of a random sample of it that stands for it."""
+
+    table: pd.DataFrame
+    """A row per cell, indexed by NATS-Bench index, a column per score; NaN where a network has none."""
+    groups: np.ndarray
+    """(rows,): cells of one isomorphism class share a label, and one network's scores."""
+    complete: bool
+    """Whether the rows are the whole set."""
+    description: str
+    """How many of how many, and on which inputs, in one line."""
+
+
+def load_cell_scores(
+    scores: Sequence[str],
+    dataset: str,
+    subset: str = "filtered",
+    *,
+    batch_size: int = 64,
+    images: bool = False,
+    seed: int = 0,
+    store: Path | None = None,
+) -> CellScores:
+    """Return stored scores for every cell whose network, or whose class's network, has all of them.
+
+    Cells without dead edges were scored once per isomorphism class: members differ in the order of parameters and in
+    the random draw only, and take the score of their representative. Cells with dead edges were scored one by one. The
+    sample of the set ``all`` takes both kinds in the proportion in which the set has them.
+
+    Args:
+        scores: Names of scores; sizes need no stored table.
+        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        subset: ``filtered`` (the 9,445 cells without dead edges) or ``all``.
+        batch_size: Of the stored tables.
+        images: Read scores whose published runs fed images from tables made with images, where there are any.
+        seed: Seed of the scores.
+        store: Folder of tables; ``None`` is ``data/scores``.
+
+    Raises:
+        NbnasError: If a score is stored for no random sample of the set; the message says which command computes it.
+    """
+    if subset not in ("filtered", "all"):
+        raise NbnasError(f"subset must be 'filtered' or 'all', got {subset!r}")
+    space = get_space("nasbench201")
+    stored = [name for name in scores if name not in SIZES]
+    sources = {name: _configuration(name, dataset, batch_size, images, seed, store) for name in stored}
+    parts = {"filtered-unique": len(space.subset("filtered-unique"))}
+    if subset == "all":
+        parts["dead-edges"] = len(space.subset("dead-edges"))
+    tables = {part: _load_part(stored, sources, part, seed, store) for part in parts}
+    share = min(len(tables[part]) / size for part, size in parts.items())
+    # Rounded up, so that the smaller of the two samples is used whole.
+    tables = {part: table.iloc[: int(np.ceil(share * parts[part] - 1e-9))] for part, table in tables.items()}
+    table = _spread(tables["filtered-unique"])
+    if subset == "all":
+        table = pd.concat([table, tables["dead-edges"]])
+    for name in set(scores) & set(SIZES):
+        table[name] = _sizes(name, dataset)[table.index]
+    table = table[list(scores)].sort_index()
+    groups = pd.factorize(np.array(_class_names())[table.index])[0]
+    if subset == "all":
+        # A cell with dead edges can be in the class of one without, but has a network of its own.
+        alone = table.index.isin(tables["dead-edges"].index)
+        groups = np.where(alone, groups.max() + 1 + np.arange(len(table)), groups)
+    return CellScores(table, groups, share >= 1, _describe(tables, parts, sources, batch_size))
+
+
+_NAMES = {"filtered-unique": "classes of cells without dead edges", "dead-edges": "cells with dead edges"}
+
+
+def _configuration(
+    name: str, dataset: str, batch_size: int, images: bool, seed: int, store: Path | None
+) -> ScoringConfiguration:
+    (proxy,) = select_proxies(name)
+    if images and proxy.info.inputs == "images":
+        with_images = ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs="images")
+        rows = with_images.table(proxy.info.name, store).read()
+        if not rows.empty and (rows["seed"] == seed).any():
+            return with_images
+    return ScoringConfiguration(dataset=dataset, batch_size=batch_size)
+
+
+def _load_part(
+    scores: Sequence[str], sources: dict[str, ScoringConfiguration], part: str, seed: int, store: Path | None
+) -> pd.DataFrame:
+    """Scores of the networks of one part that have all of them, in the order of the sample."""
+    if not scores:
+        return pd.DataFrame(index=pd.Index(get_space("nasbench201").sample_subset(part), name="arch_index"))
+    columns = [load_score_matrix(name, sources[name], part, seed, store)[[name]] for name in scores]
+    return pd.concat(columns, axis=1, join="inner")
+
+
+def _spread(representatives: pd.DataFrame) -> pd.DataFrame:
+    """Give every cell without dead edges the row of its class's representative, where that has one."""
+    space, names = get_space("nasbench201"), _class_names()
+    representative = {names[cell]: cell for cell in space.subset("filtered-unique")}
+    cells = np.array(space.subset("filtered"))
+    sources = np.array([representative[names[cell]] for cell in cells])
+    kept = np.isin(sources, representatives.index)
+    return representatives.loc[sources[kept]].set_axis(pd.Index(cells[kept], name="arch_index"))
+
+
+@cache
+def _class_names() -> tuple[str, ...]:
+    space = get_space("nasbench201")
+    return tuple(space.canonical(arch) for arch in space)
+
+
+@cache
+def _sizes(name: str, dataset: str) -> np.ndarray:
+    space = get_space("nasbench201")
+    shape = space.datasets[dataset]
+    measure = {
+        "flops": lambda arch: space.flops(arch, shape.resolution, shape.num_classes),
+        "params": lambda arch: space.params(arch, shape.num_classes),
+        "trainable_layers": space.trainable_layers,
+    }[name]
+    return np.array([measure(arch) for arch in space], dtype=float)
+
+
+def _describe(
+    tables: dict[str, pd.DataFrame], parts: dict[str, int], sources: dict[str, ScoringConfiguration], batch_size: int
+) -> str:
+    if not sources:
+        return "Counted by formula."
+    counts = " and ".join(f"{len(tables[part]):,} of {size:,} {_NAMES[part]}" for part, size in parts.items())
+    on_images = [name for name, configuration in sources.items() if configuration.inputs == "images"]
+    others = " and Gaussian noise" if len(on_images) < len(sources) else ""
+    inputs = f"images for {', '.join(on_images)}{others}" if on_images else "Gaussian noise"
+    return f"Scored {counts}; inputs: {inputs}, batch {batch_size}."

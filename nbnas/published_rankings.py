@@ -1,0 +1,117 @@
+"""The training-free rankings that the papers compare, as functions of scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from nbnas.errors import NbnasError
+from nbnas.rankings import aggregate_ranks, lexicographic_rank
+
+COMPONENTS = {
+    "V": "VKDNW_single",
+    "J": "Jacov",
+    "E": "expressivity",
+    "T": "trainability",
+    "F": "FLOPs",
+}
+"""Letter -> ranking that VKDNW_agg combines."""
+
+
+@dataclass(frozen=True)
+class PublishedRanking:
+    """Which scores a ranking needs and how it orders networks by them."""
+
+    scores: tuple[str, ...]
+    combine: Callable[[pd.DataFrame], np.ndarray]
+    """Table with those columns, without NaN -> (n,), larger is better."""
+
+    def rank(self, table: pd.DataFrame) -> np.ndarray:
+        """Rank networks; a network without a score counts as the worst of that score.
+
+        Args:
+            table: A row per network, with a column per score.
+
+        Returns:
+            (n,), larger is better.
+
+        Raises:
+            NbnasError: If a score is missing or no network has it.
+        """
+        absent = [name for name in self.scores if name not in table or table[name].isna().all()]
+        if absent:
+            raise NbnasError(f"no network has a score {', '.join(absent)}")
+        return np.asarray(self.combine(worst_for_missing(table[list(self.scores)])))
+
+
+def worst_for_missing(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace NaN and minus infinity by the smallest other value of the column, infinity by the largest.
+
+    That is what the authors of VKDNW do with failed scores.
+    """
+    finite = table.where(np.isfinite(table))
+    clipped = table.clip(finite.min(), finite.max(), axis=1)
+    return clipped.fillna(finite.min())
+
+
+def vkdnw_single(table: pd.DataFrame) -> np.ndarray:
+    """Rank by the number of trainable layers, equal ones by the entropy; Tybl & Neumann, CVPR 2025, Eq. 12."""
+    return lexicographic_rank(table["trainable_layers"], table["vkdnw_entropy"])
+
+
+def component_ranking(letters: str) -> PublishedRanking:
+    """Return the product of the ranks of some components of VKDNW_agg.
+
+    Args:
+        letters: Out of V, J, E, T and F, see :data:`COMPONENTS`; ``VJETF`` is VKDNW_agg.
+
+    Raises:
+        NbnasError: If a letter is unknown, twice, or there are none.
+    """
+    if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(COMPONENTS):
+        raise NbnasError(f"components are distinct letters out of {''.join(COMPONENTS)}, got {letters!r}")
+    names = {"J": "jacov", "E": "az_expressivity", "T": "az_trainability", "F": "flops"}
+    scores = [names[letter] for letter in letters if letter != "V"]
+    if "V" in letters:
+        scores += ["trainable_layers", "vkdnw_entropy"]
+
+    def combine(table: pd.DataFrame) -> np.ndarray:
+        columns = [vkdnw_single(table) if letter == "V" else table[names[letter]] for letter in letters]
+        return aggregate_ranks(columns)
+
+    return PublishedRanking(tuple(scores), combine)
+
+
+def component_subsets() -> list[str]:
+    """Return the 31 non-empty subsets of the components, small ones first, letters in the order V, J, E, T, F."""
+    letters = "".join(COMPONENTS)
+    return ["".join(chosen) for size in range(1, 6) for chosen in combinations(letters, size)]
+
+
+def _single(score: str) -> PublishedRanking:
+    return PublishedRanking((score,), lambda table: table[score].to_numpy())
+
+
+def _product(*scores: str) -> PublishedRanking:
+    return PublishedRanking(scores, lambda table: aggregate_ranks([table[name] for name in scores]))
+
+
+def _sum(*scores: str) -> PublishedRanking:
+    return PublishedRanking(scores, lambda table: aggregate_ranks([table[name] for name in scores], how="sum"))
+
+
+def _singles(names: Sequence[str]) -> Mapping[str, PublishedRanking]:
+    return {name: _single(name) for name in names}
+
+
+RANKINGS: Mapping[str, PublishedRanking] = {
+    **_singles(["flops", "grad_norm", "grasp", "snip", "synflow", "jacov", "naswot", "zen", "gradsign", "zico"]),
+    "te_nas": _sum("te_nas_ntk", "te_nas_linear_regions"),
+    "az_nas": _product("az_expressivity", "az_progressivity", "az_trainability", "flops"),
+    "trainable_layers": _single("trainable_layers"),
+    "vkdnw_single": component_ranking("V"),
+    "vkdnw_agg": component_ranking("VJETF"),
+}
+"""Row key of the published tables -> simple ranking."""
