@@ -30,10 +30,11 @@ def ablation_entries(network: nn.Module, generator: Generator) -> dict[str, list
         generator: CPU generator of the random positions.
 
     Returns:
-        Name of the setting (``m8`` to ``m256``, ``k1`` to ``k8``, ``p0.0`` to ``p1.0``, ``prandom``) -> entries, see
-        :func:`nbnas.proxies.vkdnw.select_entries`.
+        Name of the setting (``m8`` to ``m256``, ``last128``, ``k1`` to ``k8``, ``p0.0`` to ``p1.0``, ``prandom``) ->
+        entries, see :func:`nbnas.proxies.vkdnw.select_entries`.
     """
     chosen = {f"m{tensors}": select_entries(network, tensors) for tensors in TENSORS}
+    chosen["last128"] = select_entries(network, which="last")
     chosen |= {f"k{count}": select_entries(network, 32, entries_per_tensor=count) for count in ENTRIES_PER_TENSOR}
     for position in POSITIONS:
         entries = select_entries(network, position=position, generator=generator)
@@ -58,6 +59,7 @@ def ablation_entries(network: nn.Module, generator: Generator) -> dict[str, list
         cost="F + min(classes, features) I",
         scores=(
             *(f"vkdnw_entropy_m{tensors}" for tensors in TENSORS),
+            "vkdnw_entropy_last128",
             *(f"vkdnw_entropy_k{count}" for count in ENTRIES_PER_TENSOR),
             *(f"vkdnw_entropy_p{'random' if position is None else position}" for position in POSITIONS),
         ),
@@ -65,13 +67,14 @@ def ablation_entries(network: nn.Module, generator: Generator) -> dict[str, list
     )
 )
 def vkdnw_ablations(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the entropy of VKDNW, official variant, for 17 choices of parameters.
+    """Score a network by the entropy of VKDNW, official variant, for 18 choices of parameters.
 
     Args:
         probe: Network in eval mode and one batch; labels are not used.
 
     Returns:
-        ``vkdnw_entropy_<setting>`` in nats; ``m128`` and ``p0.0`` are the published choice. NaN where all deciles of
+        ``vkdnw_entropy_<setting>`` in nats; ``m128`` and ``p0.0`` are the published choice,
+        ``last128`` that of the authors' earlier runs. NaN where all deciles of
         that spectrum are zero.
 
     Raises:
