@@ -37,7 +37,7 @@ def load_cell_scores(
     subset: str = "filtered",
     *,
     batch_size: int = 64,
-    images: bool = False,
+    inputs: str = "published",
     seed: int = 0,
     store: Path | None = None,
 ) -> CellScores:
@@ -52,7 +52,8 @@ def load_cell_scores(
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
         subset: ``filtered`` (the 9,445 cells without dead edges) or ``all``.
         batch_size: Of the stored tables.
-        images: Read scores whose published runs fed images from tables made with images, where there are any.
+        inputs: ``gaussian`` or ``images`` reads tables made with those; ``published`` reads scores whose published runs
+            fed images from tables made with images, where there are any, and else with Gaussian noise.
         seed: Seed of the scores.
         store: Folder of tables; ``None`` is ``data/scores``.
 
@@ -63,7 +64,7 @@ def load_cell_scores(
         raise NbnasError(f"subset must be 'filtered' or 'all', got {subset!r}")
     space = get_space("nasbench201")
     stored = [name for name in scores if name not in SIZES]
-    sources = {name: _configuration(name, dataset, batch_size, images, seed, store) for name in stored}
+    sources = {name: _configuration(name, dataset, batch_size, inputs, seed, store) for name in stored}
     parts = {"filtered-unique": len(space.subset("filtered-unique"))}
     if subset == "all":
         parts["dead-edges"] = len(space.subset("dead-edges"))
@@ -89,10 +90,12 @@ _NAMES = {"filtered-unique": "classes of cells without dead edges", "dead-edges"
 
 
 def _configuration(
-    name: str, dataset: str, batch_size: int, images: bool, seed: int, store: Path | None
+    name: str, dataset: str, batch_size: int, inputs: str, seed: int, store: Path | None
 ) -> ScoringConfiguration:
+    if inputs != "published":
+        return ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs=inputs)
     (proxy,) = select_proxies(name)
-    if images and proxy.info.inputs == "images":
+    if proxy.info.inputs == "images":
         with_images = ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs="images")
         rows = with_images.table(proxy.info.name, store).read()
         if not rows.empty and (rows["seed"] == seed).any():

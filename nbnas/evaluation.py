@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, Benchmark
-from nbnas.cell_scores import load_cell_scores
+from nbnas.cell_scores import CellScores, load_cell_scores
 from nbnas.errors import NbnasError
 from nbnas.published_rankings import PublishedRanking
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
@@ -86,7 +86,7 @@ def evaluate_methods(
     dataset: str,
     subset: str = "filtered",
     *,
-    images: bool = True,
+    inputs: str = "published",
     seed: int = 0,
     repeats: int = 1000,
     store: Path | None = None,
@@ -98,7 +98,7 @@ def evaluate_methods(
         benchmark: The accuracies.
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
         subset: ``filtered`` or ``all``.
-        images: See :func:`nbnas.cell_scores.load_cell_scores`.
+        inputs: See :func:`nbnas.cell_scores.load_cell_scores`.
         seed: Seed of the scores.
         repeats: Number of bootstrap resamples.
         store: Folder of score tables; ``None`` is ``data/scores``.
@@ -110,16 +110,27 @@ def evaluate_methods(
     tables = []
     for row_key, method in methods.items():
         try:
-            cells = load_cell_scores(method.scores, dataset, subset, images=images, seed=seed, store=store)
+            cells = load_cell_scores(method.scores, dataset, subset, inputs=inputs, seed=seed, store=store)
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))
-            continue
-        failed = int(cells.table.isna().any(axis=1).sum())
-        note = f"{cells.description} {failed:,} without a score rank last." if failed else cells.description
-        index, scores = cells.table.index.to_numpy(), method.rank(cells.table)
-        ranking = Ranking(row_key, index, scores, cells.complete, cells.groups, note)
-        tables.append(evaluate(ranking, benchmark, dataset, repeats))
+        else:
+            tables.append(evaluate_method(row_key, method, cells, benchmark, dataset, repeats))
     return pd.concat(tables, ignore_index=True)
+
+
+def evaluate_method(
+    row_key: str,
+    method: PublishedRanking,
+    cells: CellScores,
+    benchmark: Benchmark,
+    dataset: str,
+    repeats: int = 1000,
+) -> pd.DataFrame:
+    """Evaluate one published ranking on given cells; result as of :func:`evaluate`."""
+    failed = int(cells.table[list(method.scores)].isna().any(axis=1).sum())
+    note = f"{cells.description} {failed:,} without a score rank last." if failed else cells.description
+    index, scores = cells.table.index.to_numpy(), method.rank(cells.table)
+    return evaluate(Ranking(row_key, index, scores, cells.complete, cells.groups, note), benchmark, dataset, repeats)
 
 
 def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:

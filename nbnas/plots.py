@@ -87,6 +87,147 @@ def ranked_intervals(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figu
     return _closed(figure), alt
 
 
+def published_curves(
+    table: pd.DataFrame, positions: Mapping[str, float | str], title: str, xlabel: str
+) -> tuple[Figure, str]:
+    """Draw one panel per data set: values over a setting, published ones as rings, ours as dots with intervals.
+
+    Args:
+        table: Verdicts of one metric with a column ``setting``.
+        positions: Setting -> where it stands on the axis, in order: numbers, or labels for equal steps.
+        title: Title of the figure.
+        xlabel: What the setting is.
+    """
+    done = table[table["reproduced"].notna()]
+    datasets = list(dict.fromkeys(done["dataset"]))
+    metric = METRIC_NAMES.get(done["metric"].iloc[0], done["metric"].iloc[0])
+    numeric = all(isinstance(position, int | float) for position in positions.values())
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(
+            1, len(datasets), figsize=(1.6 + 3.6 * len(datasets), 3.6), sharey=True, squeeze=False, layout="constrained"
+        )
+    for axis, dataset in zip(axes[0], datasets, strict=True):
+        rows = done[done["dataset"] == dataset].set_index("setting")
+        own = [setting for setting in positions if setting in rows.index]
+        places = [positions[setting] if numeric else number for number, setting in enumerate(own)]
+        rows = rows.loc[own]
+        errors = [rows["reproduced"] - rows["low"], rows["high"] - rows["reproduced"]]
+        axis.errorbar(places, rows["reproduced"], errors, fmt="o-", color="#33658a", capsize=3, label="reproduced")
+        axis.plot(
+            places,
+            rows["published"].astype(float),
+            "o--",
+            markerfacecolor="none",
+            color="black",
+            markersize=10,
+            linewidth=0.8,
+            label="published",
+        )
+        if numeric:
+            axis.set_xscale("log", base=2)
+        axis.set_xticks(places, [str(positions[setting]) for setting in own])
+        axis.minorticks_off()
+        axis.set(title=dataset, xlabel=xlabel)
+    axes[0][0].set_ylabel(metric)
+    axes[0][0].legend(frameon=True, fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    alt = f"{title}: {metric} over {xlabel} on {', '.join(datasets)}, published and reproduced with intervals."
+    return _closed(figure), alt
+
+
+def boxes_by_group(
+    values: pd.DataFrame, groups: pd.Series, titles: Mapping[str, str], xlabel: str
+) -> tuple[Figure, str]:
+    """Draw a panel of box plots per score, without outliers, over groups of networks; infinities are left out.
+
+    Args:
+        values: A row per network, a column per score.
+        groups: Group of each network; drawn in ascending order.
+        titles: Column -> title of its panel, in order.
+        xlabel: What the groups are.
+    """
+    order = sorted(groups.unique())
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(2, -(-len(titles) // 2), figsize=(11, 7), sharex=True, layout="constrained")
+    for axis, (column, title) in zip(axes.flat, titles.items(), strict=False):
+        finite = values[column][np.isfinite(values[column])]
+        boxes = [finite[groups[finite.index] == group].to_numpy() for group in order]
+        drawn = axis.boxplot(boxes, showfliers=False, patch_artist=True, widths=0.65)
+        for box, median in zip(drawn["boxes"], drawn["medians"], strict=True):
+            box.set(facecolor="#7a9cc6", edgecolor="#33658a")
+            median.set(color="#b3261e", linewidth=1.6)
+        axis.set_title(title)
+        labels = [f"{group:g}" for group in order]
+        step = 1 if len(order) <= 12 else 3
+        axis.set_xticks(range(1, len(order) + 1), [label if n % step == 0 else "" for n, label in enumerate(labels)])
+        axis.grid(axis="x", visible=False)
+    for axis in axes[-1]:
+        axis.set_xlabel(xlabel)
+        axis.tick_params(axis="x", rotation=45 if len(order) > 12 else 0)
+    alt = f"Box plots over {len(order)} groups by {xlabel}: {'; '.join(titles.values())}."
+    return _closed(figure), alt
+
+
+def heat_maps(matrices: Mapping[str, pd.DataFrame], label: str) -> tuple[Figure, str]:
+    """Draw square matrices of correlations side by side, each cell with its number.
+
+    Args:
+        matrices: Title -> matrix with names on both axes.
+        label: What the numbers are.
+    """
+    size = 1.1 + 0.85 * len(next(iter(matrices.values())))
+    figure, axes = plt.subplots(
+        1, len(matrices), figsize=(size * len(matrices) + 0.8, size), squeeze=False, layout="constrained"
+    )
+    for number, (axis, (title, matrix)) in enumerate(zip(axes[0], matrices.items(), strict=True)):
+        sns.heatmap(
+            matrix,
+            ax=axis,
+            annot=True,
+            fmt=".2f",
+            cmap="vlag",
+            vmin=-1,
+            vmax=1,
+            square=True,
+            cbar=number == len(matrices) - 1,
+            cbar_kws={"label": label, "shrink": 0.8},
+        )
+        axis.set(title=title, xlabel="", ylabel="")
+        axis.tick_params(axis="y", rotation=0)
+    alt = f"Heat maps of {label}: {'; '.join(matrices)}."
+    return _closed(figure), alt
+
+
+def ranked_bars(table: pd.DataFrame, title: str, ylabel: str) -> tuple[Figure, str]:
+    """Draw published values as bars in ascending order, ours as dots with intervals where there are any.
+
+    Args:
+        table: Columns ``row``, ``group``, ``published``, ``reproduced``, ``low``, ``high``.
+        title: Title of the figure.
+        ylabel: What the values are.
+    """
+    ordered = table.assign(published=table["published"].astype(float)).sort_values("published").reset_index(drop=True)
+    groups = list(dict.fromkeys(table["group"]))
+    palette = dict(zip(groups, ["#c5dfc8", "#7fb685", "#2e7d32"], strict=False))
+    with sns.axes_style("whitegrid"):
+        figure, axis = plt.subplots(figsize=(8, 5), layout="constrained")
+    axis.bar(ordered.index, ordered["published"], color=ordered["group"].map(palette))
+    own = ordered[ordered["reproduced"].notna()]
+    errors = [own["reproduced"] - own["low"], own["high"] - own["reproduced"]]
+    axis.errorbar(own.index, own["reproduced"], errors, fmt="o", color="black", capsize=4, markersize=5)
+    axis.set(title=title, ylabel=ylabel)
+    axis.set_xticks(ordered.index, ordered["row"], rotation=45, ha="right")
+    axis.grid(axis="x", visible=False)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=palette[group], label=f"{group}, published") for group in groups]
+    handles.append(plt.Line2D([], [], color="black", marker="o", label="reproduced, with interval"))
+    axis.legend(handles=handles, frameon=True, fontsize=8, loc="upper left")
+    alt = (
+        f"{title}: bars of {ylabel} for {len(ordered)} methods, from {ordered['row'].iloc[0]} to "
+        f"{ordered['row'].iloc[-1]}; {len(own)} of them reproduced."
+    )
+    return _closed(figure), alt
+
+
 def accuracy_by_predicted_position(panels: Mapping[str, tuple[Sequence[float], Sequence[int]]]) -> tuple[Figure, str]:
     """Draw accuracy against the position a ranking gives, one bar panel per ranking.
 

@@ -56,16 +56,12 @@ def worst_for_missing(table: pd.DataFrame) -> pd.DataFrame:
     return clipped.fillna(finite.min())
 
 
-def vkdnw_single(table: pd.DataFrame) -> np.ndarray:
-    """Rank by the number of trainable layers, equal ones by the entropy; Tybl & Neumann, CVPR 2025, Eq. 12."""
-    return lexicographic_rank(table["trainable_layers"], table["vkdnw_entropy"])
-
-
-def component_ranking(letters: str) -> PublishedRanking:
+def component_ranking(letters: str, entropy: str = "vkdnw_entropy") -> PublishedRanking:
     """Return the product of the ranks of some components of VKDNW_agg.
 
     Args:
-        letters: Out of V, J, E, T and F, see :data:`COMPONENTS`; ``VJETF`` is VKDNW_agg.
+        letters: Out of V, J, E, T and F, see :data:`COMPONENTS`; ``V`` is VKDNW_single, ``VJETF`` VKDNW_agg.
+        entropy: Score that V ranks by within equal layer counts.
 
     Raises:
         NbnasError: If a letter is unknown, twice, or there are none.
@@ -75,10 +71,14 @@ def component_ranking(letters: str) -> PublishedRanking:
     names = {"J": "jacov", "E": "az_expressivity", "T": "az_trainability", "F": "flops"}
     scores = [names[letter] for letter in letters if letter != "V"]
     if "V" in letters:
-        scores += ["trainable_layers", "vkdnw_entropy"]
+        scores += ["trainable_layers", entropy]
 
     def combine(table: pd.DataFrame) -> np.ndarray:
-        columns = [vkdnw_single(table) if letter == "V" else table[names[letter]] for letter in letters]
+        columns = [
+            # Tybl & Neumann, CVPR 2025, Eq. 12: first by the number of layers.
+            lexicographic_rank(table["trainable_layers"], table[entropy]) if letter == "V" else table[names[letter]]
+            for letter in letters
+        ]
         return aggregate_ranks(columns)
 
     return PublishedRanking(tuple(scores), combine)

@@ -1,6 +1,7 @@
 """Published against reproduced: one verdict for every published number."""
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -53,7 +54,29 @@ def judge(published: str, reproduced: float, low: float, high: float, std: float
     return "close" if low - tolerance <= value <= high + tolerance else "differs"
 
 
-def compare(item: str, reproduced: pd.DataFrame, reasons: dict[str, str] | None = None) -> pd.DataFrame:
+def published_only(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
+    """Drop reproduced numbers that the item does not print, such as one metric of one row.
+
+    Args:
+        item: For example ``vkdnw/table1``.
+        reproduced: As for :func:`compare`.
+
+    Raises:
+        NbnasError: If none is left.
+    """
+    keys = [name for name in KEY if name in reproduced.columns]
+    kept = reproduced.merge(load_published(item)[keys].drop_duplicates(), on=keys)
+    if kept.empty:
+        raise NbnasError(f"{item} prints none of these numbers")
+    return kept
+
+
+def compare(
+    item: str,
+    reproduced: pd.DataFrame,
+    reasons: Mapping[str, str] | None = None,
+    explanations: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Set every published number of an item beside ours.
 
     Args:
@@ -62,6 +85,8 @@ def compare(item: str, reproduced: pd.DataFrame, reasons: dict[str, str] | None 
             :data:`nbnas.published.KEY` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``,
             ``note``. A NaN in ``reproduced`` means not attempted, and ``note`` says why.
         reasons: ``row_key`` -> why its numbers are not attempted; key ``*`` covers the others.
+        explanations: ``row_key`` -> why its numbers deviate, added to the note of those that are close or differ; key
+            ``*`` covers the others.
 
     Returns:
         Columns :data:`COLUMNS`, one row per published number, in published order.
@@ -79,7 +104,7 @@ def compare(item: str, reproduced: pd.DataFrame, reasons: dict[str, str] | None 
         first = unknown.loc[unknown["_merge"] == "left_only", keys].iloc[0].to_dict()
         raise NbnasError(f"{item}: no published number for {first}")
     table = published.merge(reproduced, how="left", on=keys, suffixes=("_published", ""))
-    reasons = reasons or {}
+    reasons, explanations = reasons or {}, explanations or {}
     verdicts, notes = [], []
     for row in table.itertuples():
         if math.isnan(row.reproduced):
@@ -87,8 +112,10 @@ def compare(item: str, reproduced: pd.DataFrame, reasons: dict[str, str] | None 
             verdicts.append(NOT_ATTEMPTED)
             notes.append(reason or reasons.get(row.row_key) or reasons.get("*") or "no notebook has computed it")
         else:
-            verdicts.append(judge(row.value, row.reproduced, row.low, row.high, row.std))
-            notes.append(row.note)
+            verdict = judge(row.value, row.reproduced, row.low, row.high, row.std)
+            why = explanations.get(row.row_key) or explanations.get("*") or ""
+            verdicts.append(verdict)
+            notes.append(row.note if verdict == "match" else f"{row.note} {why}".strip())
     table["verdict"], table["note"] = verdicts, notes
     table["source"] = table["source"].fillna("")
     table["dataset"], table["published"] = table["column"], table["value"]
@@ -99,3 +126,10 @@ def not_attempted(item: str) -> pd.DataFrame:
     """Return the verdict rows of an item that no notebook reproduces yet."""
     empty = pd.DataFrame({"item": [], "reproduced": [], "low": [], "high": [], "source": [], "note": []})
     return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}))
+
+
+def absent_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """List what was not attempted: a row per reason, with the rows and data sets that it concerns."""
+    absent = table[table["verdict"] == NOT_ATTEMPTED]
+    grouped = absent.groupby("note", sort=False)
+    return grouped[["row", "dataset"]].agg(lambda names: ", ".join(dict.fromkeys(names))).reset_index()

@@ -4,12 +4,12 @@ from nbnas.benchmarks.nasbench201 import Benchmark, load_nasbench201
 from nbnas.errors import NbnasError
 
 
-def load_benchmark(space: str, source: str | None = None) -> Benchmark:
+def load_benchmark(space: str, source: str = "auto") -> Benchmark:
     """Load the trained accuracies of a search space.
 
     Args:
         space: ``nasbench201``.
-        source: One of :data:`nbnas.benchmarks.nasbench201.SOURCES`; ``None`` takes the first one present.
+        source: One of :data:`nbnas.benchmarks.nasbench201.SOURCES`; ``auto`` takes the first one present.
 
     Raises:
         NbnasError: If the source is unknown, absent or damaged; the message says what to do.

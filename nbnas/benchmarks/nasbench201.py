@@ -40,6 +40,8 @@ class Benchmark:
     table: pd.DataFrame
     accuracy_columns: dict[str, str]
     """Data set -> column to rank against, for the data sets that the source has."""
+    deviation: str = ""
+    """Why numbers that rest on this table may deviate from published ones; empty for the papers' own accuracies."""
 
     def accuracy(self, dataset: str) -> np.ndarray:
         """Return the test accuracies in percent of all 15,625 cells.
@@ -89,15 +91,15 @@ def ready_table() -> Path | None:
     return Path(folder) / "nasbench201.csv.gz"
 
 
-def load_nasbench201(source: str | None = None) -> Benchmark:
+def load_nasbench201(source: str = "auto") -> Benchmark:
     """Load from ``source``, or from the first source present; see :func:`nbnas.load_benchmark`."""
-    if source is not None and source not in SOURCES:
-        raise NbnasError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
-    for name in [source] if source else SOURCES:
+    if source not in ("auto", *SOURCES):
+        raise NbnasError(f"unknown source {source!r}; choose from auto, {', '.join(SOURCES)}")
+    wanted = list(SOURCES) if source == "auto" else [source]
+    for name in wanted:
         benchmark = SOURCES[name]()
         if benchmark is not None:
             return benchmark
-    wanted = [source] if source else list(SOURCES)
     raise NbnasError("no NAS-Bench-201 accuracies found: " + "; or ".join(HINTS[name] for name in wanted))
 
 
@@ -150,7 +152,8 @@ def _load_analog() -> Benchmark | None:
         return None
     table = pd.DataFrame({"cifar10_analog-test": accuracies})
     description = "AnalogNAS-Bench (an independent training of all cells, CIFAR-10 test only)"
-    return Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"})
+    deviation = "Deviates because AnalogNAS-Bench trained the cells anew; rerun with NATS-Bench accuracies."
+    return Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation)
 
 
 SOURCES: dict[str, Callable[[], Benchmark | None]] = {"nats": _load_nats, "csv": _load_csv, "analog": _load_analog}
