@@ -145,7 +145,7 @@ def _describe(
     tables: dict[str, pd.DataFrame], parts: dict[str, int], sources: dict[str, ScoringConfiguration], batch_size: int
 ) -> str:
     if not sources:
-        return "Counted by formula."
+        return f"{sum(map(len, tables.values())):,} networks, by formula."
     counts = " and ".join(f"{len(tables[part]):,} of {size:,} {_NAMES[part]}" for part, size in parts.items())
     on_images = [name for name, configuration in sources.items() if configuration.inputs == "images"]
     others = " and Gaussian noise" if len(on_images) < len(sources) else ""
