@@ -50,7 +50,7 @@ report: $(INSTALLED)
 	$(BIN)/nbnas report --profile $(PROFILE)
 
 scores: $(INSTALLED)
-	$(BIN)/nbnas score nasbench201 --dataset cifar10 --proxies vkdnw --archs filtered-unique --device $(DEVICE)
+	$(BIN)/nbnas score-all --device $(DEVICE)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench_proxies --device $(DEVICE)

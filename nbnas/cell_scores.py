@@ -65,28 +65,35 @@ def load_cell_scores(
     space = get_space("nasbench201")
     stored = [name for name in scores if name not in SIZES]
     sources = {name: _configuration(name, dataset, batch_size, inputs, seed, store) for name in stored}
-    parts = {"filtered-unique": len(space.subset("filtered-unique"))}
-    if subset == "all":
-        parts["dead-edges"] = len(space.subset("dead-edges"))
+    parts = ["filtered-unique", "dead-edges"] if subset == "all" else ["filtered-unique"]
     tables = {part: _load_part(stored, sources, part, seed, store) for part in parts}
-    share = min(len(tables[part]) / size for part, size in parts.items())
+    share = min(len(tables[part]) / len(space.subset(part)) for part in parts)
     # Rounded up, so that the smaller of the two samples is used whole.
-    tables = {part: table.iloc[: int(np.ceil(share * parts[part] - 1e-9))] for part, table in tables.items()}
-    table = _spread(tables["filtered-unique"])
-    if subset == "all":
-        table = pd.concat([table, tables["dead-edges"]])
+    tables = {
+        part: table.iloc[: int(np.ceil(share * len(space.subset(part)) - 1e-9))] for part, table in tables.items()
+    }
+    if share >= 1:
+        tables["filtered"] = _load_every_cell(stored, sources, seed, store)
+    # With scores of its own, no cell needs those of its class.
+    shared = tables.get("filtered") is None
+    first = _spread(tables["filtered-unique"]) if shared else tables["filtered"]
+    table = pd.concat([first, tables["dead-edges"]]) if subset == "all" else first
     for name in set(scores) & set(SIZES):
         table[name] = _sizes(name, dataset)[table.index]
     table = table[list(scores)].sort_index()
     groups = pd.factorize(np.array(_class_names())[table.index])[0]
-    if subset == "all":
-        # A cell with dead edges can be in the class of one without, but has a network of its own.
-        alone = table.index.isin(tables["dead-edges"].index)
-        groups = np.where(alone, groups.max() + 1 + np.arange(len(table)), groups)
-    return CellScores(table, groups, share >= 1, _describe(tables, parts, sources, batch_size))
+    # A cell with dead edges can be in the class of one without, but has a network of its own.
+    alone = table.index.isin(space.subset("dead-edges")) | (not shared)
+    groups = np.where(alone, groups.max() + 1 + np.arange(len(table)), groups)
+    counts = {part: tables[part] for part in (parts if shared else ["filtered", *parts[1:]])}
+    return CellScores(table, groups, share >= 1, _describe(counts, sources, batch_size))
 
 
-_NAMES = {"filtered-unique": "classes of cells without dead edges", "dead-edges": "cells with dead edges"}
+_NAMES = {
+    "filtered-unique": "classes of cells without dead edges",
+    "filtered": "cells without dead edges",
+    "dead-edges": "cells with dead edges",
+}
 
 
 def _configuration(
@@ -111,6 +118,17 @@ def _load_part(
         return pd.DataFrame(index=pd.Index(get_space("nasbench201").sample_subset(part), name="arch_index"))
     columns = [load_score_matrix(name, sources[name], part, seed, store)[[name]] for name in scores]
     return pd.concat(columns, axis=1, join="inner")
+
+
+def _load_every_cell(
+    scores: Sequence[str], sources: dict[str, ScoringConfiguration], seed: int, store: Path | None
+) -> pd.DataFrame | None:
+    """Scores of every cell without dead edges, or None unless each was scored for itself."""
+    try:
+        table = _load_part(scores, sources, "filtered", seed, store)
+    except NbnasError:
+        return None
+    return table if len(table) == len(get_space("nasbench201").subset("filtered")) else None
 
 
 def _spread(representatives: pd.DataFrame) -> pd.DataFrame:
@@ -141,12 +159,13 @@ def _sizes(name: str, dataset: str) -> np.ndarray:
     return np.array([measure(arch) for arch in space], dtype=float)
 
 
-def _describe(
-    tables: dict[str, pd.DataFrame], parts: dict[str, int], sources: dict[str, ScoringConfiguration], batch_size: int
-) -> str:
+def _describe(tables: dict[str, pd.DataFrame], sources: dict[str, ScoringConfiguration], batch_size: int) -> str:
+    space = get_space("nasbench201")
     if not sources:
-        return f"{sum(map(len, tables.values())):,} networks, by formula."
-    counts = " and ".join(f"{len(tables[part]):,} of {size:,} {_NAMES[part]}" for part, size in parts.items())
+        return f"{sum(map(len, tables.values())):,} cells, by formula."
+    counts = " and ".join(
+        f"{len(table):,} of {len(space.subset(part)):,} {_NAMES[part]}" for part, table in tables.items()
+    )
     on_images = [name for name, configuration in sources.items() if configuration.inputs == "images"]
     others = " and Gaussian noise" if len(on_images) < len(sources) else ""
     inputs = f"images for {', '.join(on_images)}{others}" if on_images else "Gaussian noise"

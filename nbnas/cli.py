@@ -56,6 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--no-progress", action="store_true")
     score.set_defaults(command=_score)
 
+    everything = commands.add_parser("score-all", help="score all that the notebooks want, in rounds, resumable")
+    everything.add_argument("--workers", type=int, help="processes (default: one per core)")
+    everything.add_argument("--device", default="cpu")
+    everything.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
+    everything.add_argument("--no-progress", action="store_true")
+    everything.add_argument("--list", action="store_true", help="only say what would be scored")
+    everything.set_defaults(command=_score_all)
+
     proxies = commands.add_parser("proxies", help="list the proxies")
     proxies.set_defaults(command=_proxies)
 
@@ -115,6 +123,15 @@ def _score(options: argparse.Namespace) -> None:
     failed = sum(int(rows["status"].str.startswith("error").sum()) for rows in tables.values())
     if failed:
         raise NbnasError(f"{failed} rows ended in an error, see above; a rerun tries them again")
+
+
+def _score_all(options: argparse.Namespace) -> None:
+    from nbnas.scoring_plan import run_plan, scoring_plan
+
+    if options.list:
+        print("\n".join(map(str, scoring_plan(options.device))))
+        return
+    run_plan(options.device, workers=options.workers, store=options.store, progress=not options.no_progress)
 
 
 def _proxies(_: argparse.Namespace) -> None:
