@@ -148,7 +148,11 @@ def boxes_by_group(
     """
     order = sorted(groups.unique())
     with sns.axes_style("whitegrid"):
-        figure, axes = plt.subplots(2, -(-len(titles) // 2), figsize=(11, 7), sharex=True, layout="constrained")
+        figure, axes = plt.subplots(
+            2, -(-len(titles) // 2), figsize=(11, 7), sharex=True, squeeze=False, layout="constrained"
+        )
+    for axis in axes.flat[len(titles) :]:
+        axis.set_visible(False)
     for axis, (column, title) in zip(axes.flat, titles.items(), strict=False):
         finite = values[column][np.isfinite(values[column])]
         boxes = [finite[groups[finite.index] == group].to_numpy() for group in order]

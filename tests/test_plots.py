@@ -88,3 +88,76 @@ def test_ranked_intervals_put_the_best_on_top_and_ring_what_is_published():
     assert dot.get_color() != other_dot.get_color()
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["size", "saliency"]
     assert "from high (0.60) to low (0.20)" in alt
+
+
+@pytest.fixture
+def settings():
+    rows = [
+        ("8", "cifar10", "kendall_tau", "0.50", 0.52, 0.48, 0.56),
+        ("16", "cifar10", "kendall_tau", "0.55", 0.54, 0.50, 0.58),
+        ("8", "cifar100", "kendall_tau", "0.45", 0.44, 0.40, 0.48),
+        ("16", "cifar100", "kendall_tau", "0.46", np.nan, np.nan, np.nan),
+    ]
+    return pd.DataFrame(rows, columns=["setting", "dataset", "metric", "published", "reproduced", "low", "high"])
+
+
+def test_curves_have_a_panel_per_data_set_and_leave_out_what_was_not_attempted(settings):
+    figure, alt = plots.published_curves(settings, {"8": 8, "16": 16}, "Sizes", "tensors")
+    first, second = figure.axes
+    assert [axis.get_title() for axis in figure.axes] == ["cifar10", "cifar100"]
+    ours, published = (line for line in first.lines if line.get_marker() == "o")
+    assert ours.get_ydata().tolist() == [0.52, 0.54]
+    assert published.get_ydata().tolist() == [0.50, 0.55]
+    assert published.get_xdata().tolist() == [8, 16]
+    assert [label.get_text() for label in second.get_xticklabels()] == ["8"]
+    assert "tensors" in alt
+
+
+def test_curves_over_labels_stand_at_equal_steps(settings):
+    figure, _ = plots.published_curves(settings, {"16": "many", "8": "few"}, "Sizes", "tensors")
+    axis = figure.axes[0]
+    assert axis.get_xticks().tolist() == [0, 1]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["many", "few"]
+
+
+def test_boxes_stand_in_the_order_of_their_groups_and_leave_out_infinities():
+    values = pd.DataFrame({"score": [1.0, 2.0, 3.0, -np.inf, 10.0, 12.0]})
+    groups = pd.Series([21, 21, 21, 21, 66, 66])
+    figure, alt = plots.boxes_by_group(values, groups, {"score": "Score: τ 0.5"}, "layers")
+    axis, unused = figure.axes
+    assert not unused.get_visible()
+    medians = [line.get_ydata()[0] for line in axis.lines if line.get_color() == "#b3261e"]
+    assert medians == [2.0, 11.0]
+    assert axis.get_title() == "Score: τ 0.5"
+    assert [label.get_text() for label in unused.get_xticklabels()] == ["21", "66"]  # of the shared axis
+    assert "layers" in alt
+
+
+def test_heat_maps_show_every_number():
+    matrix = pd.DataFrame([[1.0, 0.25], [0.25, 1.0]], ["a", "b"], ["a", "b"])
+    figure, alt = plots.heat_maps({"published": matrix, "reproduced": matrix / 2}, "τ")
+    first, second = figure.axes[:2]
+    assert [text.get_text() for text in first.texts] == ["1.00", "0.25", "0.25", "1.00"]
+    assert [text.get_text() for text in second.texts] == ["0.50", "0.12", "0.12", "0.50"]
+    assert alt == "Heat maps of τ: published; reproduced."
+
+
+def test_ranked_bars_ascend_and_dots_mark_what_was_reproduced():
+    table = pd.DataFrame(
+        {
+            "row": ["good", "bad"],
+            "group": ["ours", "baseline"],
+            "published": ["0.70", "0.20"],
+            "reproduced": [np.nan, 0.25],
+            "low": [np.nan, 0.2],
+            "high": [np.nan, 0.3],
+        }
+    )
+    figure, alt = plots.ranked_bars(table, "Bars", "nDCG")
+    (axis,) = figure.axes
+    assert [bar.get_height() for bar in axis.patches] == [0.20, 0.70]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["bad", "good"]
+    dots = next(line for line in axis.lines if line.get_marker() == "o")
+    assert dots.get_xdata().tolist() == [0]
+    assert dots.get_ydata().tolist() == [0.25]
+    assert "1 of them reproduced" in alt

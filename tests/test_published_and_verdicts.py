@@ -6,7 +6,7 @@ import pytest
 
 from nbnas.errors import NbnasError
 from nbnas.published import KEY, load_published
-from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, compare, judge, not_attempted, rounding
+from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, compare, judge, not_attempted, published_only, rounding
 
 
 def test_every_item_of_both_papers_is_there_and_extras_are_not():
@@ -111,3 +111,33 @@ def test_items_without_notebook_are_listed_in_full():
     assert len(table) == len(load_published("tcet/table5"))
     assert set(table["verdict"]) == {NOT_ATTEMPTED}
     assert (table["note"] != "").all()
+
+
+def test_numbers_that_an_item_does_not_print_are_dropped():
+    rows = [
+        {"row_key": "gradsign", "column": "cifar10", "metric": "kendall_tau", "reproduced": -0.4},
+        {"row_key": "gradsign", "column": "cifar10", "metric": "spearman_rho", "reproduced": -0.5},
+    ]
+    kept = published_only("vkdnw/table1", pd.DataFrame(rows))
+    assert kept["metric"].tolist() == ["spearman_rho"]
+    with pytest.raises(NbnasError, match="prints none"):
+        published_only("vkdnw/table1", pd.DataFrame(rows[:1]))
+
+
+@pytest.mark.parametrize(("reproduced", "note"), [(0.799, "Own."), (0.5, "Own. Because of this.")])
+def test_only_numbers_that_deviate_are_explained(reproduced, note):
+    row = {"row_key": "flops", "column": "cifar10", "metric": "spearman_rho", "reproduced": reproduced}
+    numbers = pd.DataFrame([{**row, "low": reproduced, "high": reproduced, "source": "made up", "note": "Own."}])
+    table = compare("vkdnw/table1", numbers, explanations={"flops": "Because of this.", "*": "Of that."})
+    assert table.loc[table["reproduced"].notna(), "note"].tolist() == [note]
+
+
+def test_what_is_absent_is_listed_by_reason():
+    table = not_attempted("vkdnw/table1")
+    table.loc[table["row"] == "FLOPs", "note"] = "too cheap"
+    listed = absent_rows(table).set_index("note")
+    assert listed.loc["too cheap", "row"] == "FLOPs"
+    assert listed.loc["too cheap", "dataset"] == "cifar10, cifar100, imagenet16-120"
+    assert len(listed) == 2
+    table["verdict"] = "match"
+    assert absent_rows(table).empty
