@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,7 @@ def evaluate_model(
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     repeats: int = 200,
     jobs: int = 1,
+    store: Path | None = None,
 ) -> pd.DataFrame:
     """Fit a forest per seed and judge its predictions on the networks held out.
 
@@ -62,6 +64,7 @@ def evaluate_model(
         seeds: A split and a forest each; results are means over them.
         repeats: Bootstrap resamples of each split.
         jobs: Threads that grow trees.
+        store: Folder of score tables; ``None`` is ``data/scores``.
 
     Returns:
         Rows as of :func:`nbnas.evaluation.evaluate`. On a complete set the interval is the range over seeds. On a
@@ -73,7 +76,7 @@ def evaluate_model(
     model = MODELS[row_key]
     scores = [name for name in model.scores if name not in left_out]
     try:
-        cells = load_cell_scores(scores, dataset, subset)
+        cells = load_cell_scores(scores, dataset, subset, store=store)
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     if len(cells.table) < 1.2 * train_size:
