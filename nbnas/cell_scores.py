@@ -12,6 +12,7 @@ from nbnas.errors import NbnasError
 from nbnas.proxies.registry import select_proxies
 from nbnas.score_many import ScoringConfiguration, load_score_matrix
 from nbnas.spaces import get_space
+from nbnas.store import ScoreTable
 
 SIZES = ("flops", "params", "trainable_layers")
 """Scores with a formula, which no table has to store."""
@@ -86,7 +87,7 @@ def load_cell_scores(
     alone = table.index.isin(space.subset("dead-edges")) | (not shared)
     groups = np.where(alone, groups.max() + 1 + np.arange(len(table)), groups)
     counts = {part: tables[part] for part in (parts if shared else ["filtered", *parts[1:]])}
-    return CellScores(table, groups, share >= 1, _describe(counts, sources, batch_size))
+    return CellScores(table, groups, share >= 1, _describe(counts, sources, batch_size, store))
 
 
 _NAMES = {
@@ -104,10 +105,15 @@ def _configuration(
     (proxy,) = select_proxies(name)
     if proxy.info.inputs == "images":
         with_images = ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs="images")
-        rows = with_images.table(proxy.info.name, store).read()
+        rows = _table(name, with_images, store).read()
         if not rows.empty and (rows["seed"] == seed).any():
             return with_images
     return ScoringConfiguration(dataset=dataset, batch_size=batch_size)
+
+
+def _table(score: str, configuration: ScoringConfiguration, store: Path | None) -> ScoreTable:
+    (proxy,) = select_proxies(score)
+    return configuration.table(proxy.info.name, store)
 
 
 def _load_part(
@@ -159,7 +165,9 @@ def _sizes(name: str, dataset: str) -> np.ndarray:
     return np.array([measure(arch) for arch in space], dtype=float)
 
 
-def _describe(tables: dict[str, pd.DataFrame], sources: dict[str, ScoringConfiguration], batch_size: int) -> str:
+def _describe(
+    tables: dict[str, pd.DataFrame], sources: dict[str, ScoringConfiguration], batch_size: int, store: Path | None
+) -> str:
     space = get_space("nasbench201")
     if not sources:
         return f"{sum(map(len, tables.values())):,} cells, by formula."
@@ -168,5 +176,7 @@ def _describe(tables: dict[str, pd.DataFrame], sources: dict[str, ScoringConfigu
     )
     on_images = [name for name, configuration in sources.items() if configuration.inputs == "images"]
     others = " and Gaussian noise" if len(on_images) < len(sources) else ""
-    inputs = f"images for {', '.join(on_images)}{others}" if on_images else "Gaussian noise"
+    runs = [run for name in on_images for run in _table(name, sources[name], store).provenance()["runs"]]
+    pictures = "; ".join(sorted({run["images"] for run in runs if "images" in run})) or "images"
+    inputs = f"{pictures} for {', '.join(on_images)}{others}" if on_images else "Gaussian noise"
     return f"Scored {counts}; inputs: {inputs}, batch {batch_size}."
