@@ -10,7 +10,7 @@ import pandas as pd
 
 from nbnas.errors import NbnasError
 from nbnas.proxies.registry import select_proxies
-from nbnas.score_many import ScoringConfiguration, load_score_matrix
+from nbnas.score_many import ScoringConfiguration, load_sample, load_score_matrix
 from nbnas.spaces import get_space
 from nbnas.store import ScoreTable
 
@@ -54,7 +54,7 @@ def load_cell_scores(
         subset: ``filtered`` (the 9,445 cells without dead edges) or ``all``.
         batch_size: Of the stored tables.
         inputs: ``gaussian`` or ``images`` reads tables made with those; ``published`` reads scores whose published runs
-            fed images from tables made with images, where there are any, and else with Gaussian noise.
+            fed images from tables made with images, where these hold a sample of the set, and else with Gaussian noise.
         seed: Seed of the scores.
         store: Folder of tables; ``None`` is ``data/scores``.
 
@@ -65,8 +65,8 @@ def load_cell_scores(
         raise NbnasError(f"subset must be 'filtered' or 'all', got {subset!r}")
     space = get_space("nasbench201")
     stored = [name for name in scores if name not in SIZES]
-    sources = {name: _configuration(name, dataset, batch_size, inputs, seed, store) for name in stored}
     parts = ["filtered-unique", "dead-edges"] if subset == "all" else ["filtered-unique"]
+    sources = {name: _configuration(name, dataset, parts, batch_size, inputs, seed, store) for name in stored}
     tables = {part: _load_part(stored, sources, part, seed, store) for part in parts}
     share = min(len(tables[part]) / len(space.subset(part)) for part in parts)
     # Rounded up, so that the smaller of the two samples is used whole.
@@ -98,16 +98,21 @@ _NAMES = {
 
 
 def _configuration(
-    name: str, dataset: str, batch_size: int, inputs: str, seed: int, store: Path | None
+    name: str, dataset: str, parts: Sequence[str], batch_size: int, inputs: str, seed: int, store: Path | None
 ) -> ScoringConfiguration:
+    proxy = next((proxy for proxy in select_proxies(name) if name in proxy.info.scores), None)
+    if proxy is None:
+        raise NbnasError(f"{name!r} is not the name of a score")
     if inputs != "published":
         return ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs=inputs)
-    (proxy,) = select_proxies(name)
     if proxy.info.inputs == "images":
         with_images = ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs="images")
-        rows = _table(name, with_images, store).read()
-        if not rows.empty and (rows["seed"] == seed).any():
-            return with_images
+        try:
+            for part in parts:
+                load_sample(proxy.info.name, with_images, part, seed, store)
+        except NbnasError:
+            return ScoringConfiguration(dataset=dataset, batch_size=batch_size)
+        return with_images
     return ScoringConfiguration(dataset=dataset, batch_size=batch_size)
 
 

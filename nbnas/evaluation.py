@@ -126,10 +126,14 @@ def evaluate_method(
     dataset: str,
     repeats: int = 1000,
 ) -> pd.DataFrame:
-    """Evaluate one published ranking on given cells; result as of :func:`evaluate`."""
+    """Evaluate one published ranking on given cells; result as of :func:`evaluate`, NaN if no network has a score."""
     failed = int(cells.table[list(method.scores)].isna().any(axis=1).sum())
     note = f"{cells.description} {failed:,} without a score rank last." if failed else cells.description
-    index, scores = cells.table.index.to_numpy(), method.rank(cells.table)
+    index = cells.table.index.to_numpy()
+    try:
+        scores = method.rank(cells.table)
+    except NbnasError as error:
+        return missing(row_key, dataset, str(error))
     return evaluate(Ranking(row_key, index, scores, cells.complete, cells.groups, note), benchmark, dataset, repeats)
 
 

@@ -48,6 +48,8 @@ class Images:
     def batches(self, batch_size: int, count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
         """Draw batches without replacement, each image randomly flipped and cropped, channels normalised.
 
+        More batches begin with fewer, so that a score does not depend on what is scored with it.
+
         Crops are of the image padded by an eighth of its width (4 pixels of 32), as in the training of NATS-Bench.
 
         Args:
@@ -67,18 +69,21 @@ class Images:
         resolution = self.pixels.shape[-1]
         margin = resolution // 8
         mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in NORMALISATION[self.dataset])
-        pictures = (self.pixels[chosen].float() - mean) / deviation
-        pictures = functional.pad(pictures, [margin] * 4, value=0.0)
-        flips = torch.rand(len(chosen), generator=generator) < 0.5
-        pictures[flips] = pictures[flips].flip(-1)
-        tops, lefts = torch.randint(2 * margin + 1, (2, len(chosen)), generator=generator).tolist()
-        pictures = torch.stack(
-            [
-                picture[:, top : top + resolution, left : left + resolution]
-                for picture, top, left in zip(pictures, tops, lefts, strict=True)
-            ]
-        )
-        return list(zip(pictures.split(batch_size), self.labels[chosen].split(batch_size), strict=True))
+        batches = []
+        for part in chosen.view(count, batch_size):
+            pictures = (self.pixels[part].float() - mean) / deviation
+            pictures = functional.pad(pictures, [margin] * 4, value=0.0)
+            flips = torch.rand(batch_size, generator=generator) < 0.5
+            pictures[flips] = pictures[flips].flip(-1)
+            tops, lefts = torch.randint(2 * margin + 1, (2, batch_size), generator=generator).tolist()
+            pictures = torch.stack(
+                [
+                    picture[:, top : top + resolution, left : left + resolution]
+                    for picture, top, left in zip(pictures, tops, lefts, strict=True)
+                ]
+            )
+            batches.append((pictures, self.labels[part]))
+        return batches
 
 
 def load_images(dataset: str) -> Images:
@@ -168,11 +173,15 @@ class _ArraysOnly(pickle.Unpickler):
     """Knows dictionaries, numbers, bytes and numpy arrays, and refuses all else."""
 
     _ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "_frombuffer", "scalar"})
+    # Not any module of numpy: importing numpy.f2py.__main__, say, runs a program.
+    _MODULES = frozenset(
+        {"numpy", *(f"numpy.{core}.{name}" for core in ("core", "_core") for name in ("multiarray", "numeric"))}
+    )
 
     def find_class(self, module: str, name: str) -> type:
         if name == "encode" and module == "_codecs":
             return super().find_class(module, name)
-        if module.partition(".")[0] != "numpy" or name not in self._ALLOWED:
+        if module not in self._MODULES or name not in self._ALLOWED:
             raise pickle.UnpicklingError(f"refuses to load {module}.{name}")
         return super().find_class(module, name)
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from nbnas.benchmarks.nasbench201 import Benchmark
 from nbnas.cell_scores import CellScores
-from nbnas.evaluation import Ranking, evaluate
+from nbnas.evaluation import Ranking, evaluate, missing
 from nbnas.published_rankings import worst_for_missing
 from nbnas.rankings import kendall_tau
 
@@ -21,11 +21,14 @@ def evaluate_all(scores: CellScores, benchmark: Benchmark, dataset: str, repeats
 
     Returns:
         The rows of :func:`nbnas.evaluation.evaluate`, ``row_key`` being the column's name, with the number of networks
-        without a score, which rank last, in the note.
+        without a score, which rank last, in the note. NaN where no network has the score.
     """
     cells = scores.table.index.to_numpy()
     tables = []
     for name, column in worst_for_missing(scores.table).items():
+        if column.isna().all():
+            tables.append(missing(name, dataset, "no network has a score"))
+            continue
         failed = int(scores.table[name].isna().sum())
         note = f"{failed} without a score rank last." if failed else ""
         ranking = Ranking(name, cells, column.to_numpy(), scores.complete, scores.groups, note)

@@ -65,8 +65,7 @@ def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | N
     if rows.empty:
         raise NbnasError(
             f"no stored scores of {proxy!r} for {configuration.space} on {configuration.dataset}; "
-            f"run: nbnas score {configuration.space} --dataset {configuration.dataset} --proxies {proxy} "
-            f"--batch-size {configuration.batch_size} --inputs {configuration.inputs}"
+            f"run: {_command(proxy, configuration)}"
         )
     space = get_space(configuration.space)
     rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
@@ -96,10 +95,17 @@ def load_sample(
     sample = list(itertools.takewhile(rows.index.__contains__, order))
     if not sample:
         raise NbnasError(
-            f"no random sample of {subset!r} is stored for {proxy!r}; "
-            f"run: nbnas score {configuration.space} --proxies {proxy} --archs {subset}"
+            f"no random sample of {subset!r} with seed {seed} is stored for {proxy!r}; "
+            f"run: {_command(proxy, configuration)} --archs {subset} --seeds {seed}"
         )
     return rows.loc[sample].reset_index(drop=True)
+
+
+def _command(proxy: str, configuration: ScoringConfiguration) -> str:
+    return (
+        f"nbnas score {configuration.space} --dataset {configuration.dataset} --proxies {proxy} "
+        f"--batch-size {configuration.batch_size} --inputs {configuration.inputs}"
+    )
 
 
 def load_score_matrix(

@@ -198,7 +198,8 @@ def _scores(
     registry._REGISTRY = {each.info.name: each for each in (*before, proxy)}
     try:
         with nullcontext() if global_seed is None else _global_generators(global_seed):
-            table = score(network, "*", batches=batches)
+            # By name, because an ablation matches no wildcard.
+            table = score(network, list(registry._REGISTRY), batches=batches)
     finally:
         registry._REGISTRY = registered
     return table.loc[list(proxy.info.scores), ["value", "status"]]

@@ -1,16 +1,22 @@
-"""Rankings judged against accuracies: complete ones, samples of classes, missing data sets."""
+"""Rankings judged against accuracies: complete ones, samples, stored scores, missing data sets."""
+
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from stored_scores import store_scores
 
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, Benchmark
+from nbnas.cell_scores import load_cell_scores
 from nbnas.errors import NbnasError
-from nbnas.evaluation import Ranking, evaluate, missing
-from nbnas.rankings import kendall_tau
+from nbnas.evaluation import METRICS, NDCG_OF_SAMPLE, Ranking, evaluate, evaluate_method, evaluate_methods, missing
+from nbnas.published_rankings import RANKINGS
+from nbnas.rankings import bootstrap_interval, kendall_tau
+from nbnas.score_many import ScoringConfiguration
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made_up(space):
     """Accuracies that depend on the isomorphism class alone, so that a sample of classes loses nothing but size."""
     rng = np.random.default_rng(0)
@@ -24,11 +30,20 @@ def rows_of(table):
     return table.set_index("metric")
 
 
+def noisy_scores(benchmark, cells):
+    """Accuracies with noise, one number per network: NATS-Bench index -> score."""
+    accuracy = benchmark.accuracy("cifar10")
+    noisy = accuracy + np.random.default_rng(1).normal(0, 15, len(accuracy))
+    return {cell: noisy[cell] for cell in cells}
+
+
+# ------------------------------------------------------------------------------------------------------------ rankings
+
+
 def test_a_complete_ranking_of_its_own_accuracies_is_perfect(space, made_up):
     cells = np.array(space.subset("filtered"))
-    ranking = Ranking("flops", "filtered", cells, made_up.accuracy("cifar10")[cells], complete=True)
-    table = rows_of(evaluate(ranking, made_up, "cifar10"))
-    assert table["reproduced"].to_dict() == pytest.approx(dict.fromkeys(table.index, 1.0))
+    table = rows_of(evaluate(Ranking("flops", cells, made_up.accuracy("cifar10")[cells]), made_up, "cifar10"))
+    assert table["reproduced"].to_dict() == pytest.approx(dict.fromkeys(METRICS, 1.0))
     assert set(table["source"]) == {"made-up"}
     # Cells of one class tie in both; splitting the accuracies of tied cells can only lower tau.
     assert table.loc["kendall_tau", "low"] < 1 - 1e-6
@@ -37,42 +52,37 @@ def test_a_complete_ranking_of_its_own_accuracies_is_perfect(space, made_up):
 def test_tie_intervals_contain_their_value_and_follow_the_ties(space, made_up):
     cells = np.array(space.subset("filtered"))
     layers = np.array([space.trainable_layers(space[cell]) for cell in cells])
-    table = rows_of(evaluate(Ranking("trainable_layers", "filtered", cells, layers, complete=True), made_up, "cifar10"))
+    table = rows_of(evaluate(Ranking("trainable_layers", cells, layers, note="Counted."), made_up, "cifar10"))
     assert (table["low"] <= table["reproduced"]).all()
     assert (table["reproduced"] <= table["high"]).all()
     assert table.loc["ndcg_1000", "high"] - table.loc["ndcg_1000", "low"] > 1e-3
+    assert set(table["note"]) == {"9,445 cells; interval over ties. Counted."}
 
 
-def test_a_sample_estimates_the_value_of_the_whole_set(space, made_up):
-    accuracy = made_up.accuracy("cifar10")
-    noisy = accuracy + np.random.default_rng(1).normal(0, 15, len(accuracy))
-    of_class = {space.canonical(space[cell]): noisy[cell] for cell in space.subset("filtered-unique")}
-    cells = np.array(space.subset("filtered"))
-    whole = kendall_tau([of_class[space.canonical(space[cell])] for cell in cells], accuracy[cells])
-    sampled = np.array(space.sample_subset("filtered-unique", 800))
-    ranking = Ranking("vkdnw_single", "filtered", sampled, noisy[sampled], complete=False, note="Seed 0.")
-    table = rows_of(evaluate(ranking, made_up, "cifar10", repeats=200))
-    tau = table.loc["kendall_tau"]
-    assert tau["low"] < whole < tau["high"]
-    assert 0.01 < tau["high"] - tau["low"] < 0.1
-    assert "800 classes" in tau["note"]
-    assert tau["note"].endswith("Seed 0.")
+def test_a_sample_has_a_bootstrap_interval_over_whole_groups(space, made_up):
+    cells = np.array(space.sample_subset("filtered", 60))
+    scores = np.array(list(noisy_scores(made_up, cells).values()))
+    groups = np.arange(60) // 6
+    ranking = Ranking("jacov", cells, scores, complete=False, groups=groups, note="Seed 0.")
+    table = rows_of(evaluate(ranking, made_up, "cifar10", repeats=50))
+    accuracy = made_up.accuracy("cifar10")[cells]
+    expected = bootstrap_interval(kendall_tau, scores, accuracy, groups=groups, repeats=50)
+    assert tuple(table.loc["kendall_tau", ["low", "high"]]) == expected
+    assert table.loc["kendall_tau", "reproduced"] == kendall_tau(scores, accuracy)
+    assert table.loc["kendall_tau", "note"] == "sample of 60 cells, bootstrap interval. Seed 0."
+    alone = rows_of(evaluate(Ranking("jacov", cells, scores, complete=False), made_up, "cifar10", repeats=50))
+    assert tuple(alone.loc["kendall_tau", ["low", "high"]]) == bootstrap_interval(
+        kendall_tau, scores, accuracy, repeats=50
+    )
 
 
 def test_ndcg_of_a_sample_is_not_attempted(space, made_up):
     sampled = np.array(space.sample_subset("filtered-unique", 50))
-    ranking = Ranking("vkdnw_single", "filtered", sampled, sampled.astype(float), complete=False)
-    table = rows_of(evaluate(ranking, made_up, "cifar10", repeats=20))
-    assert np.isnan(table.loc["ndcg_1000", "reproduced"])
-    assert "whole set" in table.loc["ndcg_1000", "note"]
-
-
-def test_a_sample_of_every_class_has_an_ndcg(space, made_up):
-    cells = np.array(space.subset("filtered-unique"))
-    ranking = Ranking("vkdnw_single", "filtered", cells, made_up.accuracy("cifar10")[cells], complete=False)
-    row = rows_of(evaluate(ranking, made_up, "cifar10", repeats=2)).loc["ndcg_1000"]
-    assert row["reproduced"] == pytest.approx(1)
-    assert "every class" in row["note"]
+    ranking = Ranking("vkdnw_single", sampled, sampled.astype(float), complete=False)
+    row = rows_of(evaluate(ranking, made_up, "cifar10", repeats=20)).loc["ndcg_1000"]
+    assert row[["reproduced", "low", "high"]].isna().all()
+    assert row["note"] == NDCG_OF_SAMPLE
+    assert "whole set" in row["note"]
 
 
 @pytest.mark.parametrize("digits", [5, 17])
@@ -83,36 +93,13 @@ def test_tie_interval_does_not_depend_on_how_close_distinct_accuracies_are(space
     accuracy[0] = np.nextafter(accuracy[1], 100)
     table = pd.DataFrame({"cifar10_ori-test": accuracy})
     benchmark = Benchmark("made-up", "made-up", table, {"cifar10": "cifar10_ori-test"})
-    cells = np.arange(len(space))
-    row = rows_of(evaluate(Ranking("flops", "all", cells, accuracy, complete=True), benchmark, "cifar10"))
+    row = rows_of(evaluate(Ranking("flops", np.arange(len(space)), accuracy), benchmark, "cifar10"))
     assert row.loc["kendall_tau", "reproduced"] - row.loc["kendall_tau", "low"] > 1e-4
-
-
-def test_classes_count_with_their_size(space, made_up):
-    """Of two classes, the one with more members in the set decides where their rankings disagree."""
-    filtered = space.subset("filtered")
-    classes = pd.Series([space.canonical(space[cell]) for cell in filtered], index=filtered)
-    largest = classes.value_counts().index[0]
-    representatives = classes.drop_duplicates()
-    chosen = representatives.index[:40].union(representatives.index[representatives == largest])
-    accuracy = made_up.accuracy("cifar10")
-    ranking = Ranking("vkdnw_single", "filtered", np.array(chosen), accuracy[chosen], complete=False)
-    table = rows_of(evaluate(ranking, made_up, "cifar10", repeats=20))
-    # Equal scores and accuracies inside a class: perfect agreement whatever the sizes.
-    assert table.loc["kendall_tau", "reproduced"] == pytest.approx(1)
-    wrong = accuracy[chosen].copy()
-    wrong[list(chosen).index(representatives.index[representatives == largest][0])] = 1000.0
-    table = rows_of(
-        evaluate(Ranking("vkdnw_single", "filtered", np.array(chosen), wrong, False), made_up, "cifar10", 20)
-    )
-    members = classes[classes.isin(classes[chosen])]
-    scores = members.map(dict(zip(classes[chosen], wrong, strict=True)))
-    assert table.loc["kendall_tau", "reproduced"] == pytest.approx(kendall_tau(scores, accuracy[members.index]))
 
 
 def test_a_data_set_that_the_source_lacks_names_the_remedy(space, made_up):
     cells = np.array(space.subset("filtered"))
-    table = evaluate(Ranking("flops", "filtered", cells, cells.astype(float), complete=True), made_up, "cifar100")
+    table = evaluate(Ranking("flops", cells, cells.astype(float)), made_up, "cifar100")
     assert set(table["note"]) == {IMPORT_HINT}
     assert table["reproduced"].isna().all()
     assert set(table["column"]) == {"cifar100"}
@@ -121,9 +108,135 @@ def test_a_data_set_that_the_source_lacks_names_the_remedy(space, made_up):
 def test_missing_uses_the_published_name_of_the_data_set():
     table = missing("vkdnw_single", "ImageNet16-120", "no scores")
     assert set(table["column"]) == {"imagenet16-120"}
-    assert len(table) == 3
+    assert table["metric"].tolist() == list(METRICS)
 
 
-def test_scores_and_cells_must_match(space):
-    with pytest.raises(NbnasError, match="3 cells but 2 scores"):
-        Ranking("flops", "filtered", np.arange(3), np.arange(2), complete=True)
+def test_scores_and_cells_must_match():
+    with pytest.raises(NbnasError, match="flops: 3 cells but 2 scores"):
+        Ranking("flops", np.arange(3), np.arange(2))
+
+
+# ------------------------------------------------------------------------------------------------------- stored scores
+
+
+def methods(*names):
+    return {name: RANKINGS[name] for name in names}
+
+
+def test_a_sample_estimates_the_value_of_the_whole_set(space, made_up, tmp_path):
+    scores = noisy_scores(made_up, space.subset("filtered-unique"))
+    of_class = {space.canonical(space[cell]): score for cell, score in scores.items()}
+    cells = space.subset("filtered")
+    whole = kendall_tau([of_class[space.canonical(space[cell])] for cell in cells], made_up.accuracy("cifar10")[cells])
+    sampled = space.sample_subset("filtered-unique", 800)
+    store_scores(tmp_path, "jacov", {cell: scores[cell] for cell in sampled})
+    table = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=200, store=tmp_path)
+    tau = rows_of(table).loc["kendall_tau"]
+    assert tau["low"] < whole < tau["high"]
+    assert 0.01 < tau["high"] - tau["low"] < 0.1
+    assert "Scored 800 of 6,285 classes" in tau["note"]
+
+
+def test_scores_of_every_class_have_an_ndcg(space, made_up, tmp_path):
+    accuracy = made_up.accuracy("cifar10")
+    store_scores(tmp_path, "jacov", {cell: accuracy[cell] for cell in space.subset("filtered-unique")})
+    row = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", store=tmp_path)).loc["ndcg_1000"]
+    assert row["reproduced"] == pytest.approx(1)
+    assert row["note"].startswith("9,445 cells; interval over ties. Scored 6,285 of 6,285 classes")
+
+
+@pytest.mark.parametrize("subset", ["filtered", "all"])
+def test_methods_are_evaluated_on_the_cells_that_have_their_scores(space, made_up, tmp_path, subset):
+    cells = [*space.sample_subset("filtered-unique", 70), *space.sample_subset("dead-edges", 60)]
+    store_scores(tmp_path, "te_nas_ntk", noisy_scores(made_up, cells))
+    store_scores(tmp_path, "te_nas_linear_regions", {cell: float(cell) for cell in cells[20:] + cells[:20]})
+    table = evaluate_methods(methods("flops", "te_nas"), made_up, "cifar10", subset, repeats=20, store=tmp_path)
+    assert table["row_key"].tolist() == ["flops"] * 3 + ["te_nas"] * 3
+    assert table["metric"].tolist() == [*METRICS, *METRICS]
+    method = RANKINGS["te_nas"]
+    loaded = load_cell_scores(method.scores, "cifar10", subset, store=tmp_path)
+    cells, scores = loaded.table.index.to_numpy(), method.rank(loaded.table)
+    ranking = Ranking("te_nas", cells, scores, loaded.complete, loaded.groups, loaded.description)
+    expected = evaluate(ranking, made_up, "cifar10", repeats=20)
+    pd.testing.assert_frame_equal(table[3:].reset_index(drop=True), expected, check_exact=True)
+    # Sizes are known of every cell, whatever else is stored.
+    flops = table[table["row_key"] == "flops"]
+    assert flops["note"].str.startswith(f"{len(space.subset(subset)):,} cells;").all()
+    assert flops["reproduced"].notna().all()
+
+
+def test_methods_whose_scores_are_not_stored_name_the_command(space, made_up, tmp_path):
+    store_scores(tmp_path, "jacov", noisy_scores(made_up, space.sample_subset("filtered-unique", 30)))
+    table = evaluate_methods(methods("az_nas", "jacov"), made_up, "cifar10", repeats=5, store=tmp_path)
+    absent, present = table.iloc[:3], table.iloc[3:]
+    assert absent["row_key"].tolist() == ["az_nas"] * 3
+    assert absent["metric"].tolist() == list(METRICS)
+    assert absent[["reproduced", "low", "high"]].isna().all(axis=None)
+    command = (
+        "run: nbnas score nasbench201 --dataset cifar10 --proxies az_expressivity --batch-size 64 --inputs gaussian"
+    )
+    assert all(note.endswith(command) for note in absent["note"])
+    assert rows_of(present).loc["kendall_tau", "reproduced"] > 0
+
+
+def test_cells_without_a_score_rank_last_and_are_counted(space, made_up, tmp_path):
+    sampled = space.sample_subset("filtered-unique", 40)
+    scores = noisy_scores(made_up, sampled)
+    store_scores(tmp_path, "jacov", scores | dict.fromkeys(sampled[5:8], math.nan))
+    row = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)).loc["kendall_tau"]
+    of_class = {space.canonical(space[cell]): cell for cell in sampled}
+    cells = [cell for cell in space.subset("filtered") if space.canonical(space[cell]) in of_class]
+    sources = [of_class[space.canonical(space[cell])] for cell in cells]
+    failed = sum(source in sampled[5:8] for source in sources)
+    assert failed >= 3
+    assert row["note"].endswith(f" batch 64. {failed} without a score rank last.")
+    worst = min(scores[cell] for cell in sampled if cell not in sampled[5:8])
+    expected = [worst if source in sampled[5:8] else scores[source] for source in sources]
+    assert row["reproduced"] == pytest.approx(kendall_tau(expected, made_up.accuracy("cifar10")[cells]))
+
+
+def test_scores_that_a_method_does_not_need_are_not_missed(space, made_up, tmp_path):
+    sampled = space.sample_subset("filtered-unique", 20)
+    store_scores(tmp_path, "jacov", noisy_scores(made_up, sampled))
+    store_scores(tmp_path, "zen", dict.fromkeys(sampled, math.nan))
+    both = load_cell_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    table = evaluate_method("jacov", RANKINGS["jacov"], both, made_up, "cifar10", repeats=5)
+    assert not table["note"].str.contains("rank last").any()
+    alone = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)
+    pd.testing.assert_frame_equal(table.drop(columns="note"), alone.drop(columns="note"), check_exact=True)
+
+
+def test_method_without_any_number_does_not_stop_the_others(space, made_up, tmp_path):
+    store_scores(tmp_path, "jacov", dict.fromkeys(space.sample_subset("filtered-unique", 5), math.nan))
+    table = evaluate_methods(methods("jacov", "flops"), made_up, "cifar10", store=tmp_path)
+    assert table["reproduced"].isna().tolist() == [True] * 3 + [False] * 3
+    assert table["note"].tolist()[:3] == ["no network has a score jacov"] * 3
+
+
+def test_methods_read_images_unless_told_otherwise(space, made_up, tmp_path):
+    cells = space.sample_subset("filtered-unique", 30)
+    scores = noisy_scores(made_up, cells)
+    store_scores(tmp_path, "jacov", scores, ScoringConfiguration(inputs="images"))
+    store_scores(tmp_path, "jacov", {cell: -score for cell, score in scores.items()})
+    signs = []
+    for options in ({}, {"inputs": "gaussian"}):
+        table = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path, **options)
+        signs.append(rows_of(table).loc["kendall_tau", "reproduced"])
+    assert signs[0] > 0
+    assert signs[1] == -signs[0]
+
+
+def test_seed_of_the_scores_is_passed_on(space, made_up, tmp_path):
+    cells = space.sample_subset("filtered-unique", 30)
+    store_scores(tmp_path, "jacov", noisy_scores(made_up, cells), seed=4)
+    table = evaluate_methods(methods("jacov"), made_up, "cifar10", seed=4, repeats=5, store=tmp_path)
+    assert rows_of(table).loc["kendall_tau", "reproduced"] > 0
+    absent = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)
+    assert absent["reproduced"].isna().all()
+    assert absent["note"].str.contains("--seeds 0").all()
+
+
+def test_a_data_set_that_the_source_lacks_is_missing_for_every_method(made_up, tmp_path):
+    table = evaluate_methods(methods("flops", "trainable_layers"), made_up, "ImageNet16-120", store=tmp_path)
+    assert table["row_key"].tolist() == ["flops"] * 3 + ["trainable_layers"] * 3
+    assert set(table["note"]) == {IMPORT_HINT}

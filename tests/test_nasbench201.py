@@ -173,6 +173,13 @@ def test_filtered_unique_holds_the_first_filtered_cell_of_each_class(space):
     assert len(first) == 6_285
 
 
+def test_cells_with_dead_edges_are_all_that_are_not_filtered(space):
+    dead = space.subset("dead-edges")
+    assert len(dead) == 6_180
+    assert sorted(dead + space.subset("filtered")) == space.subset("all")
+    assert all(space.has_dead_edges(space[index]) for index in dead)
+
+
 def test_subset_returns_a_list_of_its_own(space):
     space.subset("filtered").clear()
     assert len(space.subset("filtered")) == 9_445
@@ -184,7 +191,7 @@ def test_unknown_subset_is_refused(space):
             method("best")
 
 
-@pytest.mark.parametrize("name", ["all", "filtered", "filtered-unique"])
+@pytest.mark.parametrize("name", ["all", "filtered", "filtered-unique", "dead-edges"])
 def test_smaller_samples_begin_larger_ones(space, name):
     everything = space.sample_subset(name, seed=3)
     assert sorted(everything) == space.subset(name)

@@ -1,0 +1,316 @@
+"""Stored scores spread over cells: classes, cells with dead edges, samples, and images or noise."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from stored_scores import store_scores
+
+import nbnas
+from nbnas.cell_scores import load_cell_scores
+from nbnas.errors import NbnasError
+from nbnas.proxies import select_proxies
+from nbnas.score_many import ScoringConfiguration
+
+SPACE = nbnas.get_space("nasbench201")
+CLASSES = SPACE.sample_subset("filtered-unique")
+DEAD = SPACE.sample_subset("dead-edges")
+IMAGES = ScoringConfiguration(inputs="images")
+
+
+def own_index(cells):
+    """Values that say which network they belong to."""
+    return {cell: float(cell) for cell in cells}
+
+
+def representative_of(cell):
+    """The filtered cell of lowest index that computes the same expression."""
+    name = SPACE.canonical(SPACE[cell])
+    return min(MEMBERS[name])
+
+
+MEMBERS = {}
+for filtered_cell in SPACE.subset("filtered"):
+    MEMBERS.setdefault(SPACE.canonical(SPACE[filtered_cell]), []).append(filtered_cell)
+
+
+# ------------------------------------------------------------------------------------------------------------- classes
+
+
+def test_every_member_of_a_class_has_the_scores_of_its_representative(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:40]))
+    store_scores(tmp_path, "zen", own_index(CLASSES[:40]))
+    scores = load_cell_scores(["zen", "jacov", "zen_paper"], "cifar10", store=tmp_path)
+    expected = sorted(cell for cell in SPACE.subset("filtered") if representative_of(cell) in CLASSES[:40])
+    assert len(expected) > 40
+    assert scores.table.index.tolist() == expected
+    assert scores.table.index.name == "arch_index"
+    assert scores.table.columns.tolist() == ["zen", "jacov", "zen_paper"]
+    assert scores.table["jacov"].tolist() == [representative_of(cell) for cell in expected]
+    assert scores.table["zen"].tolist() == [representative_of(cell) for cell in expected]
+    assert scores.table["zen_paper"].tolist() == [representative_of(cell) + 1000 for cell in expected]
+
+
+def test_classes_count_with_their_size(tmp_path):
+    largest = max(MEMBERS.values(), key=len)
+    chosen = CLASSES[: CLASSES.index(largest[0]) + 1]
+    store_scores(tmp_path, "jacov", own_index(chosen))
+    counts = load_cell_scores(["jacov"], "cifar10", store=tmp_path).table["jacov"].value_counts()
+    assert counts.idxmax() == largest[0]
+    assert counts.to_dict() == {cell: len(MEMBERS[SPACE.canonical(SPACE[cell])]) for cell in chosen}
+
+
+def test_cells_of_a_class_share_a_group(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:40]))
+    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    assert len(scores.groups) == len(scores.table)
+    labels = pd.Series(scores.groups).groupby([representative_of(cell) for cell in scores.table.index])
+    assert (labels.nunique() == 1).all()
+    assert labels.first().nunique() == 40
+
+
+def test_all_classes_are_the_whole_filtered_set(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES))
+    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    assert scores.complete
+    assert scores.table.index.tolist() == SPACE.subset("filtered")
+    assert len(set(scores.groups)) == 6_285
+    assert scores.description == (
+        "Scored 6,285 of 6,285 classes of cells without dead edges; inputs: Gaussian noise, batch 64."
+    )
+
+
+@pytest.mark.parametrize("subset", ["filtered", "all"])
+def test_cells_that_were_each_scored_for_itself_need_no_class(tmp_path, subset):
+    store_scores(tmp_path, "jacov", own_index(range(15_625)))
+    scores = load_cell_scores(["jacov", "params"], "cifar10", subset, store=tmp_path)
+    cells = SPACE.subset(subset)
+    assert scores.complete
+    assert scores.table.index.tolist() == cells
+    assert scores.table["jacov"].tolist() == cells
+    assert len(set(scores.groups)) == len(cells)
+    assert scores.description.startswith("Scored 9,445 of 9,445 cells without dead edges")
+    assert ("and 6,180 of 6,180 cells with dead edges; " in scores.description) is (subset == "all")
+
+
+def test_classes_are_shared_unless_every_cell_was_scored(tmp_path):
+    no_representative = next(cell for cell in SPACE.subset("filtered") if cell not in CLASSES)
+    scored = [cell for cell in SPACE.subset("filtered") if cell != no_representative]
+    store_scores(tmp_path, "jacov", own_index(scored))
+    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    assert scores.complete
+    assert scores.table["jacov"].tolist() == [representative_of(cell) for cell in SPACE.subset("filtered")]
+    assert len(set(scores.groups)) == 6_285
+
+
+def test_one_class_less_is_a_sample(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:-1]))
+    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    assert not scores.complete
+    assert set(SPACE.subset("filtered")) - set(scores.table.index) == set(MEMBERS[SPACE.canonical(SPACE[CLASSES[-1]])])
+    assert scores.description.startswith("Scored 6,284 of 6,285 classes")
+
+
+def test_scores_that_reach_less_far_decide_the_sample(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:30]))
+    # The order breaks off after twenty, and stored networks beyond the gap are no random sample.
+    store_scores(tmp_path, "zen", own_index([*CLASSES[:20], *CLASSES[21:30]]))
+    scores = load_cell_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    assert set(scores.table["jacov"]) == set(CLASSES[:20])
+    assert "Scored 20 of" in scores.description
+
+
+def test_networks_without_a_score_stay_as_nan(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:10]) | {CLASSES[3]: math.nan, CLASSES[7]: math.inf})
+    table = load_cell_scores(["jacov"], "cifar10", store=tmp_path).table
+    failed = {representative_of(cell) for cell in table.index[table["jacov"].isna()]}
+    assert failed == {CLASSES[3], CLASSES[7]}
+    assert np.isfinite(table["jacov"].dropna()).all()
+
+
+# ------------------------------------------------------------------------------------------------ cells with dead edges
+
+
+@pytest.mark.parametrize(
+    ("classes", "dead", "used_classes", "used_dead"),
+    [(60, 500, 60, 59), (500, 30, 31, 30), (6_285, 6_180, 6_285, 6_180), (6_285, 6_179, 6_284, 6_179)],
+)
+def test_all_cells_mix_in_proportion(tmp_path, classes, dead, used_classes, used_dead):
+    """The smaller share of the two sets is used whole, of the other as much, rounded up."""
+    store_scores(tmp_path, "jacov", own_index([*CLASSES[:classes], *DEAD[:dead]]))
+    scores = load_cell_scores(["jacov"], "cifar10", "all", store=tmp_path)
+    assert used_dead / 6_180 == pytest.approx(used_classes / 6_285, abs=1 / 6_180)
+    alone, shared = set(DEAD[:used_dead]), set(CLASSES[:used_classes])
+    expected = sorted([*alone, *(cell for names in MEMBERS.values() if names[0] in shared for cell in names)])
+    assert scores.table.index.tolist() == expected
+    own = [cell if cell in alone else representative_of(cell) for cell in expected]
+    assert scores.table["jacov"].tolist() == own
+    assert scores.complete is (len(expected) == 15_625)
+    assert scores.description.startswith(
+        f"Scored {used_classes:,} of 6,285 classes of cells without dead edges "
+        f"and {used_dead:,} of 6,180 cells with dead edges; "
+    )
+
+
+def test_cells_with_dead_edges_are_groups_of_their_own(tmp_path):
+    # Two cells with dead edges whose expression is that of a class in the sample.
+    share_an_expression = [cell for cell in DEAD if SPACE.canonical(SPACE[cell]) in MEMBERS]
+    assert len(set(share_an_expression) & set(DEAD[:60])) > 1
+    store_scores(tmp_path, "jacov", own_index([*CLASSES, *DEAD[:60]]))
+    scores = load_cell_scores(["jacov"], "cifar10", "all", store=tmp_path)
+    groups = pd.Series(scores.groups, index=scores.table.index)
+    classes = groups.drop(DEAD[:60])
+    # One label per network, whichever kind it is.
+    assert groups[DEAD[:60]].nunique() == 60
+    assert not set(groups[DEAD[:60]]) & set(classes)
+    assert groups.nunique() == scores.table["jacov"].nunique()
+    assert (classes.groupby([representative_of(cell) for cell in classes.index]).nunique() == 1).all()
+
+
+# --------------------------------------------------------------------------------------------------------------- sizes
+
+
+@pytest.mark.parametrize("dataset", SPACE.datasets)
+@pytest.mark.parametrize("subset", ["filtered", "all"])
+def test_sizes_need_no_table_and_equal_the_formulas_of_the_space(tmp_path, dataset, subset):
+    scores = load_cell_scores(["params", "flops", "trainable_layers"], dataset, subset, store=tmp_path)
+    shape = SPACE.datasets[dataset]
+    assert scores.complete
+    assert scores.description == f"{len(SPACE.subset(subset)):,} cells, by formula."
+    assert scores.table.columns.tolist() == ["params", "flops", "trainable_layers"]
+    assert scores.table.index.tolist() == SPACE.subset(subset)
+    cells = np.random.default_rng(0).choice(scores.table.index, 200, replace=False)
+    for cell in cells:
+        arch, row = SPACE[cell], scores.table.loc[cell]
+        assert row["params"] == SPACE.params(arch, shape.num_classes)
+        assert row["flops"] == SPACE.flops(arch, shape.resolution, shape.num_classes)
+        assert row["trainable_layers"] == SPACE.trainable_layers(arch)
+
+
+def test_sizes_beside_stored_scores_are_those_of_each_cell(tmp_path):
+    """Two cells of a class can differ in size: one may convolve twice what the other convolves once and uses twice."""
+    of_two_sizes = [cells for cells in MEMBERS.values() if len({SPACE.params(SPACE[cell]) for cell in cells}) > 1]
+    chosen = CLASSES[: 1 + min(CLASSES.index(cells[0]) for cells in of_two_sizes)]
+    store_scores(tmp_path, "jacov", own_index(chosen))
+    scores = load_cell_scores(["params", "jacov"], "cifar10", store=tmp_path)
+    assert scores.table["params"].tolist() == [SPACE.params(SPACE[cell]) for cell in scores.table.index]
+    assert scores.table.groupby("jacov")["params"].nunique().max() > 1
+    assert len(scores.table) < 9_445
+    assert not scores.complete
+
+
+# ---------------------------------------------------------------------------------------------------- images and noise
+
+
+def test_images_are_preferred_for_scores_published_with_images(tmp_path):
+    assert [proxy.info.inputs for proxy in select_proxies(["jacov", "zen"])] == ["images", "noise"]
+    for proxy in ("jacov", "zen"):
+        store_scores(tmp_path, proxy, own_index(CLASSES[:10]))
+        store_scores(tmp_path, proxy, dict.fromkeys(CLASSES[:8], -1.0), IMAGES)
+    scores = load_cell_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    assert set(scores.table["jacov"]) == {-1}
+    assert set(scores.table["zen"]) == set(CLASSES[:8])
+    assert "inputs: images for jacov and Gaussian noise, batch 64." in scores.description
+    alone = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    assert "inputs: images for jacov, batch 64." in alone.description
+
+
+@pytest.mark.parametrize(("inputs", "shown"), [("gaussian", "Gaussian noise"), ("images", "images for zen, jacov")])
+def test_other_inputs_are_read_on_request(tmp_path, inputs, shown):
+    configuration = ScoringConfiguration(inputs=inputs)
+    for proxy in ("jacov", "zen"):
+        for each in (ScoringConfiguration(), IMAGES):
+            value = 1.0 if each == configuration else -1.0
+            store_scores(tmp_path, proxy, dict.fromkeys(CLASSES[:8], value), each)
+    scores = load_cell_scores(["zen", "jacov"], "cifar10", inputs=inputs, store=tmp_path)
+    assert set(scores.table["jacov"]) == set(scores.table["zen"]) == {1}
+    assert f"inputs: {shown}, batch 64." in scores.description
+
+
+@pytest.mark.parametrize(
+    ("subset", "seed", "with_images"),
+    # Another seed is of no use, nor is a table that is no random sample, nor one without cells with dead edges.
+    [("filtered", 1, CLASSES[:10]), ("filtered", 0, CLASSES[1:10]), ("all", 0, CLASSES[:10])],
+    ids=["other seed", "no sample", "no dead edges"],
+)
+def test_noise_stands_in_for_images(tmp_path, subset, seed, with_images):
+    store_scores(tmp_path, "jacov", own_index([*CLASSES[:10], *DEAD[:10]]))
+    store_scores(tmp_path, "jacov", dict.fromkeys(with_images, -1.0), IMAGES, seed)
+    scores = load_cell_scores(["jacov"], "cifar10", subset, store=tmp_path)
+    assert set(CLASSES[:10]) <= set(scores.table["jacov"])
+    assert -1 not in set(scores.table["jacov"])
+    assert "inputs: Gaussian noise" in scores.description
+
+
+def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:10]))
+    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:9], -1.0), seed=1)
+    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:8], -2.0), ScoringConfiguration(batch_size=4))
+    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:7], -3.0), ScoringConfiguration(dataset="cifar100"))
+
+    def load(dataset="cifar10", **options):
+        return load_cell_scores(["jacov"], dataset, store=tmp_path, **options)
+
+    assert set(load().table["jacov"]) == set(CLASSES[:10])
+    assert set(load(seed=1).table["jacov"]) == {-1}
+    small = load(batch_size=4)
+    assert set(small.table["jacov"]) == {-2}
+    assert "batch 4" in small.description
+    assert set(load("cifar100").table["jacov"]) == {-3}
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+
+
+def test_unknown_set_is_refused(tmp_path):
+    with pytest.raises(NbnasError, match="subset must be 'filtered' or 'all', got 'filtered-unique'"):
+        load_cell_scores(["flops"], "cifar10", "filtered-unique", store=tmp_path)
+
+
+def test_unknown_score_is_refused(tmp_path):
+    with pytest.raises(NbnasError, match="no proxy matches 'jacob'"):
+        load_cell_scores(["jacob"], "cifar10", store=tmp_path)
+
+
+@pytest.mark.parametrize("inputs", ["published", "gaussian"])
+@pytest.mark.parametrize("name", ["az_*", "vkdnw", "te_nas_*"])
+def test_what_is_not_the_name_of_one_score_is_refused(tmp_path, name, inputs):
+    with pytest.raises(NbnasError, match="is not the name of a score"):
+        load_cell_scores([name], "cifar10", inputs=inputs, store=tmp_path)
+
+
+def test_unknown_inputs_are_refused(tmp_path):
+    with pytest.raises(NbnasError, match="inputs must be 'gaussian' or 'images', got 'noise'"):
+        load_cell_scores(["jacov"], "cifar10", inputs="noise", store=tmp_path)
+
+
+def test_unknown_data_set_is_refused(tmp_path):
+    with pytest.raises(NbnasError, match="unknown data set 'mnist'"):
+        load_cell_scores(["jacov"], "mnist", store=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "options", "command"),
+    [
+        ([], {}, "--dataset cifar100 --proxies jacov --batch-size 64 --inputs gaussian"),
+        ([], {"batch_size": 4}, "--dataset cifar100 --proxies jacov --batch-size 4 --inputs gaussian"),
+        (DEAD[:3], {}, "--dataset cifar100 --proxies jacov --batch-size 64 --inputs gaussian --archs filtered-unique"),
+        (CLASSES[:3], {"subset": "all"}, "--batch-size 64 --inputs gaussian --archs dead-edges --seeds 0"),
+        (CLASSES[:3], {"seed": 2}, "--batch-size 64 --inputs gaussian --archs filtered-unique --seeds 2"),
+    ],
+    ids=["nothing", "other batch size", "other set", "no dead edges", "other seed"],
+)
+def test_missing_scores_name_the_command_that_computes_them(tmp_path, stored, options, command):
+    if stored:
+        store_scores(tmp_path, "jacov", own_index(stored), ScoringConfiguration(dataset="cifar100"))
+    with pytest.raises(NbnasError, match="run: nbnas score nasbench201 ") as caught:
+        load_cell_scores(["flops", "jacov"], "cifar100", store=tmp_path, **options)
+    assert command in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_part_of_a_table_of_images_is_to_be_scored_with_images(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:3]), IMAGES)
+    with pytest.raises(NbnasError, match="--inputs images --archs dead-edges"):
+        load_cell_scores(["jacov"], "cifar10", "all", inputs="images", store=tmp_path)
