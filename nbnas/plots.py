@@ -74,7 +74,8 @@ def ranked_intervals(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figu
         if not np.isnan(row.published):
             axis.plot(row.published, height, "o", markerfacecolor="none", markeredgecolor="black", markersize=10)
     axis.axvline(0, color="#555555", linewidth=0.8)
-    axis.set(xlabel=xlabel, title=f"{title}\nring: published, dot and bar: reproduced with interval")
+    legend = "ring: published, dot and bar: reproduced with interval"
+    axis.set(xlabel=xlabel, title=f"{title}\n{legend}" if ordered["published"].notna().any() else title)
     axis.set_yticks(range(len(ordered)), ordered["name"])
     axis.set_ylim(len(ordered) - 0.4, -0.6)
     handles = [plt.Line2D([], [], color=palette[group], marker="o", linewidth=3, label=group) for group in groups]
@@ -229,6 +230,87 @@ def ranked_bars(table: pd.DataFrame, title: str, ylabel: str) -> tuple[Figure, s
         f"{title}: bars of {ylabel} for {len(ordered)} methods, from {ordered['row'].iloc[0]} to "
         f"{ordered['row'].iloc[-1]}; {len(own)} of them reproduced."
     )
+
+
+def two_seeds(table: pd.DataFrame, title: str) -> tuple[Figure, str]:
+    """Draw how far two seeds of each score agree, and how each seed ranks trained networks; best agreement on top.
+
+    Args:
+        table: Columns ``agreement``, ``low``, ``high`` (between the seeds, with interval), ``tau_first`` and
+            ``tau_second`` (with accuracy), indexed by score.
+        title: Title of the figure.
+    """
+    ordered = table.sort_values("agreement", ascending=False)
+    heights = np.arange(len(ordered))
+    with sns.axes_style("whitegrid"):
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(9.2, 1.4 + 0.22 * len(ordered)), sharey=True, layout="constrained"
+        )
+    left.hlines(heights, ordered["low"], ordered["high"], color="#33658a", linewidth=3, alpha=0.45)
+    left.plot(ordered["agreement"], heights, "o", color="#33658a", markersize=5)
+    left.set(title="seed against seed", xlabel="Kendall's τ between two seeds")
+    right.hlines(heights, ordered["tau_first"], ordered["tau_second"], color="#b26a00", linewidth=1.5)
+    right.plot(ordered["tau_first"], heights, "o", color="#b26a00", markersize=5, label="one seed")
+    right.plot(
+        ordered["tau_second"], heights, "o", markerfacecolor="white", markeredgecolor="#b26a00", label="the other seed"
+    )
+    right.axvline(0, color="#555555", linewidth=0.8)
+    right.set(title="seed against trained accuracy", xlabel="Kendall's τ with accuracy")
+    figure.legend(loc="outside lower right", ncols=2, frameon=False, fontsize=9)
+    left.set_yticks(heights, ordered.index)
+    left.set_ylim(len(ordered) - 0.4, -0.6)
+    figure.suptitle(title, fontsize=11)
+    moved = (ordered["tau_first"] - ordered["tau_second"]).abs()
+    alt = (
+        f"{title}: agreement of two seeds for {len(ordered)} scores, from {ordered.index[0]} "
+        f"({ordered['agreement'].iloc[0]:.2f}) to {ordered.index[-1]} ({ordered['agreement'].iloc[-1]:.2f}); "
+        f"between seeds the correlation with accuracy moves by at most {moved.max():.2f}."
+    )
+    return _closed(figure), alt
+
+
+def lines_over_size(
+    table: pd.DataFrame, title: str, xlabel: str, references: Mapping[str, float] | None = None
+) -> tuple[Figure, str]:
+    """Draw values against a size on a logarithmic axis, one panel per quantity, two panels to a row.
+
+    Args:
+        table: Columns ``panel``, ``line``, ``x``, ``value``, ``low`` and ``high`` (NaN: no bar).
+        title: Title of the figure.
+        xlabel: What ``x`` counts.
+        references: Panel -> value to mark by a dashed line.
+    """
+    panels, lines = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["line"]))
+    palette = dict(zip(lines, sns.color_palette("colorblind", len(lines)), strict=True))
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(4.6 * columns, 0.9 + 3.0 * rows), squeeze=False, layout="constrained"
+        )
+    for axis, panel in zip(axes.flat, panels, strict=False):
+        if references and panel in references:
+            axis.axhline(references[panel], color="#555555", linewidth=1, linestyle="--")
+        for line in lines:
+            rows_of_line = table[(table["panel"] == panel) & (table["line"] == line)].sort_values("x")
+            # Lines are shifted a little, or bars at one size would hide each other.
+            x = rows_of_line["x"] * 1.05 ** (lines.index(line) - (len(lines) - 1) / 2)
+            axis.vlines(x, rows_of_line["low"], rows_of_line["high"], color=palette[line], linewidth=2.5, alpha=0.5)
+            axis.plot(x, rows_of_line["value"], "o-", color=palette[line], markersize=4, linewidth=1, label=line)
+        ticks = sorted(set(table.loc[table["panel"] == panel, "x"]))
+        axis.set(xscale="log", title=panel, xlabel=xlabel)
+        axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axis.minorticks_off()
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.remove()
+    handles = [plt.Line2D([], [], color=palette[line], marker="o", label=line) for line in lines]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(lines)), frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    ends = table.sort_values("x", kind="stable").groupby(["panel", "line"], sort=False)["value"]
+    changes = "; ".join(
+        f"{panel}, {line}: {values.iloc[0]:.2f} to {values.iloc[-1]:.2f}" for (panel, line), values in ends
+    )
+    alt = f"{title}. From the smallest to the largest size ({xlabel}): {changes}."
     return _closed(figure), alt
 
 

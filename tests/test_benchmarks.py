@@ -170,6 +170,43 @@ def test_accuracies_are_a_copy(sources):
     np.testing.assert_array_equal(benchmark.accuracy("cifar10"), full_table()["cifar10_ori-test"])
 
 
+def test_single_seeds_are_columns_of_the_csv_with_nan_where_a_cell_lacks_one(sources):
+    seeds = np.where(full_table()["n_seeds"] == 3, 60.0, np.nan)
+    table = full_table().assign(**{"cifar100_ori-test_s888": 50.0, "cifar100_ori-test_s999": seeds})
+    sources.put_csv(gzip.compress(table.to_csv(index=False).encode(), compresslevel=1))
+    benchmark = load_benchmark("nasbench201")
+    assert set(benchmark.single_seed_accuracy("cifar100", 888)) == {50.0}
+    np.testing.assert_array_equal(benchmark.single_seed_accuracy("cifar100", 999), seeds)
+    benchmark.single_seed_accuracy("cifar100", 888)[:] = 0
+    assert set(benchmark.single_seed_accuracy("cifar100", 888)) == {50.0}
+
+
+@pytest.mark.parametrize("source", ["nats", "analog"])
+@pytest.mark.parametrize("dataset", ["cifar10", "svhn"])
+def test_source_without_single_seeds_says_which_has_them(sources, analog_file, source, dataset):
+    sources.put_nats(full_table())
+    sources.put_analog(analog_file)
+    with pytest.raises(NbnasError, match="source 'csv' has them: set NBNAS_DATA") as caught:
+        load_benchmark("nasbench201", source).single_seed_accuracy(dataset, 777)
+    assert f"{dataset} accuracies of training seed 777 are not in source {source!r}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_training_seed_is_an_error_that_lists_the_known(sources):
+    sources.put_csv()
+    with pytest.raises(NbnasError, match="777, 888, 999, got 1"):
+        load_benchmark("nasbench201").single_seed_accuracy("cifar10", 1)
+
+
+@needs_data
+def test_single_seeds_of_the_ready_csv_average_to_its_means():
+    benchmark = load_benchmark("nasbench201", "csv")
+    for dataset, column in nasbench201.SINGLE_SEED_COLUMNS.items():
+        runs = np.stack([benchmark.single_seed_accuracy(dataset, seed) for seed in nasbench201.TRAINING_SEEDS])
+        assert (np.isfinite(runs).sum(axis=0) == benchmark.table["n_seeds"]).all()
+        np.testing.assert_allclose(np.nanmean(runs, axis=0), benchmark.table[column], atol=2e-5)
+
+
 @pytest.mark.parametrize(
     ("source", "hints"),
     [

@@ -161,3 +161,61 @@ def test_ranked_bars_ascend_and_dots_mark_what_was_reproduced():
     assert dots.get_xdata().tolist() == [0]
     assert dots.get_ydata().tolist() == [0.25]
     assert "1 of them reproduced" in alt
+
+
+def test_intervals_without_published_values_do_not_speak_of_rings():
+    table = pd.DataFrame(
+        {"name": ["a"], "group": ["size"], "value": [0.2], "low": [0.1], "high": [0.3], "published": [np.nan]}
+    )
+    figure, _ = plots.ranked_intervals(table, "Scores", "tau")
+    assert figure.axes[0].get_title() == "Scores"
+    figure, _ = plots.ranked_intervals(table.assign(published=0.2), "Scores", "tau")
+    assert "ring: published" in figure.axes[0].get_title()
+
+
+def test_two_seeds_are_ordered_by_agreement_and_joined_by_a_line():
+    table = pd.DataFrame(
+        {
+            "agreement": [0.3, 0.9],
+            "low": [0.1, 0.8],
+            "high": [0.5, 0.95],
+            "tau_first": [0.2, 0.6],
+            "tau_second": [0.4, 0.61],
+        },
+        index=["noisy", "steady"],
+    )
+    figure, alt = plots.two_seeds(table, "Two seeds")
+    left, right = figure.axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["steady", "noisy"]
+    assert left.get_ylim()[0] > left.get_ylim()[1]
+    assert left.lines[0].get_xdata().tolist() == [0.9, 0.3]
+    assert [segment[:, 0].tolist() for segment in left.collections[0].get_segments()] == [[0.8, 0.95], [0.1, 0.5]]
+    first, second, _ = right.lines
+    assert (first.get_xdata().tolist(), second.get_xdata().tolist()) == ([0.6, 0.2], [0.61, 0.4])
+    assert [segment[:, 0].tolist() for segment in right.collections[0].get_segments()] == [[0.6, 0.61], [0.2, 0.4]]
+    assert "from steady (0.90) to noisy (0.30)" in alt
+    assert "at most 0.20" in alt
+
+
+def test_lines_over_size_have_a_panel_per_quantity_with_bars_and_reference():
+    rows = [
+        ("width", "flops", 100, 0.2, np.nan, np.nan),
+        ("width", "flops", 10, 0.5, np.nan, np.nan),
+        ("width", "layers", 10, 0.6, np.nan, np.nan),
+        ("coverage", "flops", 10, 0.94, 0.9, 0.97),
+        ("bias", "flops", 1000, 0.0, -0.1, 0.1),
+    ]
+    table = pd.DataFrame(rows, columns=["panel", "line", "x", "value", "low", "high"])
+    figure, alt = plots.lines_over_size(table, "Samples", "networks", {"coverage": 0.95})
+    width, coverage, bias = figure.axes  # the fourth place is left empty
+    assert [axis.get_title() for axis in figure.axes] == ["width", "coverage", "bias"]
+    assert width.lines[0].get_ydata().tolist() == [0.5, 0.2]
+    assert width.lines[0].get_xdata() == pytest.approx([10, 100], rel=0.05)
+    assert width.get_xscale() == "log"
+    assert [label.get_text() for label in bias.get_xticklabels()] == ["1,000"]
+    reference, values, _ = coverage.lines
+    assert list(reference.get_ydata()) == [0.95, 0.95]
+    assert values.get_ydata().tolist() == [0.94]
+    assert coverage.collections[0].get_segments()[0][:, 1].tolist() == [0.9, 0.97]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["flops", "layers"]
+    assert "width, flops: 0.50 to 0.20" in alt

@@ -29,6 +29,16 @@ PAPER_COLUMNS = {
 }
 """Data set -> column of test accuracies that the papers rank against."""
 
+TRAINING_SEEDS = (777, 888, 999)
+"""Seeds with which NATS-Bench trained each cell, the last one only for 8,169 of them."""
+
+SINGLE_SEED_COLUMNS = {
+    "cifar10": "cifar10-valid_x-valid",
+    "cifar100": "cifar100_ori-test",
+    "ImageNet16-120": "ImageNet16-120_ori-test",
+}
+"""Data set -> column that the csv also has for single training seeds."""
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -52,6 +62,33 @@ class Benchmark:
         if dataset not in self.accuracy_columns:
             raise NbnasError(f"{dataset} test accuracies are not in source {self.source!r}: {IMPORT_HINT}")
         return self.table[self.accuracy_columns[dataset]].to_numpy(copy=True)
+
+    def single_seed_accuracy(self, dataset: str, seed: int) -> np.ndarray:
+        """Return the accuracies in percent that all cells reached with one training seed.
+
+        They tell how noisy a trained accuracy is. They are not single seeds of :meth:`accuracy`: CIFAR-10 has here the
+        validation accuracy after training on half of the images; the other data sets have the accuracy on the whole
+        test set, of which the papers rank by one half.
+
+        Args:
+            dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+            seed: One of :data:`TRAINING_SEEDS`.
+
+        Returns:
+            (15625,), NaN where a cell was not trained with the seed.
+
+        Raises:
+            NbnasError: If there is no such seed or the source lacks it; the message says which source has it.
+        """
+        if seed not in TRAINING_SEEDS:
+            raise NbnasError(f"training seeds are {', '.join(map(str, TRAINING_SEEDS))}, got {seed!r}")
+        column = f"{SINGLE_SEED_COLUMNS.get(dataset, dataset)}_s{seed}"
+        if column not in self.table:
+            raise NbnasError(
+                f"{dataset} accuracies of training seed {seed} are not in source {self.source!r}; "
+                f"source 'csv' has them: {HINTS['csv']}"
+            )
+        return self.table[column].to_numpy(dtype=float, copy=True)
 
     def stored_flops(self, dataset: str) -> np.ndarray:
         """Return the FLOPs of all cells in millions as the benchmark's cost query answers them.
