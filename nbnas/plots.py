@@ -230,6 +230,7 @@ def ranked_bars(table: pd.DataFrame, title: str, ylabel: str) -> tuple[Figure, s
         f"{title}: bars of {ylabel} for {len(ordered)} methods, from {ordered['row'].iloc[0]} to "
         f"{ordered['row'].iloc[-1]}; {len(own)} of them reproduced."
     )
+    return _closed(figure), alt
 
 
 def two_seeds(table: pd.DataFrame, title: str) -> tuple[Figure, str]:
