@@ -1,5 +1,6 @@
 """Stored scores spread over cells: classes, cells with dead edges, samples, and images or noise."""
 
+import json
 import math
 
 import numpy as np
@@ -214,6 +215,15 @@ def test_images_are_preferred_for_scores_published_with_images(tmp_path):
     assert "inputs: images for jacov and Gaussian noise, batch 64." in scores.description
     alone = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
     assert "inputs: images for jacov, batch 64." in alone.description
+
+
+def test_description_says_which_images_the_scores_saw(tmp_path):
+    for proxy, pictures in {"jacov": ["stand-in", "photographs"], "snip": ["stand-in"]}.items():
+        store_scores(tmp_path, proxy, own_index(CLASSES[:8]), IMAGES)
+        runs = [{"images": name, "rows": 4} for name in pictures]
+        IMAGES.table(proxy, tmp_path).sidecar.write_text(json.dumps({"configuration": {}, "runs": runs}))
+    scores = load_cell_scores(["jacov", "snip"], "cifar10", store=tmp_path)
+    assert scores.description.endswith("; inputs: photographs; stand-in for jacov, snip, batch 64.")
 
 
 @pytest.mark.parametrize(("inputs", "shown"), [("gaussian", "Gaussian noise"), ("images", "images for zen, jacov")])
