@@ -25,7 +25,7 @@ class CellScores:
     table: pd.DataFrame
     """A row per cell, indexed by NATS-Bench index, a column per score; NaN where a network has none."""
     groups: np.ndarray
-    """(rows,): cells of one isomorphism class share a label, and one network's scores."""
+    """(rows,): cells that are the same network share a label, and its scores."""
     complete: bool
     """Whether the rows are the whole set."""
     description: str
@@ -42,11 +42,11 @@ def load_cell_scores(
     seed: int = 0,
     store: Path | None = None,
 ) -> CellScores:
-    """Return stored scores for every cell whose network, or whose class's network, has all of them.
+    """Return stored scores for every cell whose network has all of them.
 
-    Cells without dead edges were scored once per isomorphism class: members differ in the order of parameters and in
-    the random draw only, and take the score of their representative. Cells with dead edges were scored one by one. The
-    sample of the set ``all`` takes both kinds in the proportion in which the set has them.
+    Cells without dead edges were scored once per distinct network: cells that are the same network differ in the order
+    of parameters and in the random draw only, and take the score of the one that stands for them. Cells with dead edges
+    were scored one by one. The sample of the set ``all`` takes both kinds in the proportion in which the set has them.
 
     Args:
         scores: Names of scores; sizes need no stored table.
@@ -75,23 +75,22 @@ def load_cell_scores(
     }
     if share >= 1:
         tables["filtered"] = _load_every_cell(stored, sources, seed, store)
-    # With scores of its own, no cell needs those of its class.
+    # With scores of its own, no cell needs those of another.
     shared = tables.get("filtered") is None
     first = _spread(tables["filtered-unique"]) if shared else tables["filtered"]
     table = pd.concat([first, tables["dead-edges"]]) if subset == "all" else first
     for name in set(scores) & set(SIZES):
         table[name] = _sizes(name, dataset)[table.index]
     table = table[list(scores)].sort_index()
-    groups = pd.factorize(np.array(_class_names())[table.index])[0]
-    # A cell with dead edges can be in the class of one without, but has a network of its own.
-    alone = table.index.isin(space.subset("dead-edges")) | (not shared)
-    groups = np.where(alone, groups.max() + 1 + np.arange(len(table)), groups)
+    # A cell that was scored for itself is a group of its own.
+    forms = _network_forms() if shared else {}
+    groups = pd.factorize(np.array([forms.get(cell, str(cell)) for cell in table.index]))[0]
     counts = {part: tables[part] for part in (parts if shared else ["filtered", *parts[1:]])}
     return CellScores(table, groups, share >= 1, _describe(counts, sources, batch_size, store))
 
 
 _NAMES = {
-    "filtered-unique": "classes of cells without dead edges",
+    "filtered-unique": "distinct networks without dead edges",
     "filtered": "cells without dead edges",
     "dead-edges": "cells with dead edges",
 }
@@ -143,19 +142,19 @@ def _load_every_cell(
 
 
 def _spread(representatives: pd.DataFrame) -> pd.DataFrame:
-    """Give every cell without dead edges the row of its class's representative, where that has one."""
-    space, names = get_space("nasbench201"), _class_names()
-    representative = {names[cell]: cell for cell in space.subset("filtered-unique")}
+    """Give every cell without dead edges the row of the cell that stands for its network, where that has one."""
+    space, forms = get_space("nasbench201"), _network_forms()
+    representative = {forms[cell]: cell for cell in space.subset("filtered-unique")}
     cells = np.array(space.subset("filtered"))
-    sources = np.array([representative[names[cell]] for cell in cells])
+    sources = np.array([representative[forms[cell]] for cell in cells])
     kept = np.isin(sources, representatives.index)
     return representatives.loc[sources[kept]].set_axis(pd.Index(cells[kept], name="arch_index"))
 
 
 @cache
-def _class_names() -> tuple[str, ...]:
+def _network_forms() -> dict[int, str]:
     space = get_space("nasbench201")
-    return tuple(space.canonical(arch) for arch in space)
+    return {cell: space.network_form(space[cell]) for cell in space.subset("filtered")}
 
 
 @cache

@@ -1,7 +1,5 @@
 """How much of a number is noise: of the scores, of the trained accuracies, and of the sample."""
 
-from itertools import permutations, product
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -9,7 +7,6 @@ from scipy import sparse, stats
 
 from nbnas.errors import NbnasError
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, spearman_rho
-from nbnas.spaces.nasbench201 import EDGES, parse_cell
 
 
 def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, repeats: int = 500) -> pd.DataFrame:
@@ -111,36 +108,6 @@ def random_pairs(groups: ArrayLike, seed: int = 0) -> np.ndarray:
     draw = shuffled.groupby("group").cumcount()
     pairs = shuffled[draw == 0].merge(shuffled[draw == 1], on="group").sort_values("group")
     return pairs[["position_x", "position_y"]].to_numpy()
-
-
-def network_form(arch: str) -> str:
-    """Return a text that two NAS-Bench-201 cells share if they are the same network up to the names of its weights.
-
-    An isomorphism class of the benchmark joins cells by the expression they compute, in which ``conv(x) + conv(x)`` may
-    be one convolution whose output is used twice, or two convolutions with weights of their own. Here every convolution
-    has a number, and of all numberings the first text in alphabetical order is taken. Sums are flattened and zeros
-    dropped, so that a network has one form where it may be in several classes.
-
-    Args:
-        arch: Architecture string.
-    """
-    operation = dict(zip(EDGES, parse_cell(arch), strict=True))
-    alike = [[edge for edge in EDGES if operation[edge] == name] for name in ("nor_conv_1x1", "nor_conv_3x3")]
-    forms = []
-    for numbers in product(*(permutations(range(len(edges))) for edges in alike)):
-        label = {edge: n for edges, own in zip(alike, numbers, strict=True) for edge, n in zip(edges, own, strict=True)}
-        nodes = [["0"]]
-        for target in (1, 2, 3):
-            terms = []
-            for source in range(target):
-                name = operation[source, target]
-                if name == "skip_connect":
-                    terms += nodes[source]
-                elif name != "none" and nodes[source]:
-                    terms.append(f"({'+'.join(nodes[source])})@{name}{label.get((source, target), '')}")
-            nodes.append(sorted(terms))
-        forms.append("+".join(nodes[-1]))
-    return min(forms)
 
 
 def tau_bootstrap(

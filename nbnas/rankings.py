@@ -155,7 +155,7 @@ def bootstrap_interval(
         statistic: Function of the columns, e.g. :func:`kendall_tau`.
         columns: Arrays (n,), resampled together.
         groups: (n,) labels; whole groups are resampled instead of rows. Use it where scores were computed once per
-            isomorphism class.
+            network.
         repeats: Number of resamples.
         level: Share of the resamples inside the interval.
         seed: Seed of the resampling; the global random state has no effect.

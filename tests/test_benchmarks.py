@@ -210,7 +210,7 @@ def test_single_seeds_of_the_ready_csv_average_to_its_means():
 @pytest.mark.parametrize(
     ("source", "hints"),
     [
-        (None, [IMPORT_HINT, "set NBNAS_DATA", "pip install analog-nasbench"]),
+        ("auto", [IMPORT_HINT, "set NBNAS_DATA", "pip install analog-nasbench"]),
         ("nats", [IMPORT_HINT]),
         ("csv", ["set NBNAS_DATA"]),
         ("analog", ["pip install analog-nasbench"]),
@@ -228,7 +228,7 @@ def test_absent_source_is_an_error_that_says_how_to_get_it(sources, monkeypatch,
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("arguments", [("nasbench201", "nats-bench"), ("darts", None)])
+@pytest.mark.parametrize("arguments", [("nasbench201", "nats-bench"), ("darts", "auto")])
 def test_unknown_space_or_source_is_an_error_that_lists_the_known(sources, arguments):
     sources.put_csv()
     with pytest.raises(NbnasError, match=r"nats, csv, analog|nasbench201"):

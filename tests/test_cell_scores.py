@@ -26,14 +26,14 @@ def own_index(cells):
 
 
 def representative_of(cell):
-    """The filtered cell of lowest index that computes the same expression."""
-    name = SPACE.canonical(SPACE[cell])
+    """The filtered cell of lowest index that is the same network."""
+    name = SPACE.network_form(SPACE[cell])
     return min(MEMBERS[name])
 
 
 MEMBERS = {}
 for filtered_cell in SPACE.subset("filtered"):
-    MEMBERS.setdefault(SPACE.canonical(SPACE[filtered_cell]), []).append(filtered_cell)
+    MEMBERS.setdefault(SPACE.network_form(SPACE[filtered_cell]), []).append(filtered_cell)
 
 
 # ------------------------------------------------------------------------------------------------------------- classes
@@ -59,7 +59,7 @@ def test_classes_count_with_their_size(tmp_path):
     store_scores(tmp_path, "jacov", own_index(chosen))
     counts = load_cell_scores(["jacov"], "cifar10", store=tmp_path).table["jacov"].value_counts()
     assert counts.idxmax() == largest[0]
-    assert counts.to_dict() == {cell: len(MEMBERS[SPACE.canonical(SPACE[cell])]) for cell in chosen}
+    assert counts.to_dict() == {cell: len(MEMBERS[SPACE.network_form(SPACE[cell])]) for cell in chosen}
 
 
 def test_cells_of_a_class_share_a_group(tmp_path):
@@ -76,9 +76,9 @@ def test_all_classes_are_the_whole_filtered_set(tmp_path):
     scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
     assert scores.complete
     assert scores.table.index.tolist() == SPACE.subset("filtered")
-    assert len(set(scores.groups)) == 6_285
+    assert len(set(scores.groups)) == 5_260
     assert scores.description == (
-        "Scored 6,285 of 6,285 classes of cells without dead edges; inputs: Gaussian noise, batch 64."
+        "Scored 5,260 of 5,260 distinct networks without dead edges; inputs: Gaussian noise, batch 64."
     )
 
 
@@ -102,15 +102,17 @@ def test_classes_are_shared_unless_every_cell_was_scored(tmp_path):
     scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
     assert scores.complete
     assert scores.table["jacov"].tolist() == [representative_of(cell) for cell in SPACE.subset("filtered")]
-    assert len(set(scores.groups)) == 6_285
+    assert len(set(scores.groups)) == 5_260
 
 
 def test_one_class_less_is_a_sample(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:-1]))
     scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
     assert not scores.complete
-    assert set(SPACE.subset("filtered")) - set(scores.table.index) == set(MEMBERS[SPACE.canonical(SPACE[CLASSES[-1]])])
-    assert scores.description.startswith("Scored 6,284 of 6,285 classes")
+    assert set(SPACE.subset("filtered")) - set(scores.table.index) == set(
+        MEMBERS[SPACE.network_form(SPACE[CLASSES[-1]])]
+    )
+    assert scores.description.startswith("Scored 5,259 of 5,260 distinct networks")
 
 
 def test_scores_that_reach_less_far_decide_the_sample(tmp_path):
@@ -135,13 +137,13 @@ def test_networks_without_a_score_stay_as_nan(tmp_path):
 
 @pytest.mark.parametrize(
     ("classes", "dead", "used_classes", "used_dead"),
-    [(60, 500, 60, 59), (500, 30, 31, 30), (6_285, 6_180, 6_285, 6_180), (6_285, 6_179, 6_284, 6_179)],
+    [(60, 500, 60, 71), (500, 30, 26, 30), (5_260, 6_180, 5_260, 6_180), (5_260, 6_179, 5_260, 6_179)],
 )
 def test_all_cells_mix_in_proportion(tmp_path, classes, dead, used_classes, used_dead):
     """The smaller share of the two sets is used whole, of the other as much, rounded up."""
     store_scores(tmp_path, "jacov", own_index([*CLASSES[:classes], *DEAD[:dead]]))
     scores = load_cell_scores(["jacov"], "cifar10", "all", store=tmp_path)
-    assert used_dead / 6_180 == pytest.approx(used_classes / 6_285, abs=1 / 6_180)
+    assert used_dead / 6_180 == pytest.approx(used_classes / 5_260, abs=1 / 6_180)
     alone, shared = set(DEAD[:used_dead]), set(CLASSES[:used_classes])
     expected = sorted([*alone, *(cell for names in MEMBERS.values() if names[0] in shared for cell in names)])
     assert scores.table.index.tolist() == expected
@@ -149,14 +151,14 @@ def test_all_cells_mix_in_proportion(tmp_path, classes, dead, used_classes, used
     assert scores.table["jacov"].tolist() == own
     assert scores.complete is (len(expected) == 15_625)
     assert scores.description.startswith(
-        f"Scored {used_classes:,} of 6,285 classes of cells without dead edges "
+        f"Scored {used_classes:,} of 5,260 distinct networks without dead edges "
         f"and {used_dead:,} of 6,180 cells with dead edges; "
     )
 
 
 def test_cells_with_dead_edges_are_groups_of_their_own(tmp_path):
     # Two cells with dead edges whose expression is that of a class in the sample.
-    share_an_expression = [cell for cell in DEAD if SPACE.canonical(SPACE[cell]) in MEMBERS]
+    share_an_expression = [cell for cell in DEAD if SPACE.network_form(SPACE[cell]) in MEMBERS]
     assert len(set(share_an_expression) & set(DEAD[:60])) > 1
     store_scores(tmp_path, "jacov", own_index([*CLASSES, *DEAD[:60]]))
     scores = load_cell_scores(["jacov"], "cifar10", "all", store=tmp_path)
@@ -189,15 +191,12 @@ def test_sizes_need_no_table_and_equal_the_formulas_of_the_space(tmp_path, datas
         assert row["trainable_layers"] == SPACE.trainable_layers(arch)
 
 
-def test_sizes_beside_stored_scores_are_those_of_each_cell(tmp_path):
-    """Two cells of a class can differ in size: one may convolve twice what the other convolves once and uses twice."""
-    of_two_sizes = [cells for cells in MEMBERS.values() if len({SPACE.params(SPACE[cell]) for cell in cells}) > 1]
-    chosen = CLASSES[: 1 + min(CLASSES.index(cells[0]) for cells in of_two_sizes)]
-    store_scores(tmp_path, "jacov", own_index(chosen))
+def test_cells_that_share_scores_have_one_size(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:500]))
     scores = load_cell_scores(["params", "jacov"], "cifar10", store=tmp_path)
     assert scores.table["params"].tolist() == [SPACE.params(SPACE[cell]) for cell in scores.table.index]
-    assert scores.table.groupby("jacov")["params"].nunique().max() > 1
-    assert len(scores.table) < 9_445
+    assert (scores.table.groupby("jacov")["params"].nunique() == 1).all()
+    assert len(scores.table) > 500
     assert not scores.complete
 
 
@@ -245,7 +244,7 @@ def test_other_inputs_are_read_on_request(tmp_path, inputs, shown):
     ids=["other seed", "no sample", "no dead edges"],
 )
 def test_noise_stands_in_for_images(tmp_path, subset, seed, with_images):
-    store_scores(tmp_path, "jacov", own_index([*CLASSES[:10], *DEAD[:10]]))
+    store_scores(tmp_path, "jacov", own_index([*CLASSES[:10], *DEAD[:12]]))
     store_scores(tmp_path, "jacov", dict.fromkeys(with_images, -1.0), IMAGES, seed)
     scores = load_cell_scores(["jacov"], "cifar10", subset, store=tmp_path)
     assert set(CLASSES[:10]) <= set(scores.table["jacov"])

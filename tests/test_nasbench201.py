@@ -165,12 +165,23 @@ def test_subset_by_number_of_convolutions(space, name, counts):
     assert [found[number] for number in range(7)] == counts
 
 
-def test_filtered_unique_holds_the_first_filtered_cell_of_each_class(space):
-    first = {}
+def test_filtered_unique_holds_the_first_filtered_cell_of_each_network(space):
+    first, layers = {}, {}
     for index in space.subset("filtered"):
-        first.setdefault(space.canonical(space[index]), index)
+        form = space.network_form(space[index])
+        first.setdefault(form, index)
+        layers.setdefault(form, set()).add(space.trainable_layers(space[index]))
     assert space.subset("filtered-unique") == sorted(first.values())
-    assert len(first) == 6_285
+    assert len(first) == 5_260
+    assert all(len(counts) == 1 for counts in layers.values())
+
+
+def test_classes_of_the_benchmark_join_different_networks(space):
+    forms = {}
+    for index in space.subset("filtered"):
+        forms.setdefault(space.canonical(space[index]), set()).add(space.network_form(space[index]))
+    assert len(forms) == 6_285
+    assert sum(len(networks) > 1 for networks in forms.values()) == 430
 
 
 def test_cells_with_dead_edges_are_all_that_are_not_filtered(space):

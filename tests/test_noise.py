@@ -89,7 +89,7 @@ def test_one_convolution_used_twice_is_not_two_convolutions():
     used_twice = cell("3.s.ss")  # node 1 reaches the output directly and through node 2
     two = cell("33..ss")  # two convolutions of the input, added
     assert SPACE.canonical(used_twice).replace("#+", "") == SPACE.canonical(two).replace("#+", "")
-    assert noise.network_form(used_twice) != noise.network_form(two)
+    assert SPACE.network_form(used_twice) != SPACE.network_form(two)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_one_convolution_used_twice_is_not_two_convolutions():
     ],
 )
 def test_equal_networks_have_one_form(first, second):
-    assert noise.network_form(cell(first)) == noise.network_form(cell(second))
+    assert SPACE.network_form(cell(first)) == SPACE.network_form(cell(second))
 
 
 def test_networks_with_other_sizes_have_other_forms():
     filtered = [SPACE[index] for index in SPACE.sample_subset("filtered", 1500)]
-    sizes = pd.DataFrame({"form": [noise.network_form(arch) for arch in filtered]})
+    sizes = pd.DataFrame({"form": [SPACE.network_form(arch) for arch in filtered]})
     sizes["flops"] = [SPACE.flops(arch) for arch in filtered]
     sizes["layers"] = [SPACE.trainable_layers(arch) for arch in filtered]
     assert (sizes.groupby("form")[["flops", "layers"]].nunique() == 1).all(axis=None)

@@ -65,8 +65,8 @@ class NasBench201:
         """Return the expression the cell computes, in NATS-Bench's canonical form (6,466 classes).
 
         ``skip_connect`` vanishes, ``none`` and all that only it feeds become ``#``, and the terms of a sum are
-        sorted. Two cells of one class compute the same function up to the order of their parameters. The converse
-        does not quite hold: ``#`` stays in sums, so a few equal functions are in different classes.
+        sorted. Cells of one class need not be one network, see :meth:`network_form`, and because ``#`` stays in sums,
+        one network can be in several classes.
         """
         operation = dict(zip(EDGES, parse_cell(arch), strict=True))
         nodes = ["0"]
@@ -82,6 +82,34 @@ class NasBench201:
                     terms.append(f"({nodes[source]})@{name}")
             nodes.append("+".join(sorted(terms)))
         return nodes[-1]
+
+    def network_form(self, arch: str) -> str:
+        """Return a text that two cells share if they are the same network up to the order of its parameters.
+
+        An isomorphism class of the benchmark joins cells by the expression they compute, in which ``conv(x) + conv(x)``
+        may be one convolution whose output is used twice, or two convolutions with weights of their own. Here every
+        convolution has a number, and of all numberings the first text in alphabetical order is taken. Sums are
+        flattened and zeros dropped. Convolutions on dead edges leave no trace.
+        """
+        operation = dict(zip(EDGES, parse_cell(arch), strict=True))
+        alike = [[edge for edge in EDGES if operation[edge] == name] for name in ("nor_conv_1x1", "nor_conv_3x3")]
+        forms = []
+        for numbers in itertools.product(*(itertools.permutations(range(len(edges))) for edges in alike)):
+            label = {
+                edge: n for edges, own in zip(alike, numbers, strict=True) for edge, n in zip(edges, own, strict=True)
+            }
+            nodes = [["0"]]
+            for target in (1, 2, 3):
+                terms = []
+                for source in range(target):
+                    name = operation[source, target]
+                    if name == "skip_connect":
+                        terms += nodes[source]
+                    elif name != "none" and nodes[source]:
+                        terms.append(f"({'+'.join(nodes[source])})@{name}{label.get((source, target), '')}")
+                nodes.append(sorted(terms))
+            forms.append("+".join(nodes[-1]))
+        return min(forms)
 
     def has_dead_edges(self, arch: str) -> bool:
         """Whether an edge other than ``none`` lies on no path from input to output (False for 9,445 cells).
@@ -104,7 +132,7 @@ class NasBench201:
         return {
             "all": list(range(len(self))),
             "filtered": filtered,
-            "filtered-unique": sorted({self.canonical(self[i]): i for i in reversed(filtered)}.values()),
+            "filtered-unique": sorted({self.network_form(self[i]): i for i in reversed(filtered)}.values()),
             "dead-edges": [index for index, arch in enumerate(self) if self.has_dead_edges(arch)],
         }
 
@@ -113,7 +141,7 @@ class NasBench201:
 
         Args:
             name: ``all`` (15,625), ``filtered`` (the 9,445 without dead edges, the set of the papers' main
-                tables), ``filtered-unique`` (6,285: of each isomorphism class the filtered cell of lowest index) or
+                tables), ``filtered-unique`` (5,260: of each distinct network the filtered cell of lowest index) or
                 ``dead-edges`` (the other 6,180: parameters that no input reaches count in size and in many scores, so
                 each cell is scored for itself).
         """
