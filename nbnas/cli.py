@@ -9,6 +9,11 @@ from pathlib import Path
 
 from nbnas.errors import NbnasError
 
+EXECUTORS = (
+    "processes, dask for a Dask cluster of such processes, dask:ADDRESS or dask:FILE.json for the running one "
+    "with that scheduler (default: %(default)s)"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for bad input or a failed run, 130 after Ctrl-C."""
@@ -51,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--batch-size", type=int, default=64)
     score.add_argument("--inputs", default="gaussian", help="gaussian noise or images (default: %(default)s)")
     score.add_argument("--workers", type=int, help="processes (default: one per core)")
+    score.add_argument("--executor", default="processes", help=EXECUTORS)
     score.add_argument("--device", default="cpu")
     score.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
     score.add_argument("--no-progress", action="store_true")
@@ -58,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     everything = commands.add_parser("score-all", help="score all that the notebooks want, in rounds, resumable")
     everything.add_argument("--workers", type=int, help="processes (default: one per core)")
+    everything.add_argument("--executor", default="processes", help=EXECUTORS)
     everything.add_argument("--device", default="cpu")
     everything.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
     everything.add_argument("--no-progress", action="store_true")
@@ -113,6 +120,7 @@ def _score(options: argparse.Namespace) -> None:
         ScoringConfiguration(options.space, options.dataset, options.batch_size, options.inputs),
         seeds=options.seeds,
         store=options.store,
+        executor=options.executor,
         workers=options.workers,
         device=options.device,
         progress=not options.no_progress,
@@ -131,7 +139,13 @@ def _score_all(options: argparse.Namespace) -> None:
     if options.list:
         print("\n".join(map(str, scoring_plan(options.device))))
         return
-    run_plan(options.device, workers=options.workers, store=options.store, progress=not options.no_progress)
+    run_plan(
+        options.device,
+        executor=options.executor,
+        workers=options.workers,
+        store=options.store,
+        progress=not options.no_progress,
+    )
 
 
 def _proxies(_: argparse.Namespace) -> None:

@@ -1,16 +1,10 @@
 """Scoring many networks of a search space into resumable tables."""
 
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import wait as wait_for_process
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +14,7 @@ from tqdm import tqdm
 
 from nbnas import provenance
 from nbnas.errors import NbnasError
+from nbnas.executors import describe_failure, open_executor
 from nbnas.images import load_images
 from nbnas.paths import data_folder
 from nbnas.proxies.registry import select_proxies
@@ -150,7 +145,7 @@ def score_many(
     *,
     seeds: Sequence[int] = (0,),
     store: Path | None = None,
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     workers: int | None = None,
     device: str = "cpu",
     progress: bool = True,
@@ -166,7 +161,9 @@ def score_many(
         configuration: Space, data set shape and batch size; ``None`` is NAS-Bench-201, CIFAR-10, 64.
         seeds: One row per architecture and seed.
         store: Folder of tables; ``None`` is ``data/scores``.
-        executor: Any ``concurrent.futures`` executor; ``None`` starts one process per core, each with one thread.
+        executor: Any ``concurrent.futures`` executor, such as ``Client.get_executor()`` of Dask. ``None`` or
+            ``"processes"`` starts one process per core, each with one thread; ``"dask"`` starts them as a Dask cluster;
+            ``"dask:ADDRESS"`` uses a running one, by the address of its scheduler or by its scheduler file.
         workers: Number of those processes.
         device: Torch device of the networks.
         progress: Show a progress bar with rate and time left.
@@ -175,7 +172,8 @@ def score_many(
         Proxy name -> the requested rows.
 
     Raises:
-        NbnasError: If an argument is wrong, a worker dies or the disk is full. What was scored before is kept.
+        NbnasError: If an argument is wrong, a worker dies (of a Dask cluster: four, of the same network) or the disk
+            is full. What was scored before is kept.
     """
     configuration = configuration or ScoringConfiguration()
     space = get_space(configuration.space)
@@ -219,35 +217,37 @@ def _run(
     tasks: list[tuple[str, int, list[str]]],
     tables: dict[str, ScoreTable],
     configuration: ScoringConfiguration,
-    executor: Executor | None,
+    executor: Executor | str | None,
     workers: int | None,
     device: str,
     progress: bool,
 ) -> None:
-    workers = workers or available_cores()
     run = provenance.collect(device)
     if configuration.inputs == "images":
         run["images"] = load_images(configuration.dataset).description
     needed = {name for _, _, names in tasks for name in names}
     with ExitStack() as stack:
+        # Before the store is touched, which should be left alone if it cannot be had.
+        executor, parallelism = stack.enter_context(open_executor(executor, workers, len(tasks)))
         writers = {
             name: stack.enter_context(table.writer({"proxy": name, "init": "published", **asdict(configuration)}, run))
             for name, table in tables.items()
             if name in needed
         }
-        executor = executor or stack.enter_context(_process_pool(min(workers, len(tasks))))
         bar = stack.enter_context(tqdm(total=len(tasks), unit="net", smoothing=0.05, disable=not progress))
         scored = 0
         try:
-            for rows in _in_flight(executor, tasks, configuration, device, window=4 * workers):
+            for rows in _in_flight(executor, tasks, configuration, device, lambda: 4 * parallelism()):
                 for name, row in rows.items():
                     writers[name].append(row)
                 scored += 1
                 bar.update()
-        except BrokenProcessPool as error:
+        except Exception as error:
+            failure = describe_failure(error)
+            if failure is None:
+                raise
             raise NbnasError(
-                f"a scoring process died (out of memory?) after {scored} of {len(tasks)} networks; "
-                "those are kept, rerun to continue, with fewer --workers if memory is short"
+                f"{failure} after {scored} of {len(tasks)} networks; those are kept, rerun to continue"
             ) from error
 
 
@@ -256,23 +256,29 @@ def _in_flight(
     tasks: list[tuple[str, int, list[str]]],
     configuration: ScoringConfiguration,
     device: str,
-    window: int,
+    window: Callable[[], int],
 ) -> Iterator[dict[str, dict[str, object]]]:
-    """Yield results as they finish, with at most ``window`` networks submitted at a time."""
+    """Yield results as they finish, with at most ``window()`` networks submitted at a time."""
     remaining = iter(tasks)
     pending: set[Future] = set()
     try:
         while True:
-            while len(pending) < window and (task := next(remaining, None)):
+            room = window() - len(pending)
+            for task in itertools.islice(remaining, max(room, 0)):
                 pending.add(executor.submit(_score_network, *task, configuration, device))
             if not pending:
                 return
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
+            # What is there is handed out before an error ends it.
+            for future in sorted(finished, key=_failed):
                 yield future.result()
     finally:
         for future in pending:
             future.cancel()
+
+
+def _failed(future: Future) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def _score_network(
@@ -317,29 +323,3 @@ def _single_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _process_pool(workers: int) -> ProcessPoolExecutor:
-    # "spawn", because forking a process in which torch has started threads can deadlock.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
-
-
-def _prepare_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
-    parent = multiprocessing.parent_process()
-
-    def leave_with_parent() -> None:
-        wait_for_process([parent.sentinel])
-        os._exit(1)
-
-    # A killed parent cannot stop its workers, and they would wait for work for ever.
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-def available_cores() -> int:
-    """Number of cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -1,0 +1,209 @@
+"""Where networks are scored: in processes of this machine or by the workers of a Dask cluster."""
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import wait as wait_for_process
+from pathlib import Path
+
+from nbnas.errors import NbnasError, first_line
+
+CONNECT_SECONDS = 10
+"""How long a Dask scheduler may take to answer."""
+
+RESTART_SECONDS = 120
+"""How long a Dask cluster that this started may be without any worker."""
+
+IGNORE_INTERRUPT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""What Dask workers that this started do first: Ctrl-C is the parent's business."""
+
+
+@contextmanager
+def open_executor(
+    executor: Executor | str | None, workers: int | None, tasks: int
+) -> Iterator[tuple[Executor, Callable[[], int]]]:
+    """Start or reach what runs the tasks; what this starts ends with the block.
+
+    Args:
+        executor: ``None`` or ``"processes"`` starts processes, ``"dask"`` starts them as a Dask cluster,
+            ``"dask:ADDRESS"`` connects to a running one by the address of its scheduler or by its scheduler file.
+            An executor is taken as it is, and stays open.
+        workers: Number of processes to start; ``None`` is one per core.
+        tasks: Number of tasks; no more processes than that are started.
+
+    Yields:
+        The executor, and a function that says how many tasks it runs at a time, now: Dask workers come and go.
+
+    Raises:
+        NbnasError: If the executor is unknown, lacks its package or cannot be reached.
+    """
+    if isinstance(executor, Executor):
+        if _is_of_dask(executor):
+            opened = _DaskExecutor(executor)
+            yield opened, opened.threads
+        else:
+            yield executor, lambda: workers or available_cores()
+        return
+    processes = min(workers or available_cores(), tasks)
+    name = str(executor or "processes")
+    address = name.partition(":")[2]
+    if name == "processes":
+        with _process_pool(processes) as pool:
+            yield pool, lambda: processes
+    elif name == "dask":
+        with _local_cluster(processes) as opened:
+            yield opened, opened.threads
+    elif name.startswith("dask:") and address:
+        if workers is not None:
+            raise NbnasError(f"the cluster at {address} has its own workers; leave out workers")
+        with _running_cluster(address) as opened:
+            yield opened, opened.threads
+    else:
+        raise NbnasError(f"unknown executor {name!r}; choose from processes, dask, dask:ADDRESS")
+
+
+def describe_failure(error: Exception) -> str | None:
+    """Say what befell the workers if that is what an error is about; ``None`` if it is about something else."""
+    if isinstance(error, BrokenExecutor):
+        return "a scoring process died (out of memory? fewer --workers need less)"
+    # By name, because Dask is optional, and its older versions lack the second.
+    if type(error).__name__ == "KilledWorker":
+        return f"{error.allowed_failures + 1} Dask workers died of the same network (out of memory?)"
+    if type(error).__name__ == "NoWorkerError":
+        return "all Dask workers died (out of memory?)"
+    if isinstance(error, CancelledError):
+        return "the executor cancelled its tasks (connection to its scheduler lost?)"
+    if isinstance(error, ModuleNotFoundError):
+        return f"a worker lacks a package ({first_line(error)})"
+    return None
+
+
+def available_cores() -> int:
+    """Number of cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def _process_pool(workers: int) -> ProcessPoolExecutor:
+    # "spawn", because forking a process in which torch has started threads can deadlock.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
+    parent = multiprocessing.parent_process()
+
+    def leave_with_parent() -> None:
+        wait_for_process([parent.sentinel])
+        os._exit(1)
+
+    # A killed parent cannot stop its workers, and they would wait for work for ever.
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator["_DaskExecutor"]:
+    _require_distributed()
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        # Workers that die while they start are not replaced, and without any the tasks would wait for ever.
+        dask.config.set({"distributed.scheduler.no-workers-timeout": f"{RESTART_SECONDS} s"}),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            # Workers keep no results: at a limit they could not make room, only stop.
+            memory_limit=None,
+            # Any free port: the usual one may be taken, by the cluster of another run.
+            dashboard_address="127.0.0.1:0",
+            # The task of a dead worker goes to another, which is not worth a warning; at last it ends the run.
+            silence_logs=logging.CRITICAL,
+            preload=IGNORE_INTERRUPT,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield _DaskExecutor(client.get_executor())
+
+
+@contextmanager
+def _running_cluster(address: str) -> Iterator["_DaskExecutor"]:
+    _require_distributed()
+    from distributed import Client
+
+    is_file = address.endswith(".json")
+    if is_file and not Path(address).is_file():  # Dask would wait for it.
+        raise NbnasError(f"no such Dask scheduler file: {address}")
+    where = {"scheduler_file": address} if is_file else {"address": address}
+    with _silenced(logging.getLogger("distributed.client")):
+        try:
+            client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
+        except Exception as error:
+            raise NbnasError(f"no Dask scheduler can be reached at {address}: {first_line(error)}") from error
+        with client:
+            yield _DaskExecutor(client.get_executor())
+
+
+@contextmanager
+def _silenced(logger: logging.Logger) -> Iterator[None]:
+    """Keep a logger from saying, with tracebacks, what the error that follows says in one line."""
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _require_distributed() -> None:
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise NbnasError("scoring through Dask needs another package; run: pip install 'nbnas[dask]'") from error
+
+
+def _is_of_dask(executor: Executor) -> bool:
+    if "distributed" not in sys.modules:
+        return False
+    from distributed.cfexecutor import ClientExecutor
+
+    return isinstance(executor, ClientExecutor)
+
+
+class _DaskExecutor(Executor):
+    """Wraps what ``Client.get_executor()`` returns, so that tasks can be read anywhere."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._client = executor._client  # It has no public name.
+
+    def submit(self, function: Callable, *arguments: object) -> Future:
+        task = pickle.dumps((function, arguments))
+
+        # A scheduler without this package could not read a task that names it, and a worker without would die of it
+        # before it could say so. A local function is sent as code that names nothing but pickle.
+        def run() -> object:
+            function, arguments = pickle.loads(task)
+            return function(*arguments)
+
+        # A proxy that fails is a status, so an exception is the fault of a worker, and another may do better. Equal
+        # tasks are kept apart, for a rerun must not be answered with the error of the run before.
+        return self._executor.submit(run, retries=2, pure=False)
+
+    def threads(self) -> int:
+        """Number of threads of all workers, at least 1: some clusters start workers only when there is a task."""
+        try:
+            return max(1, sum(self._client.nthreads().values()))
+        except OSError as error:
+            # A client that loses its scheduler cancels the tasks, in another thread and perhaps a little later.
+            raise CancelledError from error
