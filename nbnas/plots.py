@@ -199,6 +199,7 @@ def heat_maps(matrices: Mapping[str, pd.DataFrame], label: str) -> tuple[Figure,
         )
         axis.set(title=title, xlabel="", ylabel="")
         axis.tick_params(axis="y", rotation=0)
+        axis.tick_params(axis="x", rotation=20)
     alt = f"Heat maps of {label}: {'; '.join(matrices)}."
     return _closed(figure), alt
 
