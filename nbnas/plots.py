@@ -99,21 +99,24 @@ def published_curves(
         title: Title of the figure.
         xlabel: What the setting is.
     """
-    done = table[table["reproduced"].notna()]
-    datasets = list(dict.fromkeys(done["dataset"]))
-    metric = METRIC_NAMES.get(done["metric"].iloc[0], done["metric"].iloc[0])
+    datasets = list(dict.fromkeys(table["dataset"]))
+    metric = METRIC_NAMES.get(table["metric"].iloc[0], table["metric"].iloc[0])
     numeric = all(isinstance(position, int | float) for position in positions.values())
     with sns.axes_style("whitegrid"):
         figure, axes = plt.subplots(
             1, len(datasets), figsize=(1.6 + 3.6 * len(datasets), 3.6), sharey=True, squeeze=False, layout="constrained"
         )
     for axis, dataset in zip(axes[0], datasets, strict=True):
-        rows = done[done["dataset"] == dataset].set_index("setting")
+        rows = table[table["dataset"] == dataset].set_index("setting")
         own = [setting for setting in positions if setting in rows.index]
-        places = [positions[setting] if numeric else number for number, setting in enumerate(own)]
+        places = np.array([positions[setting] if numeric else number for number, setting in enumerate(own)])
         rows = rows.loc[own]
-        errors = [rows["reproduced"] - rows["low"], rows["high"] - rows["reproduced"]]
-        axis.errorbar(places, rows["reproduced"], errors, fmt="o-", color="#33658a", capsize=3, label="reproduced")
+        done = rows["reproduced"].notna().to_numpy()
+        values = rows[done]
+        errors = [values["reproduced"] - values["low"], values["high"] - values["reproduced"]]
+        axis.errorbar(
+            places[done], values["reproduced"], errors, fmt="o-", color="#33658a", capsize=3, label="reproduced"
+        )
         axis.plot(
             places,
             rows["published"].astype(float),
