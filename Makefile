@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PROFILE ?= default
 DEVICE ?= cpu
+EXECUTOR ?= processes
 VENV ?= .venv
 SWEEP ?= vkdnw_batch_size
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ help:  ## show this list
 	@echo "make test         run the tests, with coverage                   SLOW=1 for the slow ones too"
 	@echo "make lab          open JupyterLab on the notebooks"
 	@echo "make report       build the report from what the notebooks left  PROFILE=..."
-	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda"
+	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
 	@echo "make sweep        run notebooks/sweeps/NAME.yml                  SWEEP=NAME"
 	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
 	@echo "make data         say which trained accuracies are present"
@@ -50,7 +51,7 @@ report: $(INSTALLED)
 	$(BIN)/nbnas report --profile $(PROFILE)
 
 scores: $(INSTALLED)
-	$(BIN)/nbnas score-all --device $(DEVICE)
+	$(BIN)/nbnas score-all --device $(DEVICE) --executor $(EXECUTOR)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench_proxies --device $(DEVICE)

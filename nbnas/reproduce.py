@@ -17,6 +17,7 @@ from nbnas.errors import NbnasError
 from nbnas.notebook import Notebook, Value, read_notebook, run_notebook
 from nbnas.paths import data_folder, notebooks_folder, project_root, reports_folder
 from nbnas.report import build_report
+from nbnas.scoring_plan import run_plan
 
 PROFILES = ("smoke", "default", "full")
 FOLDERS = ("vkdnw", "tcet", "studies", "lessons")
@@ -124,7 +125,8 @@ def run_job(job: Job, reports: Path) -> None:
 def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str] = ()) -> Path:
     """Say what will be done, run what is out of date, and build the report.
 
-    A failing notebook does not stop the others.
+    A failing notebook does not stop the others. The profile ``full`` first scores all that the notebooks want and that
+    the store lacks, see :mod:`nbnas.scoring_plan`: hours on a GPU, weeks on a CPU, resumable.
 
     Args:
         profile: One of :data:`PROFILES`.
@@ -138,6 +140,8 @@ def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str
         NbnasError: At the end, if a notebook failed; the report is built from the others.
     """
     reports = profile_reports(profile)
+    if profile == "full":
+        run_plan(device)
     jobs = [job for job in plan(profile, device) if not items or job.item in items]
     unknown = set(items) - {job.item for job in jobs}
     if unknown:

@@ -175,6 +175,16 @@ def test_a_data_folder_that_is_not_there_is_an_error_not_another_source(folders,
     assert "which is not a folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("profile", "expected"), [("full", ["cuda"]), ("default", []), ("smoke", [])])
+def test_only_the_full_profile_scores_first(monkeypatch, tmp_path, profile, expected):
+    scored = []
+    monkeypatch.setenv("NBNAS_REPORTS", str(tmp_path))
+    monkeypatch.setattr(reproduce, "run_plan", scored.append)
+    monkeypatch.setattr(reproduce, "plan", lambda profile, device: [])
+    reproduce.reproduce(profile, "cuda")
+    assert scored == expected
+
+
 def test_ctrl_c_ends_with_status_130(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
