@@ -352,13 +352,116 @@ def spectrum(eigenvalues: Mapping[str, Sequence[float]], title: str) -> tuple[Fi
     """Draw sorted eigenvalues on a logarithmic scale, one line per network; zeros are left out."""
     with sns.axes_style("whitegrid"):
         figure, axis = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+    _draw_spectra(axis, eigenvalues)
+    axis.set(xlabel="quantile", ylabel="eigenvalue", title=title)
+    alt = f"Eigenvalues against their quantile on a logarithmic scale for {', '.join(eigenvalues)}. {title}."
+    return _closed(figure), alt
+
+
+def paired_spectra(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], title: str, rounding: float = 1e-12
+) -> tuple[Figure, str]:
+    """Draw two spectra per panel, and below each panel the second divided by the first, rank by rank.
+
+    Args:
+        panels: Title of a panel -> label -> eigenvalues, two labels each.
+        title: Title of the figure.
+        rounding: Eigenvalues smaller than this share of the largest have no ratio.
+    """
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(
+            2,
+            len(panels),
+            figsize=(3.5 * len(panels) + 0.4, 5.6),
+            height_ratios=[2, 1],
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+        )
+    for (above, below), (name, eigenvalues) in zip(axes.T, panels.items(), strict=True):
+        _draw_spectra(above, eigenvalues)
+        above.set_title(name, fontsize=10)
+        first, second = (np.sort(np.asarray(values)) for values in eigenvalues.values())
+        kept = (first > rounding * first[-1]) & (second > rounding * second[-1])
+        below.axhline(1, color="#555555", linewidth=0.8)
+        below.plot(np.linspace(0, 1, len(first))[kept], second[kept] / first[kept], "o-", color="#5b3f8c", markersize=2)
+        below.set_xlabel("quantile")
+    axes[0, 0].set_ylabel("eigenvalue")
+    axes[1, 0].set_ylabel("second / first")
+    figure.suptitle(title, fontsize=11)
+    alt = f"{title}: two spectra each on a logarithmic scale, and their ratio, for {'; '.join(panels)}."
+    return _closed(figure), alt
+
+
+def _draw_spectra(axis: plt.Axes, eigenvalues: Mapping[str, Sequence[float]]) -> None:
     for name, values in eigenvalues.items():
         ordered = np.sort(np.asarray(values))
         quantiles = np.linspace(0, 1, len(ordered))
         axis.plot(quantiles[ordered > 0], ordered[ordered > 0], label=name)
-    axis.set(yscale="log", xlabel="quantile", ylabel="eigenvalue", title=title)
+    axis.set_yscale("log")
     axis.legend(frameon=False)
-    alt = f"Eigenvalues against their quantile on a logarithmic scale for {', '.join(eigenvalues)}. {title}."
+
+
+def repeated_values(
+    values: Mapping[str, Sequence[float]], marks: Mapping[str, Mapping[str, float]], title: str, xlabel: str, dots: str
+) -> tuple[Figure, str]:
+    """Draw a row per name: repeated measurements of it as dots, single values as marks.
+
+    Args:
+        values: Name -> repeated values; rows are sorted by their mean, largest on top.
+        marks: Label of a kind of mark -> name -> value; at most two kinds.
+        title: Title of the figure.
+        xlabel: What the values are.
+        dots: Label of the dots.
+    """
+    names = sorted(values, key=lambda name: np.mean(values[name]), reverse=True)
+    with sns.axes_style("whitegrid"):
+        figure, axis = plt.subplots(figsize=(7.2, 1.7 + 0.24 * len(names)), layout="constrained")
+    for height, name in enumerate(names):
+        own = values[name]
+        label = dots if height == 0 else None
+        axis.plot(own, [height] * len(own), "o", color="#7a9cc6", alpha=0.55, markersize=4.5, label=label)
+    styles = (("D", "#b3261e"), ("|", "black"))
+    for (label, of_name), (marker, colour) in zip(marks.items(), styles, strict=False):
+        positions = [of_name[name] for name in names]
+        style = {"color": colour, "markersize": 8, "markeredgewidth": 1.6, "markerfacecolor": "none"}
+        axis.plot(positions, range(len(names)), marker, label=label, **style)
+    axis.set(xlabel=xlabel, title=title)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    figure.legend(loc="outside lower center", ncols=1 + len(marks), frameon=False, fontsize=9)
+    spread = np.mean([np.ptp(values[name]) for name in names])
+    alt = f"{title}: {dots} of {len(names)} networks, spread over {spread:.2g} on average, with {', '.join(marks)}."
+    return _closed(figure), alt
+
+
+def lines_with_bands(
+    table: pd.DataFrame, title: str, xlabel: str, ylabel: str, *, logarithmic: bool = False
+) -> tuple[Figure, str]:
+    """Draw one line per name with its interval as a band.
+
+    Args:
+        table: Columns ``name``, ``x``, ``value``, ``low`` and ``high`` (NaN where there is no interval).
+        title: Title of the figure.
+        xlabel: What x is.
+        ylabel: What the values are.
+        logarithmic: Whether x has a logarithmic scale.
+    """
+    names = list(dict.fromkeys(table["name"]))
+    with sns.axes_style("whitegrid"):
+        figure, axis = plt.subplots(figsize=(6.4, 4.3), layout="constrained")
+    for name, colour in zip(names, sns.color_palette("colorblind", len(names)), strict=True):
+        own = table[table["name"] == name].sort_values("x")
+        axis.plot(own["x"], own["value"], "o-", color=colour, markersize=4, label=name)
+        axis.fill_between(own["x"], own["low"], own["high"], color=colour, alpha=0.15, linewidth=0)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if logarithmic:
+        axis.set_xscale("log")
+    ticks = sorted(set(table["x"]))
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    alt = f"{title}: {ylabel} against {xlabel} for {', '.join(names)}."
     return _closed(figure), alt
 
 

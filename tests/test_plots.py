@@ -65,6 +65,46 @@ def test_spectrum_is_sorted_and_leaves_zeros_out():
     assert figure.axes[0].get_yscale() == "log"
 
 
+def test_paired_spectra_have_their_ratio_below():
+    pair = {"x": [1.0, 0.0, 4.0], "y": [0.0, 3.0, 2.0]}
+    figure, alt = plots.paired_spectra({"a": pair, "b": pair}, "Title")
+    above, other, below, _ = figure.axes
+    assert [axis.get_title() for axis in (above, other)] == ["a", "b"]
+    assert [line.get_label() for line in above.lines] == ["x", "y"]
+    assert above.lines[0].get_ydata().tolist() == [1.0, 4.0]
+    _, ratio = below.lines
+    assert ratio.get_xdata().tolist() == [0.5, 1.0]
+    assert ratio.get_ydata().tolist() == [2.0, 0.75]
+    assert alt.endswith("for a; b.")
+
+
+def test_repeated_values_have_a_row_per_name_sorted_by_mean():
+    figure, alt = plots.repeated_values(
+        {"low": [1.0, 2.0], "high": [3.0, 5.0]}, {"mark": {"low": 1.5, "high": 4.5}}, "Spread", "entropy", "orders"
+    )
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["high", "low"]
+    upper, lower, marks = axis.lines
+    assert (list(upper.get_xdata()), list(lower.get_xdata())) == ([3.0, 5.0], [1.0, 2.0])
+    assert (list(marks.get_xdata()), list(marks.get_ydata())) == ([4.5, 1.5], [0, 1])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["orders", "mark"]
+    assert "spread over 1.5 on average" in alt
+
+
+def test_lines_are_sorted_and_have_a_band_where_there_is_an_interval():
+    rows = [("a", 10, 0.5, 0.4, 0.6), ("a", 1, 0.2, 0.1, 0.3), ("b", 1, 0.7, np.nan, np.nan)]
+    table = pd.DataFrame(rows, columns=["name", "x", "value", "low", "high"])
+    figure, alt = plots.lines_with_bands(table, "Title", "setting", "tau", logarithmic=True)
+    (axis,) = figure.axes
+    assert axis.get_xscale() == "log"
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "10"]
+    assert axis.lines[0].get_xdata().tolist() == [1, 10]
+    assert axis.lines[0].get_ydata().tolist() == [0.2, 0.5]
+    corners = axis.collections[0].get_paths()[0].vertices
+    assert {0.1, 0.6} <= set(corners[:, 1].tolist())
+    assert alt == "Title: tau against setting for a, b."
+
+
 def test_ranked_intervals_put_the_best_on_top_and_ring_what_is_published():
     table = pd.DataFrame(
         {
