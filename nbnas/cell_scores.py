@@ -54,7 +54,8 @@ def load_cell_scores(
         subset: ``filtered`` (the 9,445 cells without dead edges) or ``all``.
         batch_size: Of the stored tables.
         inputs: ``gaussian`` or ``images`` reads tables made with those; ``published`` reads scores whose published runs
-            fed images from tables made with images, where these hold a sample of the set, and else with Gaussian noise.
+            fed images from tables made with images, where these hold a sample of the set at least half as large as that
+            with Gaussian noise, and else with that.
         seed: Seed of the scores.
         store: Folder of tables; ``None`` is ``data/scores``.
 
@@ -104,15 +105,24 @@ def _configuration(
         raise NbnasError(f"{name!r} is not the name of a score")
     if inputs != "published":
         return ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs=inputs)
-    if proxy.info.inputs == "images":
-        with_images = ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs="images")
-        try:
-            for part in parts:
-                load_sample(proxy.info.name, with_images, part, seed, store)
-        except NbnasError:
-            return ScoringConfiguration(dataset=dataset, batch_size=batch_size)
-        return with_images
-    return ScoringConfiguration(dataset=dataset, batch_size=batch_size)
+    gaussian = ScoringConfiguration(dataset=dataset, batch_size=batch_size)
+    if proxy.info.inputs != "images":
+        return gaussian
+    images = ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs="images")
+    reach = {
+        configuration: min(_reach(proxy.info.name, configuration, part, seed, store) for part in parts)
+        for configuration in (images, gaussian)
+    }
+    # A run that has only begun must not replace a sample many times its size.
+    return images if reach[images] and 2 * reach[images] >= reach[gaussian] else gaussian
+
+
+def _reach(proxy: str, configuration: ScoringConfiguration, part: str, seed: int, store: Path | None) -> int:
+    """Number of networks in the stored random sample."""
+    try:
+        return len(load_sample(proxy, configuration, part, seed, store))
+    except NbnasError:
+        return 0
 
 
 def _table(score: str, configuration: ScoringConfiguration, store: Path | None) -> ScoreTable:

@@ -252,6 +252,14 @@ def test_noise_stands_in_for_images(tmp_path, subset, seed, with_images):
     assert "inputs: Gaussian noise" in scores.description
 
 
+@pytest.mark.parametrize(("with_images", "taken"), [(5, -1.0), (4, 1.0)])
+def test_few_images_do_not_replace_much_noise(tmp_path, with_images, taken):
+    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:10], 1.0))
+    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:with_images], -1.0), IMAGES)
+    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    assert set(scores.table["jacov"]) == {taken}
+
+
 def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:10]))
     store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:9], -1.0), seed=1)
