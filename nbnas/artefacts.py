@@ -51,7 +51,8 @@ def load(item: str, reports: Path) -> tuple[pd.DataFrame, dict[str, object]] | N
     path = reports / f"{item}.json"
     if not path.exists():
         return None
-    text = dict.fromkeys(("published", "source", "note"), str)
+    # A row may be named "8".
+    text = dict.fromkeys(("row", "dataset", "published", "source", "note"), str)
     table = pd.read_csv(reports / f"{item}.csv", dtype=text)
     for name in table.columns.intersection(list(text)):
         table[name] = table[name].fillna("")

@@ -9,7 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from nbnas import artefacts, reproduce, sweep
+from nbnas import artefacts, reproduce, sweep, verdicts
 from nbnas.cli import main
 from nbnas.errors import NbnasError
 from nbnas.published import load_published
@@ -347,3 +347,12 @@ def test_a_sweep_checks_every_point_before_it_runs_one(folders, tmp_path):
     with pytest.raises(NbnasError, match="must be int"):
         sweep.sweep(tmp_path / "doubles.yml")
     assert not reports.exists()
+
+
+def test_rows_that_are_named_by_numbers_stay_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBNAS_REPORTS", str(tmp_path))
+    table = verdicts.not_attempted("vkdnw/table7")
+    artefacts.save("vkdnw/table7", table, {}, {})
+    read, _ = artefacts.load("vkdnw/table7", tmp_path)
+    assert read["row"].tolist() == table["row"].tolist()
+    assert build_report(tmp_path, "default").exists()
