@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from pygments.formatters import HtmlFormatter
 
 from nbnas import artefacts
+from nbnas.benchmarks.nasbench201 import SOURCES
 from nbnas.paths import notebooks_folder
 from nbnas.published import load_published
 from nbnas.report.notebook_page import notebook_body
@@ -42,7 +43,7 @@ def build_report(reports: Path, profile: str) -> Path:
         pages=pages,
         papers=[_paper(name, key, verdicts, pages, reports) for key, name in PAPERS.items()],
         totals=_totals(verdicts),
-        sources=sorted(set(verdicts["source"]) - {""}),
+        sources=sorted(set(verdicts["source"]) & set(SOURCES)),
         verdict_names=VERDICTS,
         not_attempted=NOT_ATTEMPTED,
     )
