@@ -40,9 +40,9 @@ def forest_ranking(
     other settings of the forest are scikit-learn's. Before the split, infinities become the largest or smallest finite
     value of their column and NaN the smallest.
 
-    Cells that are the same network train to nearly the same accuracy and share scores that are stored once per
-    network. Split apart, the forest recalls an accuracy that it has seen. With ``groups``, the sorted labels are shuffled
-    by the seed, and whole groups go to the training side in that order until it has ``train_size`` rows or more.
+    Cells that are the same network train to nearly the same accuracy and share scores that are stored once. Split
+    apart, the forest recalls an accuracy that it has seen. With ``groups``, the sorted labels are shuffled by the seed,
+    and whole groups go to the training side in that order until it has ``train_size`` rows or more.
 
     Source: Tybl & Neumann, CVPR 2025 (key ``tybl2025vkdnw``), the rows of Table 1 marked m, for which ``groups`` was
     not used; published with 300 trees and the means of seeds 1 to 5. The published forests were not seeded, these are.
