@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nbnas.errors import NbnasError
-from nbnas.proxies.registry import select_proxies
+from nbnas.proxies.registry import Proxy, select_proxies
 from nbnas.score_many import ScoringConfiguration, load_sample, load_score_matrix
 from nbnas.spaces import get_space
 from nbnas.store import ScoreTable
@@ -97,12 +97,17 @@ _NAMES = {
 }
 
 
+def _proxy_of(score: str) -> Proxy:
+    for proxy in select_proxies(score):
+        if score in proxy.info.scores:
+            return proxy
+    raise NbnasError(f"{score!r} is not the name of a score")
+
+
 def _configuration(
     name: str, dataset: str, parts: Sequence[str], batch_size: int, inputs: str, seed: int, store: Path | None
 ) -> ScoringConfiguration:
-    proxy = next((proxy for proxy in select_proxies(name) if name in proxy.info.scores), None)
-    if proxy is None:
-        raise NbnasError(f"{name!r} is not the name of a score")
+    proxy = _proxy_of(name)
     if inputs != "published":
         return ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs=inputs)
     gaussian = ScoringConfiguration(dataset=dataset, batch_size=batch_size)
@@ -126,8 +131,7 @@ def _reach(proxy: str, configuration: ScoringConfiguration, part: str, seed: int
 
 
 def _table(score: str, configuration: ScoringConfiguration, store: Path | None) -> ScoreTable:
-    (proxy,) = select_proxies(score)
-    return configuration.table(proxy.info.name, store)
+    return configuration.table(_proxy_of(score).info.name, store)
 
 
 def _load_part(
