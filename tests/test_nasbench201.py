@@ -65,7 +65,7 @@ def test_order_is_that_of_nats_bench(space, nats_table):
 
 @pytest.mark.parametrize("index", [-1, 15_625, 10**9])
 def test_index_out_of_range_is_an_index_error(space, index):
-    with pytest.raises(IndexError, match=f"cells 0 to 15624, not {index}"):
+    with pytest.raises(IndexError, match=f"architectures 0 to 15624, not {index}"):
         space[index]
 
 
@@ -198,7 +198,7 @@ def test_subset_returns_a_list_of_its_own(space):
 
 def test_unknown_subset_is_refused(space):
     for method in (space.subset, space.sample_subset):
-        with pytest.raises(NbnasError, match="unknown set of cells 'best'; choose from all, filtered, filtered-unique"):
+        with pytest.raises(NbnasError, match="unknown set of architectures 'best'; choose from all, filtered, filtered-unique"):
             method("best")
 
 

@@ -153,7 +153,7 @@ def test_profiles_set_parameters_and_have_folders_of_their_own(folders):
         (["score", "nasbench201", "--sample", "1", "--seeds", "9" * 30, "--store", "s"], "64 bits"),
         (["score", "nasbench201", "--sample", "1", "--device", "meta", "--store", "s"], "cannot be used"),
         (["score", "nasbench201", "--proxies", "vkdwn"], "no proxy matches 'vkdwn'"),
-        (["score", "nasbench201", "--archs", "some"], "unknown set of cells"),
+        (["score", "nasbench201", "--archs", "some"], "unknown set of architectures"),
         (["score", "nasbench201", "--dataset", "svhn", "--sample", "1"], "unknown data set"),
         (["score", "nasbench201", "--sample", "0"], "--sample must be at least 1"),
         (["data", "import-nats", "absent"], "absent does not exist"),

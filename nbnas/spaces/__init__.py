@@ -4,13 +4,17 @@ from functools import cache
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.nasbench201 import NasBench201
+from nbnas.spaces.space import EnumeratedSpace, SearchSpace
 
-SPACES = {"nasbench201": NasBench201}
+SPACES: dict[str, type[SearchSpace]] = {space.name: space for space in (NasBench201,)}
 
 
 @cache
-def get_space(name: str) -> NasBench201:
+def get_space(name: str) -> SearchSpace:
     """Return the search space called ``name``; raises :class:`NbnasError` for an unknown one."""
     if name not in SPACES:
         raise NbnasError(f"unknown search space {name!r}; choose from {', '.join(SPACES)}")
     return SPACES[name]()
+
+
+__all__ = ["SPACES", "EnumeratedSpace", "SearchSpace", "get_space"]

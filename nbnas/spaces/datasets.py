@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DatasetShape:
-    """What a network must know of a data set: number of classes and resolution in pixels (3 channels)."""
+    """What a network must know of a data set: number of classes, resolution in pixels, channels."""
 
     num_classes: int
     resolution: int
+    channels: int = 3
 
+
+CIFAR10 = DatasetShape(num_classes=10, resolution=32)
 
 DATASETS = {
-    "cifar10": DatasetShape(num_classes=10, resolution=32),
+    "cifar10": CIFAR10,
     "cifar100": DatasetShape(num_classes=100, resolution=32),
     "ImageNet16-120": DatasetShape(num_classes=120, resolution=16),
 }
-"""Keys are NATS-Bench's names."""
+"""The data sets of NATS-Bench, by its names."""

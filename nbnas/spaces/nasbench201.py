@@ -7,19 +7,18 @@ operation on the edge from node i. No number below is tabulated: order, classes 
 
 import itertools
 import random
-from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 from torch import nn
 
 from nbnas.errors import NbnasError
-from nbnas.seeding import derive_seed
 from nbnas.spaces.datasets import DATASETS
 from nbnas.spaces.nasbench201_network import EDGES, OPERATIONS, NasBench201Network
+from nbnas.spaces.space import EnumeratedSpace
 
 
-class NasBench201:
+class NasBench201(EnumeratedSpace):
     """The search space; see :func:`nbnas.get_space`."""
 
     name = "nasbench201"
@@ -33,33 +32,9 @@ class NasBench201:
         random.Random(88).shuffle(architectures)
         return architectures
 
-    @cached_property
-    def _indices(self) -> dict[str, int]:
-        return {arch: index for index, arch in enumerate(self._architectures)}
-
-    def __len__(self) -> int:
-        return len(OPERATIONS) ** len(EDGES)
-
-    def __getitem__(self, index: int) -> str:
-        """Return the architecture string with this NATS-Bench index."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"NAS-Bench-201 has cells 0 to {len(self) - 1}, not {index}")
-        return self._architectures[index]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._architectures)
-
-    def index(self, arch: str) -> int:
-        """Return the NATS-Bench index of ``arch``; raises :class:`NbnasError` when it is malformed."""
-        return self._indices[format_cell(parse_cell(arch))]
-
-    def is_valid(self, arch: str) -> bool:
-        """Whether ``arch`` is a well-formed cell of this space."""
-        try:
-            parse_cell(arch)
-        except NbnasError:
-            return False
-        return True
+    def normalise(self, arch: str) -> str:
+        """Return the standard spelling of a cell; raises :class:`NbnasError` where it is malformed."""
+        return format_cell(parse_cell(arch))
 
     def canonical(self, arch: str) -> str:
         """Return the expression the cell computes, in NATS-Bench's canonical form (6,466 classes).
@@ -145,26 +120,7 @@ class NasBench201:
                 ``dead-edges`` (the other 6,180: parameters that no input reaches count in size and in many scores, so
                 each cell is scored for itself).
         """
-        if name not in self._subsets:
-            raise NbnasError(f"unknown set of cells {name!r}; choose from {', '.join(self._subsets)}")
-        return list(self._subsets[name])
-
-    def sample_subset(self, name: str, size: int | None = None, seed: int = 0) -> list[int]:
-        """Return ``size`` cells of a named set in a fixed random order; smaller samples begin larger ones.
-
-        The order is that of a hash of each architecture, so it is the same everywhere, and samples of different sets
-        share as many cells as they can.
-
-        Args:
-            name: As in :meth:`subset`.
-            size: Number of cells; ``None`` or more than there are means all of them, still shuffled.
-            seed: Seed of the order.
-        """
-        return sorted(self.subset(name), key=lambda index: derive_seed(seed, "sample", self[index]))[:size]
-
-    def sample(self, rng: np.random.Generator) -> str:
-        """Draw a cell uniformly."""
-        return self[int(rng.integers(len(self)))]
+        return super().subset(name)
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Replace the operation of one edge, both drawn uniformly; the result always differs from ``arch``."""

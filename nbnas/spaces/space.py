@@ -1,0 +1,114 @@
+"""What every search space offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from torch import nn
+
+from nbnas.errors import NbnasError
+from nbnas.seeding import derive_seed
+from nbnas.spaces.datasets import DatasetShape
+
+
+class SearchSpace(ABC):
+    """A set of architectures, written as strings, and the networks that they stand for."""
+
+    name: ClassVar[str]
+    """As :func:`nbnas.get_space` knows it."""
+    datasets: ClassVar[Mapping[str, DatasetShape]]
+    """Data sets that the space's benchmark trained on."""
+
+    @abstractmethod
+    def normalise(self, arch: str) -> str:
+        """Return the standard spelling of an architecture; raises :class:`NbnasError` where it is malformed."""
+
+    def is_valid(self, arch: str) -> bool:
+        """Whether ``arch`` is a well-formed architecture of this space."""
+        try:
+            self.normalise(arch)
+        except NbnasError:
+            return False
+        return True
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> str:
+        """Draw an architecture."""
+
+    @abstractmethod
+    def mutate(self, arch: str, rng: np.random.Generator) -> str:
+        """Change one decision at random; the result always differs from ``arch``."""
+
+    @abstractmethod
+    def build(self, arch: str, num_classes: int = 10) -> nn.Module:
+        """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes)."""
+
+    def build_for(self, arch: str, dataset: str) -> nn.Module:
+        """Build the network for one of :attr:`datasets`."""
+        return self.build(arch, self.datasets[dataset].num_classes)
+
+    @abstractmethod
+    def params(self, arch: str, num_classes: int = 10) -> int:
+        """Number of parameters, as the benchmark counts them."""
+
+    @abstractmethod
+    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10) -> int:
+        """Operations for one image, as the benchmark counts them: conventions differ between benchmarks."""
+
+
+class EnumeratedSpace(SearchSpace):
+    """A space small enough to list; an architecture's place in the list is its index."""
+
+    @cached_property
+    @abstractmethod
+    def _architectures(self) -> list[str]:
+        """All architectures in the order of the benchmark."""
+
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {arch: index for index, arch in enumerate(self._architectures)}
+
+    def __len__(self) -> int:
+        return len(self._architectures)
+
+    def __getitem__(self, index: int) -> str:
+        """Return the architecture with this index."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.name} has architectures 0 to {len(self) - 1}, not {index}")
+        return self._architectures[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._architectures)
+
+    def index(self, arch: str) -> int:
+        """Return the index of ``arch``; raises :class:`NbnasError` when it is malformed."""
+        return self._indices[self.normalise(arch)]
+
+    @cached_property
+    def _subsets(self) -> Mapping[str, list[int]]:
+        return {"all": list(range(len(self)))}
+
+    def subset(self, name: str) -> list[int]:
+        """Return the ascending indices of a named set of architectures; ``all`` is there in every space."""
+        if name not in self._subsets:
+            raise NbnasError(f"unknown set of architectures {name!r}; choose from {', '.join(self._subsets)}")
+        return list(self._subsets[name])
+
+    def sample_subset(self, name: str, size: int | None = None, seed: int = 0) -> list[int]:
+        """Return ``size`` indices of a named set in a fixed random order; smaller samples begin larger ones.
+
+        The order is that of a hash of each architecture, so it is the same everywhere, and samples of different sets
+        share as many architectures as they can.
+
+        Args:
+            name: As in :meth:`subset`.
+            size: Number of architectures; ``None`` or more than there are means all of them, still shuffled.
+            seed: Seed of the order.
+        """
+        return sorted(self.subset(name), key=lambda index: derive_seed(seed, "sample", self[index]))[:size]
+
+    def sample(self, rng: np.random.Generator) -> str:
+        """Draw an architecture uniformly."""
+        return self[int(rng.integers(len(self)))]
