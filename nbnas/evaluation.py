@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from nbnas.benchmarks.nasbench201 import IMPORT_HINT, Benchmark
+from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.cell_scores import CellScores, load_cell_scores
 from nbnas.errors import NbnasError
 from nbnas.published_rankings import PublishedRanking
@@ -62,7 +62,7 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
     """
     keys = {"row_key": ranking.row_key, "column": PUBLISHED_DATASETS[dataset]}
     if dataset not in benchmark.accuracy_columns:
-        return missing(ranking.row_key, dataset, IMPORT_HINT)
+        return missing(ranking.row_key, dataset, benchmark.hint)
     accuracy = benchmark.accuracy(dataset)[ranking.cells]
     if ranking.complete:
         rows = _complete(ranking.scores, accuracy)

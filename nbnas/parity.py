@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from nbnas.benchmarks.nasbench201 import Benchmark
+from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.cell_scores import CellScores
 from nbnas.evaluation import Ranking, evaluate, missing
 from nbnas.published_rankings import worst_for_missing

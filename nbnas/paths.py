@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from nbnas.errors import NbnasError
+
 
 def project_root() -> Path:
     """The checkout that holds this package, or the current folder if the package was installed without one."""
@@ -23,3 +25,18 @@ def reports_folder() -> Path:
 def notebooks_folder() -> Path:
     """Notebook sources."""
     return project_root() / "notebooks"
+
+
+def user_data_file(name: str) -> Path | None:
+    """Return a file of the folder that ``$NBNAS_DATA`` names; None if there is no such folder or file.
+
+    Raises:
+        NbnasError: If the variable names no folder; another source would silently take its place.
+    """
+    folder = os.environ.get("NBNAS_DATA")
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise NbnasError(f"NBNAS_DATA names {folder}, which is not a folder")
+    path = Path(folder) / name
+    return path if path.exists() else None

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from stored_scores import store_scores
 
-from nbnas.benchmarks.nasbench201 import IMPORT_HINT, Benchmark
+from nbnas.benchmarks.nasbench201 import IMPORT_HINT, NasBench201Benchmark
 from nbnas.cell_scores import load_cell_scores
 from nbnas.errors import NbnasError
 from nbnas.evaluation import METRICS, NDCG_OF_SAMPLE, Ranking, evaluate, evaluate_method, evaluate_methods, missing
@@ -23,7 +23,7 @@ def made_up(space):
     value = {}
     accuracy = [value.setdefault(space.network_form(arch), rng.uniform(10, 94)) for arch in space]
     table = pd.DataFrame({"cifar10_ori-test": accuracy})
-    return Benchmark("made-up", "made-up accuracies", table, {"cifar10": "cifar10_ori-test"})
+    return NasBench201Benchmark("made-up", "made-up accuracies", table, {"cifar10": "cifar10_ori-test"})
 
 
 def rows_of(table):
@@ -92,7 +92,7 @@ def test_tie_interval_does_not_depend_on_how_close_distinct_accuracies_are(space
     accuracy = rng.choice(np.linspace(10, 90, 200), len(space)).round(digits)
     accuracy[0] = np.nextafter(accuracy[1], 100)
     table = pd.DataFrame({"cifar10_ori-test": accuracy})
-    benchmark = Benchmark("made-up", "made-up", table, {"cifar10": "cifar10_ori-test"})
+    benchmark = NasBench201Benchmark("made-up", "made-up", table, {"cifar10": "cifar10_ori-test"})
     row = rows_of(evaluate(Ranking("flops", np.arange(len(space)), accuracy), benchmark, "cifar10"))
     assert row.loc["kendall_tau", "reproduced"] - row.loc["kendall_tau", "low"] > 1e-4
 

@@ -1,19 +1,27 @@
 """Trained accuracies of whole search spaces, as tables with named columns and a stated source."""
 
-from nbnas.benchmarks.nasbench201 import Benchmark, load_nasbench201
+from collections.abc import Callable
+
+from nbnas.benchmarks.benchmark import Benchmark
+from nbnas.benchmarks.nasbench201 import load_nasbench201
 from nbnas.errors import NbnasError
+
+BENCHMARKS: dict[str, Callable[..., Benchmark]] = {"nasbench201": load_nasbench201}
+"""Search space -> loader of its trained accuracies."""
 
 
 def load_benchmark(space: str, source: str = "auto") -> Benchmark:
     """Load the trained accuracies of a search space.
 
     Args:
-        space: ``nasbench201``.
-        source: One of :data:`nbnas.benchmarks.nasbench201.SOURCES`; ``auto`` takes the first one present.
+        space: Name of a search space, see :data:`BENCHMARKS`.
+        source: Of NAS-Bench-201, one of :data:`nbnas.benchmarks.nasbench201.SOURCES`; ``auto`` takes the first one
+            present. The others have a single source.
 
     Raises:
-        NbnasError: If the source is unknown, absent or damaged; the message says what to do.
+        NbnasError: If there is none, or the source is unknown, absent or damaged; the message says what to do.
     """
-    if space != "nasbench201":
-        raise NbnasError(f"no trained accuracies for search space {space!r}; there are some for nasbench201")
-    return load_nasbench201(source)
+    if space not in BENCHMARKS:
+        known = ", ".join(BENCHMARKS)
+        raise NbnasError(f"no trained accuracies for search space {space!r}; there are some for {known}")
+    return BENCHMARKS[space]() if source == "auto" else BENCHMARKS[space](source)

@@ -1,6 +1,5 @@
 """Trained accuracies of the NAS-Bench-201 cells, from whichever source the user has."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,19 @@ import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks.analog import read_analog_accuracies
+from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.paths import data_folder
+from nbnas.paths import data_folder, user_data_file
 from nbnas.spaces import get_space
 
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
 
+READY_TABLE = "nasbench201.csv.gz"
+"""File in the folder that ``$NBNAS_DATA`` names."""
+
 HINTS = {
     "nats": IMPORT_HINT,
-    "csv": "set NBNAS_DATA to a folder with nasbench201.csv.gz",
+    "csv": f"set NBNAS_DATA to a folder with {READY_TABLE}",
     "analog": "run pip install analog-nasbench",
 }
 """Source -> how to get it."""
@@ -41,27 +44,15 @@ SINGLE_SEED_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """A table of trained accuracies in percent, one row per cell in NATS-Bench index order."""
+class NasBench201Benchmark(Benchmark):
+    """Accuracies of the 15,625 cells in NATS-Bench index order."""
 
-    source: str
-    description: str
-    """One line to print beside every number that rests on this table."""
-    table: pd.DataFrame
-    accuracy_columns: dict[str, str]
-    """Data set -> column to rank against, for the data sets that the source has."""
-    deviation: str = ""
-    """Why numbers that rest on this table may deviate from published ones; empty for the papers' own accuracies."""
+    hint: str = IMPORT_HINT
 
-    def accuracy(self, dataset: str) -> np.ndarray:
-        """Return the test accuracies in percent of all 15,625 cells.
-
-        Raises:
-            NbnasError: If the source lacks the data set; the message says which source has it.
-        """
-        if dataset not in self.accuracy_columns:
-            raise NbnasError(f"{dataset} test accuracies are not in source {self.source!r}: {IMPORT_HINT}")
-        return self.table[self.accuracy_columns[dataset]].to_numpy(copy=True)
+    @property
+    def archs(self) -> list[str]:
+        """Cells, in the order of the rows."""
+        return list(get_space("nasbench201"))
 
     def single_seed_accuracy(self, dataset: str, seed: int) -> np.ndarray:
         """Return the accuracies in percent that all cells reached with one training seed.
@@ -114,21 +105,7 @@ def imported_table() -> Path:
     return data_folder() / "nasbench201_nats.parquet"
 
 
-def ready_table() -> Path | None:
-    """The csv table in the folder that ``$NBNAS_DATA`` names, whether or not the table exists.
-
-    Raises:
-        NbnasError: If the variable names no folder; another source would silently take its place.
-    """
-    folder = os.environ.get("NBNAS_DATA")
-    if not folder:
-        return None
-    if not Path(folder).is_dir():
-        raise NbnasError(f"NBNAS_DATA names {folder}, which is not a folder")
-    return Path(folder) / "nasbench201.csv.gz"
-
-
-def load_nasbench201(source: str = "auto") -> Benchmark:
+def load_nasbench201(source: str = "auto") -> NasBench201Benchmark:
     """Load from ``source``, or from the first source present; see :func:`nbnas.load_benchmark`."""
     if source not in ("auto", *SOURCES):
         raise NbnasError(f"unknown source {source!r}; choose from auto, {', '.join(SOURCES)}")
@@ -157,7 +134,7 @@ def describe_sources() -> list[str]:
     return lines
 
 
-def _load_nats() -> Benchmark | None:
+def _load_nats() -> NasBench201Benchmark | None:
     path = imported_table()
     if not path.exists():
         return None
@@ -170,9 +147,9 @@ def _load_nats() -> Benchmark | None:
     return _checked("nats", "NATS-Bench archive, 200 epochs, mean over seeds", table, path)
 
 
-def _load_csv() -> Benchmark | None:
-    path = ready_table()
-    if path is None or not path.exists():
+def _load_csv() -> NasBench201Benchmark | None:
+    path = user_data_file(READY_TABLE)
+    if path is None:
         return None
     try:
         table = pd.read_csv(path)
@@ -183,21 +160,25 @@ def _load_csv() -> Benchmark | None:
     return _checked("csv", description, table, path)
 
 
-def _load_analog() -> Benchmark | None:
+def _load_analog() -> NasBench201Benchmark | None:
     accuracies = read_analog_accuracies()
     if accuracies is None:
         return None
     table = pd.DataFrame({"cifar10_analog-test": accuracies})
     description = "AnalogNAS-Bench (an independent training of all cells, CIFAR-10 test only)"
     deviation = "Deviates because AnalogNAS-Bench trained the cells anew; rerun with NATS-Bench accuracies."
-    return Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation)
+    return NasBench201Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation)
 
 
-SOURCES: dict[str, Callable[[], Benchmark | None]] = {"nats": _load_nats, "csv": _load_csv, "analog": _load_analog}
+SOURCES: dict[str, Callable[[], NasBench201Benchmark | None]] = {
+    "nats": _load_nats,
+    "csv": _load_csv,
+    "analog": _load_analog,
+}
 """Name -> loader, in order of preference; a loader returns None where its source is absent."""
 
 
-def _checked(source: str, description: str, table: pd.DataFrame, path: Path) -> Benchmark:
+def _checked(source: str, description: str, table: pd.DataFrame, path: Path) -> NasBench201Benchmark:
     missing = {"arch_str", *PAPER_COLUMNS.values()} - set(table.columns)
     if missing:
         raise NbnasError(f"{path} lacks the columns {', '.join(sorted(missing))}")
@@ -206,4 +187,4 @@ def _checked(source: str, description: str, table: pd.DataFrame, path: Path) -> 
     for name in PAPER_COLUMNS.values():
         if not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any():
             raise NbnasError(f"{path} has cells without a number in column {name}")
-    return Benchmark(source, description, table, dict(PAPER_COLUMNS))
+    return NasBench201Benchmark(source, description, table, dict(PAPER_COLUMNS))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nbnas.benchmarks.nasbench201 import IMPORT_HINT, Benchmark
+from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.cell_scores import CellScores, load_cell_scores
 from nbnas.errors import NbnasError
 from nbnas.evaluation import METRICS, NDCG_OF_SAMPLE, PUBLISHED_DATASETS, missing
@@ -72,7 +72,7 @@ def evaluate_model(
         on one side of the split, and nDCG is not attempted. Where too few networks are scored, ``reproduced`` is NaN.
     """
     if dataset not in benchmark.accuracy_columns:
-        return missing(row_key, dataset, IMPORT_HINT)
+        return missing(row_key, dataset, benchmark.hint)
     model = MODELS[row_key]
     scores = [name for name in model.scores if name not in left_out]
     try:
