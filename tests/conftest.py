@@ -27,12 +27,18 @@ def space():
 
 
 @pytest.fixture(scope="session")
-def nats_table() -> pd.DataFrame:
-    """Trained accuracies of all 15,625 cells, in index order."""
+def data_folder() -> Path:
+    """The folder that ``$NBNAS_DATA`` names."""
     folder = os.environ.get("NBNAS_DATA")
     if not folder:
-        pytest.skip("NBNAS_DATA is not set; it names the folder that holds nasbench201.csv.gz")
-    path = Path(folder) / "nasbench201.csv.gz"
+        pytest.skip("NBNAS_DATA is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def nats_table(data_folder) -> pd.DataFrame:
+    """Trained accuracies of all 15,625 cells, in index order."""
+    path = data_folder / "nasbench201.csv.gz"
     if not path.exists():
         pytest.skip(f"NBNAS_DATA names a folder without {path.name}")
     return pd.read_csv(path)

@@ -4,9 +4,10 @@ from functools import cache
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.nasbench201 import NasBench201
+from nbnas.spaces.nasbench_macro import NasBenchMacro
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
 
-SPACES: dict[str, type[SearchSpace]] = {space.name: space for space in (NasBench201,)}
+SPACES: dict[str, type[SearchSpace]] = {space.name: space for space in (NasBench201, NasBenchMacro)}
 
 
 @cache
