@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("space", help="search space, e.g. nasbench201")
     score.add_argument("--dataset", default="cifar10", help="shape to score on (default: %(default)s)")
     score.add_argument("--proxies", nargs="+", default=["vkdnw"], metavar="NAME", help="names or glob patterns")
-    score.add_argument("--archs", default="filtered-unique", help="set of architectures (default: %(default)s)")
+    score.add_argument("--archs", help="set of architectures (default: one of each distinct network)")
     score.add_argument("--sample", type=int, metavar="N", help="only the first N in the set's fixed random order")
     score.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
     score.add_argument("--batch-size", type=int, default=64)
@@ -105,17 +105,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(options: argparse.Namespace) -> None:
+    from nbnas.samples import sample_architectures
     from nbnas.score_many import ScoringConfiguration, score_many
-    from nbnas.spaces import get_space
 
     for name in ("sample", "workers"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise NbnasError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-    space = get_space(options.space)
-    cells = space.sample_subset(options.archs, options.sample)
     tables = score_many(
-        [space[cell] for cell in cells],
+        sample_architectures(options.space, options.archs, options.sample),
         options.proxies,
         ScoringConfiguration(options.space, options.dataset, options.batch_size, options.inputs),
         seeds=options.seeds,

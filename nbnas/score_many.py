@@ -18,9 +18,10 @@ from nbnas.executors import describe_failure, open_executor
 from nbnas.images import load_images
 from nbnas.paths import data_folder
 from nbnas.proxies.registry import select_proxies
+from nbnas.samples import sample_architectures
 from nbnas.scoring import score, usable_device
 from nbnas.seeding import derive_seed
-from nbnas.spaces import get_space
+from nbnas.spaces import EnumeratedSpace, get_space
 from nbnas.store import ScoreTable
 
 
@@ -51,7 +52,9 @@ class ScoringConfiguration:
 
 
 def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | None = None) -> pd.DataFrame:
-    """Return the stored scores of one proxy: one row per (arch, seed), ``arch_index`` first.
+    """Return the stored scores of one proxy: one row per (arch, seed).
+
+    Where the space can be listed, the first column is ``arch_index``.
 
     Raises:
         NbnasError: If there are none; the message says which command computes them.
@@ -63,7 +66,8 @@ def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | N
             f"run: {_command(proxy, configuration)}"
         )
     space = get_space(configuration.space)
-    rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
+    if isinstance(space, EnumeratedSpace):
+        rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
     return rows
 
 
@@ -85,8 +89,8 @@ def load_sample(
         NbnasError: If not even the first architecture of the order is stored.
     """
     rows = load_scores(proxy, configuration, store)
-    rows = rows[rows["seed"] == seed].set_index("arch_index", drop=False)
-    order = get_space(configuration.space).sample_subset(subset)
+    rows = rows[rows["seed"] == seed].set_index("arch", drop=False)
+    order = sample_architectures(configuration.space, subset)
     sample = list(itertools.takewhile(rows.index.__contains__, order))
     if not sample:
         raise NbnasError(
@@ -120,15 +124,16 @@ def load_score_matrix(
         store: Folder of tables; ``None`` is ``data/scores``.
 
     Returns:
-        A row per network in the order of the sample, indexed by ``arch_index``, a column per score. NaN marks a network
-        without that score: degenerate, not finite, or failed.
+        A row per network in the order of the sample, indexed by ``arch_index`` (by ``arch`` where the space cannot be
+        listed), a column per score. NaN marks a network without that score: degenerate, not finite, or failed.
 
     Raises:
         NbnasError: As :func:`load_sample`.
     """
     chosen = select_proxies(proxies)
+    key = "arch_index" if isinstance(get_space(configuration.space), EnumeratedSpace) else "arch"
     samples = {
-        proxy.info.name: load_sample(proxy.info.name, configuration, subset, seed, store).set_index("arch_index")
+        proxy.info.name: load_sample(proxy.info.name, configuration, subset, seed, store).set_index(key)
         for proxy in chosen
     }
     # Samples are prefixes of one order.

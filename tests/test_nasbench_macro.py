@@ -12,6 +12,7 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
+from nbnas.layers import weight_layers
 from nbnas.spaces.nasbench_macro_network import InvertedResidual
 
 architectures = st.text("012", min_size=8, max_size=8)
@@ -87,6 +88,7 @@ def test_parameters_are_those_of_the_built_network(arch, num_classes):
     with torch.device("meta"):
         network = space.build(arch, num_classes)
     assert count_parameters(network) == space.params(arch, num_classes)
+    assert len(weight_layers(network)) == space.weight_layers(arch)
 
 
 @pytest.mark.parametrize("resolution", [16, 32])

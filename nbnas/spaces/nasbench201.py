@@ -22,6 +22,7 @@ class NasBench201(EnumeratedSpace):
     """The search space; see :func:`nbnas.get_space`."""
 
     name = "nasbench201"
+    networks = "filtered-unique"
     datasets = DATASETS
 
     @cached_property
@@ -167,6 +168,10 @@ class NasBench201(EnumeratedSpace):
             if stage > 0:
                 total += 14 * width**2 + 4 * width
         return total
+
+    def weight_layers(self, arch: str) -> int:
+        """Number of convolutions and linear layers: 8 + 15 per convolution edge."""
+        return 8 + 15 * sum(_count_convolutions(arch))
 
     def trainable_layers(self, arch: str, *, cells_per_stage: int = 5) -> int:
         """Number of parameter tensors (the papers' "trainable layers"): 21 + 9 N per convolution edge, N = 5."""

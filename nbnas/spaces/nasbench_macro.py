@@ -31,6 +31,7 @@ class NasBenchMacro(EnumeratedSpace):
     """The search space; see :func:`nbnas.get_space`."""
 
     name = "nasbench_macro"
+    networks = "unique"
     datasets: ClassVar = {"cifar10": CIFAR10}
 
     @cached_property
@@ -86,6 +87,13 @@ class NasBenchMacro(EnumeratedSpace):
     def build(self, arch: str, num_classes: int = 10) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes)."""
         return NasBenchMacroNetwork(self.normalise(arch), num_classes)
+
+    def weight_layers(self, arch: str) -> int:
+        """Number of convolutions and linear layers: 3, 3 per inverted residual, 1 per identity with stride 2."""
+        strides = (stride for *_, stride in positions())
+        return 3 + sum(
+            3 if digit != "0" else stride - 1 for digit, stride in zip(self.normalise(arch), strides, strict=True)
+        )
 
     def params(self, arch: str, num_classes: int = 10) -> int:
         """Number of parameters, BatchNorm scales and shifts included.

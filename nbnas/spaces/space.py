@@ -6,9 +6,11 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from nbnas.errors import NbnasError
+from nbnas.layers import weight_layers
 from nbnas.seeding import derive_seed
 from nbnas.spaces.datasets import DatasetShape
 
@@ -49,6 +51,15 @@ class SearchSpace(ABC):
         """Build the network for one of :attr:`datasets`."""
         return self.build(arch, self.datasets[dataset].num_classes)
 
+    def network_form(self, arch: str) -> str:
+        """Return a text that two architectures share if they are the same network up to the order of parameters."""
+        return self.normalise(arch)
+
+    def weight_layers(self, arch: str) -> int:
+        """Number of convolutions and linear layers."""
+        with torch.device("meta"):
+            return len(weight_layers(self.build(arch)))
+
     @abstractmethod
     def params(self, arch: str, num_classes: int = 10) -> int:
         """Number of parameters, as the benchmark counts them."""
@@ -60,6 +71,9 @@ class SearchSpace(ABC):
 
 class EnumeratedSpace(SearchSpace):
     """A space small enough to list; an architecture's place in the list is its index."""
+
+    networks: ClassVar[str] = "all"
+    """Named set that is scored unless another is asked for: one architecture of each distinct network."""
 
     @cached_property
     @abstractmethod
