@@ -1,4 +1,4 @@
-"""Kendall's tau, Spearman's rho and nDCG of a ranking of NAS-Bench-201 cells, each with an interval."""
+"""Kendall's tau, Spearman's rho and nDCG of a ranking of trained architectures, each with an interval."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.cell_scores import CellScores, load_cell_scores
 from nbnas.errors import NbnasError
+from nbnas.network_scores import NetworkScores, load_network_scores
 from nbnas.published_rankings import PublishedRanking
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
 
@@ -18,22 +18,24 @@ METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 
 NDCG_OF_SAMPLE = "nDCG@1000 needs the whole set, scores are a sample"
 
-PUBLISHED_DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16-120"}
-"""Data set -> its name in the published tables."""
+
+def published_name(dataset: str) -> str:
+    """Name of a data set in the published tables."""
+    return dataset.lower()
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Scores of some cells; larger is better."""
+    """Scores of some architectures; larger is better."""
 
     row_key: str
     cells: np.ndarray
-    """NATS-Bench indices of the scored cells."""
+    """Rows of the scored architectures in the benchmark."""
     scores: np.ndarray
     complete: bool = True
-    """Whether the cells are the whole set that the published number is about, rather than a random sample of it."""
+    """Whether they are the whole set that the published number is about, rather than a random sample of it."""
     groups: np.ndarray | None = None
-    """Labels of cells that share one network's scores; whole groups are resampled for an interval."""
+    """Labels of architectures that share one network's scores; whole groups are resampled for an interval."""
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -53,23 +55,25 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
     Args:
         ranking: The scores.
         benchmark: The accuracies.
-        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        dataset: A data set of the space.
         repeats: Number of bootstrap resamples.
 
     Returns:
         Three rows, one per metric, with the columns that :func:`nbnas.verdicts.compare` expects. Where the benchmark
         lacks the data set, ``reproduced`` is NaN and ``note`` says what is needed.
     """
-    keys = {"row_key": ranking.row_key, "column": PUBLISHED_DATASETS[dataset]}
+    keys = {"row_key": ranking.row_key, "column": published_name(dataset)}
     if dataset not in benchmark.accuracy_columns:
         return missing(ranking.row_key, dataset, benchmark.hint)
     accuracy = benchmark.accuracy(dataset)[ranking.cells]
     if ranking.complete:
         rows = _complete(ranking.scores, accuracy)
-        notes = dict.fromkeys(METRICS, f"{len(ranking.cells):,} cells; interval over ties. {ranking.note}".strip())
+        notes = dict.fromkeys(
+            METRICS, f"{len(ranking.cells):,} architectures; interval over ties. {ranking.note}".strip()
+        )
     else:
         rows = _sampled(ranking, accuracy, repeats)
-        count = f"sample of {len(ranking.cells):,} cells, bootstrap interval. {ranking.note}".strip()
+        count = f"sample of {len(ranking.cells):,} architectures, bootstrap interval. {ranking.note}".strip()
         notes = dict.fromkeys(METRICS, count) | {"ndcg_1000": NDCG_OF_SAMPLE}
     table = pd.DataFrame(
         [
@@ -84,8 +88,9 @@ def evaluate_methods(
     methods: Mapping[str, PublishedRanking],
     benchmark: Benchmark,
     dataset: str,
-    subset: str = "filtered",
+    subset: str | None = None,
     *,
+    space: str = "nasbench201",
     inputs: str = "published",
     seed: int = 0,
     repeats: int = 1000,
@@ -96,9 +101,10 @@ def evaluate_methods(
     Args:
         methods: Row key -> ranking, see :data:`nbnas.published_rankings.RANKINGS`.
         benchmark: The accuracies.
-        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
-        subset: ``filtered`` or ``all``.
-        inputs: See :func:`nbnas.cell_scores.load_cell_scores`.
+        dataset: A data set of the space.
+        subset: See :func:`nbnas.network_scores.load_network_scores`, like the next two.
+        space: Name of the search space.
+        inputs: ``published``, ``gaussian`` or ``images``.
         seed: Seed of the scores.
         repeats: Number of bootstrap resamples.
         store: Folder of score tables; ``None`` is ``data/scores``.
@@ -110,36 +116,38 @@ def evaluate_methods(
     tables = []
     for row_key, method in methods.items():
         try:
-            cells = load_cell_scores(method.scores, dataset, subset, inputs=inputs, seed=seed, store=store)
+            found = load_network_scores(
+                method.scores, dataset, subset, space=space, inputs=inputs, seed=seed, store=store
+            )
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))
         else:
-            tables.append(evaluate_method(row_key, method, cells, benchmark, dataset, repeats))
+            tables.append(evaluate_method(row_key, method, found, benchmark, dataset, repeats))
     return pd.concat(tables, ignore_index=True)
 
 
 def evaluate_method(
     row_key: str,
     method: PublishedRanking,
-    cells: CellScores,
+    found: NetworkScores,
     benchmark: Benchmark,
     dataset: str,
     repeats: int = 1000,
 ) -> pd.DataFrame:
-    """Evaluate one published ranking on given cells; result as of :func:`evaluate`, NaN if no network has a score."""
-    failed = int(cells.table[list(method.scores)].isna().any(axis=1).sum())
-    note = f"{cells.description} {failed:,} without a score rank last." if failed else cells.description
-    index = cells.table.index.to_numpy()
+    """Evaluate one published ranking on given scores; result as of :func:`evaluate`, NaN if no network has a score."""
+    failed = int(found.table[list(method.scores)].isna().any(axis=1).sum())
+    note = f"{found.description} {failed:,} without a score rank last." if failed else found.description
+    index = found.table.index.to_numpy()
     try:
-        scores = method.rank(cells.table)
+        scores = method.rank(found.table)
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
-    return evaluate(Ranking(row_key, index, scores, cells.complete, cells.groups, note), benchmark, dataset, repeats)
+    return evaluate(Ranking(row_key, index, scores, found.complete, found.groups, note), benchmark, dataset, repeats)
 
 
 def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:
     """Return rows that say why a ranking has no numbers on a data set."""
-    rows = {"row_key": row_key, "column": PUBLISHED_DATASETS[dataset], "metric": list(METRICS)}
+    rows = {"row_key": row_key, "column": published_name(dataset), "metric": list(METRICS)}
     return pd.DataFrame(rows).assign(reproduced=np.nan, low=np.nan, high=np.nan, source="", note=reason)
 
 

@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.cell_scores import CellScores
 from nbnas.evaluation import Ranking, evaluate, missing
+from nbnas.network_scores import NetworkScores
 from nbnas.published_rankings import worst_for_missing
 from nbnas.rankings import kendall_tau
 
 
-def evaluate_all(scores: CellScores, benchmark: Benchmark, dataset: str, repeats: int = 500) -> pd.DataFrame:
+def evaluate_all(scores: NetworkScores, benchmark: Benchmark, dataset: str, repeats: int = 500) -> pd.DataFrame:
     """Evaluate every column as a ranking.
 
     Args:
-        scores: As :func:`nbnas.cell_scores.load_cell_scores` returns them, perhaps with more columns.
+        scores: As :func:`nbnas.network_scores.load_network_scores` returns them, perhaps with more columns.
         benchmark: Trained accuracies.
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
         repeats: Bootstrap resamples.

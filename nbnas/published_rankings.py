@@ -115,3 +115,44 @@ RANKINGS: Mapping[str, PublishedRanking] = {
     "vkdnw_agg": component_ranking("VJETF"),
 }
 """Row key of the published tables -> simple ranking."""
+
+
+LOGGED_BENCHMARKS = frozenset({"nats-sss", "nb-macro"})
+"""Benchmarks for which T-CET takes the logarithm of its layers' ratios; for the others it does not.
+
+The paper chooses whichever ranks better. It does not say what it chose for TransNAS-Bench-101 and NAS-Bench-301.
+"""
+
+
+def tcet_rankings(logged: bool) -> Mapping[str, PublishedRanking]:
+    """Return the rows of T-CET's tables, and the controls that those lack.
+
+    Args:
+        logged: Whether the new scores take the logarithm of S_l / sigma_l, see :data:`LOGGED_BENCHMARKS`.
+
+    Returns:
+        Row key of the published tables -> ranking, then ``weight_layers`` and ``trainable_layers``.
+    """
+    suffix = "_log" if logged else ""
+    new = {"synflow_snr": "ssnr_synflow", "snip_snr": "ssnr_snip"}
+    new |= {name: name for name in ("tcet_synflow", "tcet_snip")}
+    return {
+        **_singles(["flops", "params", "grad_norm", "grasp", "snip", "synflow", "zico", "zen", "naswot", "lnwot"]),
+        **{row_key: _single(score + suffix) for row_key, score in new.items()},
+        **_singles(["weight_layers", "trainable_layers"]),
+    }
+
+
+def log_ablation_rankings() -> Mapping[str, PublishedRanking]:
+    """Return the rows of T-CET's Table A.1: each signal-to-noise ratio with and without logarithm."""
+    return {
+        "synflow_snr": _single("ssnr_synflow"),
+        "snip_snr": _single("ssnr_snip"),
+        "log_synflow_snr": _single("ssnr_synflow_log"),
+        "log_snip_snr": _single("ssnr_snip_log"),
+    }
+
+
+def rank_average(*scores: str) -> PublishedRanking:
+    """Return the sum of ranks, the combination that T-CET compares with (RankAve)."""
+    return _sum(*scores)

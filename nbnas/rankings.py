@@ -32,6 +32,33 @@ def kendall_tau(scores: ArrayLike, accuracy: ArrayLike) -> float:
     return float(stats.kendalltau(scores, accuracy, variant="b").statistic)
 
 
+def partial_kendall_tau(first: ArrayLike, second: ArrayLike, accuracy: ArrayLike) -> float:
+    """Correlation of two scores that their common correlation with accuracy does not explain.
+
+    (tau_xy - tau_xz tau_yz) / sqrt((1 - tau_xz^2) (1 - tau_yz^2)), every tau of Kendall's b; z is accuracy.
+
+    Source: Xiang et al., AutoML 2023 (``xiang2023tcet``), Eq. 1.
+
+    Args:
+        first: (n,).
+        second: (n,).
+        accuracy: (n,).
+
+    Returns:
+        Between -1 and 1; NaN if a column is constant, or if a score ranks exactly as accuracy does.
+
+    Raises:
+        NbnasError: As :func:`kendall_tau`.
+    """
+    both, with_first, with_second = (
+        kendall_tau(first, second),
+        kendall_tau(first, accuracy),
+        kendall_tau(second, accuracy),
+    )
+    unexplained = (1 - with_first**2) * (1 - with_second**2)
+    return (both - with_first * with_second) / unexplained**0.5 if unexplained > 0 else float("nan")
+
+
 def spearman_rho(scores: ArrayLike, accuracy: ArrayLike) -> float:
     """Spearman's rho: Pearson correlation of the ranks, ties given their average rank.
 

@@ -8,9 +8,9 @@ import pytest
 from stored_scores import store_scores
 
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, NasBench201Benchmark
-from nbnas.cell_scores import load_cell_scores
 from nbnas.errors import NbnasError
 from nbnas.evaluation import METRICS, NDCG_OF_SAMPLE, Ranking, evaluate, evaluate_method, evaluate_methods, missing
+from nbnas.network_scores import load_network_scores
 from nbnas.published_rankings import RANKINGS
 from nbnas.rankings import bootstrap_interval, kendall_tau
 from nbnas.score_many import ScoringConfiguration
@@ -56,7 +56,7 @@ def test_tie_intervals_contain_their_value_and_follow_the_ties(space, made_up):
     assert (table["low"] <= table["reproduced"]).all()
     assert (table["reproduced"] <= table["high"]).all()
     assert table.loc["ndcg_1000", "high"] - table.loc["ndcg_1000", "low"] > 1e-3
-    assert set(table["note"]) == {"9,445 cells; interval over ties. Counted."}
+    assert set(table["note"]) == {"9,445 architectures; interval over ties. Counted."}
 
 
 def test_a_sample_has_a_bootstrap_interval_over_whole_groups(space, made_up):
@@ -69,7 +69,7 @@ def test_a_sample_has_a_bootstrap_interval_over_whole_groups(space, made_up):
     expected = bootstrap_interval(kendall_tau, scores, accuracy, groups=groups, repeats=50)
     assert tuple(table.loc["kendall_tau", ["low", "high"]]) == expected
     assert table.loc["kendall_tau", "reproduced"] == kendall_tau(scores, accuracy)
-    assert table.loc["kendall_tau", "note"] == "sample of 60 cells, bootstrap interval. Seed 0."
+    assert table.loc["kendall_tau", "note"] == "sample of 60 architectures, bootstrap interval. Seed 0."
     alone = rows_of(evaluate(Ranking("jacov", cells, scores, complete=False), made_up, "cifar10", repeats=50))
     assert tuple(alone.loc["kendall_tau", ["low", "high"]]) == bootstrap_interval(
         kendall_tau, scores, accuracy, repeats=50
@@ -144,7 +144,7 @@ def test_scores_of_every_class_have_an_ndcg(space, made_up, tmp_path):
     store_scores(tmp_path, "jacov", {cell: accuracy[cell] for cell in space.subset("filtered-unique")})
     row = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", store=tmp_path)).loc["ndcg_1000"]
     assert row["reproduced"] == pytest.approx(1)
-    assert row["note"].startswith("9,445 cells; interval over ties. Scored 5,260 of 5,260 distinct networks")
+    assert row["note"].startswith("9,445 architectures; interval over ties. Scored 5,260 of 5,260 distinct networks")
 
 
 @pytest.mark.parametrize("subset", ["filtered", "all"])
@@ -156,7 +156,7 @@ def test_methods_are_evaluated_on_the_cells_that_have_their_scores(space, made_u
     assert table["row_key"].tolist() == ["flops"] * 3 + ["te_nas"] * 3
     assert table["metric"].tolist() == [*METRICS, *METRICS]
     method = RANKINGS["te_nas"]
-    loaded = load_cell_scores(method.scores, "cifar10", subset, store=tmp_path)
+    loaded = load_network_scores(method.scores, "cifar10", subset, store=tmp_path)
     cells, scores = loaded.table.index.to_numpy(), method.rank(loaded.table)
     ranking = Ranking("te_nas", cells, scores, loaded.complete, loaded.groups, loaded.description)
     expected = evaluate(ranking, made_up, "cifar10", repeats=20)
@@ -201,7 +201,7 @@ def test_scores_that_a_method_does_not_need_are_not_missed(space, made_up, tmp_p
     sampled = space.sample_subset("filtered-unique", 20)
     store_scores(tmp_path, "jacov", noisy_scores(made_up, sampled))
     store_scores(tmp_path, "zen", dict.fromkeys(sampled, math.nan))
-    both = load_cell_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    both = load_network_scores(["jacov", "zen"], "cifar10", store=tmp_path)
     table = evaluate_method("jacov", RANKINGS["jacov"], both, made_up, "cifar10", repeats=5)
     assert not table["note"].str.contains("rank last").any()
     alone = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)

@@ -6,8 +6,8 @@ import pytest
 
 import nbnas
 from nbnas import parity
-from nbnas.cell_scores import CellScores
 from nbnas.evaluation import Ranking, evaluate
+from nbnas.network_scores import NetworkScores
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def scores(benchmark):
     partly = accuracy.copy()
     partly.iloc[[3, 7]] = np.nan
     table = pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
-    return CellScores(table, np.arange(30) // 2, complete=False, description="made up")
+    return NetworkScores(table, np.arange(30) // 2, complete=False, description="made up")
 
 
 def evaluated(scores, benchmark):
@@ -44,10 +44,10 @@ def test_every_column_is_evaluated_as_a_sample(scores, benchmark):
 def test_a_whole_set_is_evaluated_as_complete(benchmark):
     cells = nbnas.get_space("nasbench201").subset("filtered")
     accuracy = pd.Series(benchmark.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
-    whole = CellScores(accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up")
+    whole = NetworkScores(accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up")
     row = evaluated(whole, benchmark).loc[("perfect", "ndcg_1000")]
     assert row["reproduced"] == pytest.approx(1)
-    assert row["note"] == "9,445 cells; interval over ties."
+    assert row["note"] == "9,445 architectures; interval over ties."
 
 
 def test_networks_without_a_score_rank_last_and_are_counted(scores, benchmark):

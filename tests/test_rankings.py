@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import ndcg_score
@@ -19,6 +19,7 @@ from nbnas.rankings import (
     lexicographic_rank,
     ndcg,
     ndcg_tie_interval,
+    partial_kendall_tau,
     spearman_rho,
 )
 
@@ -107,6 +108,28 @@ def test_infinite_scores_rank_at_the_ends(correlation):
 
 
 # --------------------------------------------------------------------------------------------------------------- nDCG
+
+
+@given(columns=st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=4, max_size=20))
+def test_partial_correlation_is_the_formula_over_pairs(columns):
+    """Kendall's partial tau is the Pearson partial correlation of the signs of pairs, here from its residuals."""
+    x, y, z = (np.array(column, dtype=float) for column in zip(*columns, strict=True))
+    signs = np.array([[np.sign(c[i] - c[j]) for i, j in itertools.combinations(range(len(c)), 2)] for c in (x, y, z)])
+    value = partial_kendall_tau(x, y, z)
+    if not signs.any(axis=1).all():
+        assert math.isnan(value)
+        return
+    third = signs[2] / np.linalg.norm(signs[2])
+    first, second = (column - (column @ third) * third for column in signs[:2])
+    lengths = np.linalg.norm(first) * np.linalg.norm(second)
+    assume(lengths > 1e-6)  # A score that ranks exactly as accuracy does leaves nothing to correlate.
+    assert value == pytest.approx(first @ second / lengths, abs=1e-9)
+
+
+def test_partial_correlation_of_a_score_with_itself_is_one():
+    x, z = [3, 1, 4, 1, 5, 9, 2, 6], [2, 7, 1, 8, 2, 8, 1, 8]
+    assert partial_kendall_tau(x, x, z) == pytest.approx(1)
+    assert math.isnan(partial_kendall_tau(x, z, z))
 
 
 @given(

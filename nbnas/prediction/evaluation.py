@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.cell_scores import CellScores, load_cell_scores
 from nbnas.errors import NbnasError
-from nbnas.evaluation import METRICS, NDCG_OF_SAMPLE, PUBLISHED_DATASETS, missing
+from nbnas.evaluation import METRICS, NDCG_OF_SAMPLE, missing, published_name
+from nbnas.network_scores import NetworkScores, load_network_scores
 from nbnas.prediction.features import VKDNW_FEATURES, ZERO_COST_FEATURES
 from nbnas.prediction.forest import forest_ranking
 from nbnas.prediction.graf import PUBLISHED_FAMILIES, graph_feature_table
@@ -76,7 +76,7 @@ def evaluate_model(
     model = MODELS[row_key]
     scores = [name for name in model.scores if name not in left_out]
     try:
-        cells = load_cell_scores(scores, dataset, subset, store=store)
+        cells = load_network_scores(scores, dataset, subset, store=store)
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     if len(cells.table) < 1.2 * train_size:
@@ -99,13 +99,13 @@ def evaluate_model(
         numbers = {"reproduced": values.mean(), "low": np.mean(lows), "high": np.mean(highs)}
         reason = NDCG_OF_SAMPLE if np.isnan(values).any() else note
         rows.append(
-            {"row_key": row_key, "column": PUBLISHED_DATASETS[dataset], "metric": metric, **numbers, "note": reason}
+            {"row_key": row_key, "column": published_name(dataset), "metric": metric, **numbers, "note": reason}
         )
     return pd.DataFrame(rows).assign(source=benchmark.source)
 
 
 def _evaluate_split(
-    cells: CellScores, model: Model, accuracy: np.ndarray, repeats: int, **settings: int
+    cells: NetworkScores, model: Model, accuracy: np.ndarray, repeats: int, **settings: int
 ) -> dict[str, tuple[float, float, float]]:
     """Metric -> (value, low, high) on the cells held out by one split."""
     features, accuracy = cells.table, accuracy[cells.table.index]

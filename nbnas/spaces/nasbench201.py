@@ -8,6 +8,7 @@ operation on the edge from node i. No number below is tabulated: order, classes 
 import itertools
 import random
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from torch import nn
@@ -23,6 +24,12 @@ class NasBench201(EnumeratedSpace):
 
     name = "nasbench201"
     networks = "filtered-unique"
+    set_names: ClassVar = {
+        "all": "cells",
+        "filtered": "cells without dead edges",
+        "filtered-unique": "distinct networks without dead edges",
+        "dead-edges": "cells with dead edges",
+    }
     datasets = DATASETS
 
     @cached_property

@@ -32,6 +32,7 @@ class NasBenchMacro(EnumeratedSpace):
 
     name = "nasbench_macro"
     networks = "unique"
+    set_names: ClassVar = {"all": "networks", "unique": "distinct networks"}
     datasets: ClassVar = {"cifar10": CIFAR10}
 
     @cached_property

@@ -60,6 +60,20 @@ class SearchSpace(ABC):
         with torch.device("meta"):
             return len(weight_layers(self.build(arch)))
 
+    def trainable_layers(self, arch: str) -> int:
+        """Number of parameter tensors, which VKDNW calls trainable layers."""
+        with torch.device("meta"):
+            return len(list(self.build(arch).parameters()))
+
+    def params_for(self, arch: str, dataset: str) -> int:
+        """Number of parameters for one of :attr:`datasets`, see :meth:`params`."""
+        return self.params(arch, self.datasets[dataset].num_classes)
+
+    def flops_for(self, arch: str, dataset: str) -> int:
+        """Operations for one image of one of :attr:`datasets`, see :meth:`flops`."""
+        shape = self.datasets[dataset]
+        return self.flops(arch, shape.resolution, shape.num_classes)
+
     @abstractmethod
     def params(self, arch: str, num_classes: int = 10) -> int:
         """Number of parameters, as the benchmark counts them."""
@@ -74,6 +88,8 @@ class EnumeratedSpace(SearchSpace):
 
     networks: ClassVar[str] = "all"
     """Named set that is scored unless another is asked for: one architecture of each distinct network."""
+    set_names: ClassVar[Mapping[str, str]] = {"all": "networks"}
+    """Named set -> what its members are called in a sentence."""
 
     @cached_property
     @abstractmethod

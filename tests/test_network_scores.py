@@ -9,8 +9,8 @@ import pytest
 from stored_scores import store_scores
 
 import nbnas
-from nbnas.cell_scores import load_cell_scores
 from nbnas.errors import NbnasError
+from nbnas.network_scores import load_network_scores
 from nbnas.proxies import select_proxies
 from nbnas.score_many import ScoringConfiguration
 
@@ -42,7 +42,7 @@ for filtered_cell in SPACE.subset("filtered"):
 def test_every_member_of_a_class_has_the_scores_of_its_representative(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:40]))
     store_scores(tmp_path, "zen", own_index(CLASSES[:40]))
-    scores = load_cell_scores(["zen", "jacov", "zen_paper"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["zen", "jacov", "zen_paper"], "cifar10", store=tmp_path)
     expected = sorted(cell for cell in SPACE.subset("filtered") if representative_of(cell) in CLASSES[:40])
     assert len(expected) > 40
     assert scores.table.index.tolist() == expected
@@ -57,14 +57,14 @@ def test_classes_count_with_their_size(tmp_path):
     largest = max(MEMBERS.values(), key=len)
     chosen = CLASSES[: CLASSES.index(largest[0]) + 1]
     store_scores(tmp_path, "jacov", own_index(chosen))
-    counts = load_cell_scores(["jacov"], "cifar10", store=tmp_path).table["jacov"].value_counts()
+    counts = load_network_scores(["jacov"], "cifar10", store=tmp_path).table["jacov"].value_counts()
     assert counts.idxmax() == largest[0]
     assert counts.to_dict() == {cell: len(MEMBERS[SPACE.network_form(SPACE[cell])]) for cell in chosen}
 
 
 def test_cells_of_a_class_share_a_group(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:40]))
-    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
     assert len(scores.groups) == len(scores.table)
     labels = pd.Series(scores.groups).groupby([representative_of(cell) for cell in scores.table.index])
     assert (labels.nunique() == 1).all()
@@ -73,7 +73,7 @@ def test_cells_of_a_class_share_a_group(tmp_path):
 
 def test_all_classes_are_the_whole_filtered_set(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES))
-    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
     assert scores.complete
     assert scores.table.index.tolist() == SPACE.subset("filtered")
     assert len(set(scores.groups)) == 5_260
@@ -85,7 +85,7 @@ def test_all_classes_are_the_whole_filtered_set(tmp_path):
 @pytest.mark.parametrize("subset", ["filtered", "all"])
 def test_cells_that_were_each_scored_for_itself_need_no_class(tmp_path, subset):
     store_scores(tmp_path, "jacov", own_index(range(15_625)))
-    scores = load_cell_scores(["jacov", "params"], "cifar10", subset, store=tmp_path)
+    scores = load_network_scores(["jacov", "params"], "cifar10", subset, store=tmp_path)
     cells = SPACE.subset(subset)
     assert scores.complete
     assert scores.table.index.tolist() == cells
@@ -99,7 +99,7 @@ def test_classes_are_shared_unless_every_cell_was_scored(tmp_path):
     no_representative = next(cell for cell in SPACE.subset("filtered") if cell not in CLASSES)
     scored = [cell for cell in SPACE.subset("filtered") if cell != no_representative]
     store_scores(tmp_path, "jacov", own_index(scored))
-    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
     assert scores.complete
     assert scores.table["jacov"].tolist() == [representative_of(cell) for cell in SPACE.subset("filtered")]
     assert len(set(scores.groups)) == 5_260
@@ -107,7 +107,7 @@ def test_classes_are_shared_unless_every_cell_was_scored(tmp_path):
 
 def test_one_class_less_is_a_sample(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:-1]))
-    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
     assert not scores.complete
     assert set(SPACE.subset("filtered")) - set(scores.table.index) == set(
         MEMBERS[SPACE.network_form(SPACE[CLASSES[-1]])]
@@ -119,14 +119,14 @@ def test_scores_that_reach_less_far_decide_the_sample(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:30]))
     # The order breaks off after twenty, and stored networks beyond the gap are no random sample.
     store_scores(tmp_path, "zen", own_index([*CLASSES[:20], *CLASSES[21:30]]))
-    scores = load_cell_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov", "zen"], "cifar10", store=tmp_path)
     assert set(scores.table["jacov"]) == set(CLASSES[:20])
     assert "Scored 20 of" in scores.description
 
 
 def test_networks_without_a_score_stay_as_nan(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:10]) | {CLASSES[3]: math.nan, CLASSES[7]: math.inf})
-    table = load_cell_scores(["jacov"], "cifar10", store=tmp_path).table
+    table = load_network_scores(["jacov"], "cifar10", store=tmp_path).table
     failed = {representative_of(cell) for cell in table.index[table["jacov"].isna()]}
     assert failed == {CLASSES[3], CLASSES[7]}
     assert np.isfinite(table["jacov"].dropna()).all()
@@ -142,7 +142,7 @@ def test_networks_without_a_score_stay_as_nan(tmp_path):
 def test_all_cells_mix_in_proportion(tmp_path, classes, dead, used_classes, used_dead):
     """The smaller share of the two sets is used whole, of the other as much, rounded up."""
     store_scores(tmp_path, "jacov", own_index([*CLASSES[:classes], *DEAD[:dead]]))
-    scores = load_cell_scores(["jacov"], "cifar10", "all", store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", "all", store=tmp_path)
     assert used_dead / 6_180 == pytest.approx(used_classes / 5_260, abs=1 / 6_180)
     alone, shared = set(DEAD[:used_dead]), set(CLASSES[:used_classes])
     expected = sorted([*alone, *(cell for names in MEMBERS.values() if names[0] in shared for cell in names)])
@@ -161,7 +161,7 @@ def test_cells_with_dead_edges_are_groups_of_their_own(tmp_path):
     share_an_expression = [cell for cell in DEAD if SPACE.network_form(SPACE[cell]) in MEMBERS]
     assert len(set(share_an_expression) & set(DEAD[:60])) > 1
     store_scores(tmp_path, "jacov", own_index([*CLASSES, *DEAD[:60]]))
-    scores = load_cell_scores(["jacov"], "cifar10", "all", store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", "all", store=tmp_path)
     groups = pd.Series(scores.groups, index=scores.table.index)
     classes = groups.drop(DEAD[:60])
     # One label per network, whichever kind it is.
@@ -177,7 +177,7 @@ def test_cells_with_dead_edges_are_groups_of_their_own(tmp_path):
 @pytest.mark.parametrize("dataset", SPACE.datasets)
 @pytest.mark.parametrize("subset", ["filtered", "all"])
 def test_sizes_need_no_table_and_equal_the_formulas_of_the_space(tmp_path, dataset, subset):
-    scores = load_cell_scores(["params", "flops", "trainable_layers"], dataset, subset, store=tmp_path)
+    scores = load_network_scores(["params", "flops", "trainable_layers"], dataset, subset, store=tmp_path)
     shape = SPACE.datasets[dataset]
     assert scores.complete
     assert scores.description == f"{len(SPACE.subset(subset)):,} cells, by formula."
@@ -193,7 +193,7 @@ def test_sizes_need_no_table_and_equal_the_formulas_of_the_space(tmp_path, datas
 
 def test_cells_that_share_scores_have_one_size(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:500]))
-    scores = load_cell_scores(["params", "jacov"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["params", "jacov"], "cifar10", store=tmp_path)
     assert scores.table["params"].tolist() == [SPACE.params(SPACE[cell]) for cell in scores.table.index]
     assert (scores.table.groupby("jacov")["params"].nunique() == 1).all()
     assert len(scores.table) > 500
@@ -208,11 +208,11 @@ def test_images_are_preferred_for_scores_published_with_images(tmp_path):
     for proxy in ("jacov", "zen"):
         store_scores(tmp_path, proxy, own_index(CLASSES[:10]))
         store_scores(tmp_path, proxy, dict.fromkeys(CLASSES[:8], -1.0), IMAGES)
-    scores = load_cell_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov", "zen"], "cifar10", store=tmp_path)
     assert set(scores.table["jacov"]) == {-1}
     assert set(scores.table["zen"]) == set(CLASSES[:8])
     assert "inputs: images for jacov and Gaussian noise, batch 64." in scores.description
-    alone = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    alone = load_network_scores(["jacov"], "cifar10", store=tmp_path)
     assert "inputs: images for jacov, batch 64." in alone.description
 
 
@@ -221,7 +221,7 @@ def test_description_says_which_images_the_scores_saw(tmp_path):
         store_scores(tmp_path, proxy, own_index(CLASSES[:8]), IMAGES)
         runs = [{"images": name, "rows": 4} for name in pictures]
         IMAGES.table(proxy, tmp_path).sidecar.write_text(json.dumps({"configuration": {}, "runs": runs}))
-    scores = load_cell_scores(["jacov", "snip"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov", "snip"], "cifar10", store=tmp_path)
     assert scores.description.endswith("; inputs: photographs; stand-in for jacov, snip, batch 64.")
 
 
@@ -232,7 +232,7 @@ def test_other_inputs_are_read_on_request(tmp_path, inputs, shown):
         for each in (ScoringConfiguration(), IMAGES):
             value = 1.0 if each == configuration else -1.0
             store_scores(tmp_path, proxy, dict.fromkeys(CLASSES[:8], value), each)
-    scores = load_cell_scores(["zen", "jacov"], "cifar10", inputs=inputs, store=tmp_path)
+    scores = load_network_scores(["zen", "jacov"], "cifar10", inputs=inputs, store=tmp_path)
     assert set(scores.table["jacov"]) == set(scores.table["zen"]) == {1}
     assert f"inputs: {shown}, batch 64." in scores.description
 
@@ -246,7 +246,7 @@ def test_other_inputs_are_read_on_request(tmp_path, inputs, shown):
 def test_noise_stands_in_for_images(tmp_path, subset, seed, with_images):
     store_scores(tmp_path, "jacov", own_index([*CLASSES[:10], *DEAD[:12]]))
     store_scores(tmp_path, "jacov", dict.fromkeys(with_images, -1.0), IMAGES, seed)
-    scores = load_cell_scores(["jacov"], "cifar10", subset, store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", subset, store=tmp_path)
     assert set(CLASSES[:10]) <= set(scores.table["jacov"])
     assert -1 not in set(scores.table["jacov"])
     assert "inputs: Gaussian noise" in scores.description
@@ -256,7 +256,7 @@ def test_noise_stands_in_for_images(tmp_path, subset, seed, with_images):
 def test_few_images_do_not_replace_much_noise(tmp_path, with_images, taken):
     store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:10], 1.0))
     store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:with_images], -1.0), IMAGES)
-    scores = load_cell_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
     assert set(scores.table["jacov"]) == {taken}
 
 
@@ -267,7 +267,7 @@ def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
     store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:7], -3.0), ScoringConfiguration(dataset="cifar100"))
 
     def load(dataset="cifar10", **options):
-        return load_cell_scores(["jacov"], dataset, store=tmp_path, **options)
+        return load_network_scores(["jacov"], dataset, store=tmp_path, **options)
 
     assert set(load().table["jacov"]) == set(CLASSES[:10])
     assert set(load(seed=1).table["jacov"]) == {-1}
@@ -282,29 +282,29 @@ def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
 
 def test_unknown_set_is_refused(tmp_path):
     with pytest.raises(NbnasError, match="subset must be 'filtered' or 'all', got 'filtered-unique'"):
-        load_cell_scores(["flops"], "cifar10", "filtered-unique", store=tmp_path)
+        load_network_scores(["flops"], "cifar10", "filtered-unique", store=tmp_path)
 
 
 def test_unknown_score_is_refused(tmp_path):
     with pytest.raises(NbnasError, match="no proxy matches 'jacob'"):
-        load_cell_scores(["jacob"], "cifar10", store=tmp_path)
+        load_network_scores(["jacob"], "cifar10", store=tmp_path)
 
 
 @pytest.mark.parametrize("inputs", ["published", "gaussian"])
 @pytest.mark.parametrize("name", ["az_*", "vkdnw", "te_nas_*"])
 def test_what_is_not_the_name_of_one_score_is_refused(tmp_path, name, inputs):
     with pytest.raises(NbnasError, match="is not the name of a score"):
-        load_cell_scores([name], "cifar10", inputs=inputs, store=tmp_path)
+        load_network_scores([name], "cifar10", inputs=inputs, store=tmp_path)
 
 
 def test_unknown_inputs_are_refused(tmp_path):
     with pytest.raises(NbnasError, match="inputs must be 'gaussian' or 'images', got 'noise'"):
-        load_cell_scores(["jacov"], "cifar10", inputs="noise", store=tmp_path)
+        load_network_scores(["jacov"], "cifar10", inputs="noise", store=tmp_path)
 
 
 def test_unknown_data_set_is_refused(tmp_path):
     with pytest.raises(NbnasError, match="unknown data set 'mnist'"):
-        load_cell_scores(["jacov"], "mnist", store=tmp_path)
+        load_network_scores(["jacov"], "mnist", store=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_missing_scores_name_the_command_that_computes_them(tmp_path, stored, op
     if stored:
         store_scores(tmp_path, "jacov", own_index(stored), ScoringConfiguration(dataset="cifar100"))
     with pytest.raises(NbnasError, match="run: nbnas score nasbench201 ") as caught:
-        load_cell_scores(["flops", "jacov"], "cifar100", store=tmp_path, **options)
+        load_network_scores(["flops", "jacov"], "cifar100", store=tmp_path, **options)
     assert command in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -330,4 +330,4 @@ def test_missing_scores_name_the_command_that_computes_them(tmp_path, stored, op
 def test_missing_part_of_a_table_of_images_is_to_be_scored_with_images(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:3]), IMAGES)
     with pytest.raises(NbnasError, match="--inputs images --archs dead-edges"):
-        load_cell_scores(["jacov"], "cifar10", "all", inputs="images", store=tmp_path)
+        load_network_scores(["jacov"], "cifar10", "all", inputs="images", store=tmp_path)
