@@ -163,7 +163,7 @@ def test_methods_are_evaluated_on_the_cells_that_have_their_scores(space, made_u
     pd.testing.assert_frame_equal(table[3:].reset_index(drop=True), expected, check_exact=True)
     # Sizes are known of every cell, whatever else is stored.
     flops = table[table["row_key"] == "flops"]
-    assert flops["note"].str.startswith(f"{len(space.subset(subset)):,} cells;").all()
+    assert flops["note"].str.startswith(f"{len(space.subset(subset)):,} architectures;").all()
     assert flops["reproduced"].notna().all()
 
 
