@@ -5,8 +5,11 @@ from functools import cache
 from nbnas.errors import NbnasError
 from nbnas.spaces.nasbench201 import NasBench201
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
+from nbnas.spaces.transnasbench101 import TransNasBench101Macro, TransNasBench101Micro
 
-SPACES: dict[str, type[SearchSpace]] = {space.name: space for space in (NasBench201,)}
+SPACES: dict[str, type[SearchSpace]] = {
+    space.name: space for space in (NasBench201, TransNasBench101Micro, TransNasBench101Macro)
+}
 
 
 @cache
