@@ -5,11 +5,14 @@ from collections.abc import Callable
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.benchmarks.nasbench201 import load_nasbench201
 from nbnas.benchmarks.nasbench_macro import load_nasbench_macro
+from nbnas.benchmarks.transnasbench101 import load_transnasbench101_macro, load_transnasbench101_micro
 from nbnas.errors import NbnasError
 
 BENCHMARKS: dict[str, Callable[..., Benchmark]] = {
     "nasbench201": load_nasbench201,
     "nasbench_macro": load_nasbench_macro,
+    "transnasbench101_micro": load_transnasbench101_micro,
+    "transnasbench101_macro": load_transnasbench101_macro,
 }
 """Search space -> loader of its trained accuracies."""
 

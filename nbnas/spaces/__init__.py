@@ -6,8 +6,11 @@ from nbnas.errors import NbnasError
 from nbnas.spaces.nasbench201 import NasBench201
 from nbnas.spaces.nasbench_macro import NasBenchMacro
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
+from nbnas.spaces.transnasbench101 import TransNasBench101Macro, TransNasBench101Micro
 
-SPACES: dict[str, type[SearchSpace]] = {space.name: space for space in (NasBench201, NasBenchMacro)}
+SPACES: dict[str, type[SearchSpace]] = {
+    space.name: space for space in (NasBench201, NasBenchMacro, TransNasBench101Micro, TransNasBench101Macro)
+}
 
 
 @cache
