@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from nbnas.benchmarks import load_benchmark
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
 from nbnas.network_scores import NetworkScores, load_network_scores
@@ -124,6 +125,27 @@ def evaluate_methods(
         else:
             tables.append(evaluate_method(row_key, method, found, benchmark, dataset, repeats))
     return pd.concat(tables, ignore_index=True)
+
+
+def evaluate_space(
+    methods: Mapping[str, PublishedRanking],
+    space: str,
+    dataset: str,
+    subset: str | None = None,
+    *,
+    source: str = "auto",
+    repeats: int = 1000,
+    store: Path | None = None,
+) -> pd.DataFrame:
+    """Evaluate rankings on a space; where its accuracies are not there, the rows say how to get them.
+
+    Arguments and result as for :func:`evaluate_methods`, with the source of :func:`nbnas.load_benchmark`.
+    """
+    try:
+        benchmark = load_benchmark(space, source)
+    except NbnasError as error:
+        return pd.concat([missing(row_key, dataset, str(error)) for row_key in methods], ignore_index=True)
+    return evaluate_methods(methods, benchmark, dataset, subset, space=space, repeats=repeats, store=store)
 
 
 def evaluate_method(

@@ -122,6 +122,20 @@ def compare(
     return table[COLUMNS]
 
 
+def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
+    """Add to the notes what is known of the printed numbers themselves, such as that they are quoted from elsewhere.
+
+    Args:
+        table: All rows of one item, as :func:`compare` returns them.
+    """
+    published = load_published(table["item"].iloc[0])
+    notes = [
+        f"{note.rstrip('.')}. Of the print: {remark}." if remark else note
+        for note, remark in zip(table["note"], published["note"], strict=True)
+    ]
+    return table.assign(note=notes)
+
+
 def not_attempted(item: str) -> pd.DataFrame:
     """Return the verdict rows of an item that no notebook reproduces yet."""
     empty = pd.DataFrame({"item": [], "reproduced": [], "low": [], "high": [], "source": [], "note": []})
