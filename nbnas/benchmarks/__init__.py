@@ -3,10 +3,16 @@
 from collections.abc import Callable
 
 from nbnas.benchmarks.benchmark import Benchmark
+from nbnas.benchmarks.nasbench101 import load_nasbench101
 from nbnas.benchmarks.nasbench201 import load_nasbench201
+from nbnas.benchmarks.nasbench301 import load_nasbench301
 from nbnas.errors import NbnasError
 
-BENCHMARKS: dict[str, Callable[..., Benchmark]] = {"nasbench201": load_nasbench201}
+BENCHMARKS: dict[str, Callable[..., Benchmark]] = {
+    "nasbench201": load_nasbench201,
+    "nasbench101": load_nasbench101,
+    "nasbench301": load_nasbench301,
+}
 """Search space -> loader of its trained accuracies."""
 
 

@@ -3,10 +3,12 @@
 from functools import cache
 
 from nbnas.errors import NbnasError
+from nbnas.spaces.nasbench101 import NasBench101
 from nbnas.spaces.nasbench201 import NasBench201
+from nbnas.spaces.nasbench301 import NasBench301
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
 
-SPACES: dict[str, type[SearchSpace]] = {space.name: space for space in (NasBench201,)}
+SPACES: dict[str, type[SearchSpace]] = {space.name: space for space in (NasBench201, NasBench101, NasBench301)}
 
 
 @cache

@@ -2,7 +2,8 @@
 
 One image, leaf modules only, a module that runs several times counts once. Of an output of n elements: a convolution
 counts its multiply-adds and n if it has a bias; BatchNorm 2 n, without scales n; ReLU n; pooling with kernel k counts
-k^2 n; pooling to one pixel counts channels * (height + 1), as released; a linear layer in * out. All else is free.
+k^2 n; pooling to one pixel channels * (height + 1) * (width + 1), as released; a linear layer in * out. All else is
+free.
 """
 
 import torch
@@ -45,7 +46,7 @@ def _operations(module: nn.Module, inputs: Tensor, output: Tensor) -> int:
         case nn.MaxPool2d() | nn.AvgPool2d():
             return module.kernel_size**2 * output.numel()
         case nn.AdaptiveAvgPool2d():
-            return inputs.shape[1] * (inputs.shape[2] + 1)
+            return inputs.shape[1] * (inputs.shape[2] + 1) * (inputs.shape[3] + 1)
         case nn.Linear():
             return module.weight.numel()
     return 0
