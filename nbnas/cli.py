@@ -155,11 +155,18 @@ def _proxies(_: argparse.Namespace) -> None:
 
 
 def _data_status(_: argparse.Namespace) -> None:
+    from nbnas.benchmarks import BENCHMARKS, load_benchmark
     from nbnas.benchmarks.nasbench201 import SOURCES, describe_sources
 
+    print(f"nasbench201 (the first of {', '.join(SOURCES)} present is used):")
     for line in describe_sources():
-        print(line)
-    print(f"first of {', '.join(SOURCES)} present is used")
+        print(f"  {line}")
+    for space in BENCHMARKS:
+        if space != "nasbench201":
+            try:
+                print(f"{space}: present, {load_benchmark(space).description}")
+            except NbnasError as error:
+                print(f"{space}: {error}")
 
 
 def _import_nats(options: argparse.Namespace) -> None:

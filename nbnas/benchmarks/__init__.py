@@ -3,18 +3,32 @@
 from collections.abc import Callable
 
 from nbnas.benchmarks.benchmark import Benchmark
+from nbnas.benchmarks.nasbench101 import load_nasbench101
 from nbnas.benchmarks.nasbench201 import load_nasbench201
+from nbnas.benchmarks.nasbench301 import load_nasbench301
 from nbnas.benchmarks.nasbench_macro import load_nasbench_macro
 from nbnas.benchmarks.transnasbench101 import load_transnasbench101_macro, load_transnasbench101_micro
 from nbnas.errors import NbnasError
 
 BENCHMARKS: dict[str, Callable[..., Benchmark]] = {
     "nasbench201": load_nasbench201,
+    "nasbench101": load_nasbench101,
+    "nasbench301": load_nasbench301,
     "nasbench_macro": load_nasbench_macro,
     "transnasbench101_micro": load_transnasbench101_micro,
     "transnasbench101_macro": load_transnasbench101_macro,
 }
 """Search space -> loader of its trained accuracies."""
+
+USER_FILES = (
+    "nasbench201.csv.gz",
+    "nasbench101_subset.csv.gz",
+    "nasbench301_subset.csv.gz",
+    "nas_bench_macro_cifar10.json",
+    "transnasbench101_micro.csv.gz",
+    "transnasbench101_macro.csv.gz",
+)
+"""Files that loaders read from the folder that ``$NBNAS_DATA`` names."""
 
 
 def load_benchmark(space: str, source: str = "auto") -> Benchmark:

@@ -1,10 +1,8 @@
 """What the networks of TransNAS-Bench-101 reached on its seven tasks, from NASLib's result files as ready tables."""
 
-import pandas as pd
-
 from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.errors import NbnasError, first_line
-from nbnas.paths import user_data_file
+from nbnas.benchmarks.ready_table import read_ready_table
+from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 from nbnas.spaces.transnasbench101 import parse_cell, parse_modules
 
@@ -40,24 +38,12 @@ def load_transnasbench101_macro(source: str = "auto") -> Benchmark:
 def _load(name: str, source: str) -> Benchmark:
     if source not in ("auto", "csv"):
         raise NbnasError(f"unknown source {source!r}; choose from auto, csv")
-    path = user_data_file(f"{name}.csv.gz")
-    if path is None:
-        raise NbnasError(f"no accuracies of {name} found: set NBNAS_DATA to a folder with {name}.csv.gz")
-    try:
-        table = pd.read_csv(path)
-    except Exception as error:
-        raise NbnasError(f"{path} cannot be read as a gzipped csv: {first_line(error)}") from error
     columns = {task: f"{task}_val" for task in TASKS}
-    missing = {"arch", *columns.values()} - set(table.columns)
-    if missing:
-        raise NbnasError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    path, table = read_ready_table(name, f"{name}.csv.gz", list(columns.values()))
     archs = list(get_space(name))
     # The file writes an architecture as the tuple of its digits.
     if table["arch"].tolist() != [str(_DIGITS[name](arch)) for arch in archs]:
         raise NbnasError(f"{path} does not list the {len(archs):,} architectures of {name} in lexicographic order")
-    for column in columns.values():
-        if not pd.api.types.is_numeric_dtype(table[column]) or table[column].isna().any():
-            raise NbnasError(f"{path} has architectures without a number in column {column}")
     description = f"{path.name} (TransNAS-Bench-101, validation metric of NASLib's result files)"
     hint = f"it has {', '.join(TASKS)}"
     return Benchmark("csv", description, table.assign(arch=archs), columns, hint=hint)

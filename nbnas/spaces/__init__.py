@@ -3,13 +3,23 @@
 from functools import cache
 
 from nbnas.errors import NbnasError
+from nbnas.spaces.nasbench101 import NasBench101
 from nbnas.spaces.nasbench201 import NasBench201
+from nbnas.spaces.nasbench301 import NasBench301
 from nbnas.spaces.nasbench_macro import NasBenchMacro
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
 from nbnas.spaces.transnasbench101 import TransNasBench101Macro, TransNasBench101Micro
 
 SPACES: dict[str, type[SearchSpace]] = {
-    space.name: space for space in (NasBench201, NasBenchMacro, TransNasBench101Micro, TransNasBench101Macro)
+    space.name: space
+    for space in (
+        NasBench201,
+        NasBench101,
+        NasBench301,
+        NasBenchMacro,
+        TransNasBench101Micro,
+        TransNasBench101Macro,
+    )
 }
 
 

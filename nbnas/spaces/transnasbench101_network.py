@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from nbnas.spaces.factorized_reduction import FactorizedReduction
 from nbnas.spaces.nasbench201_network import EDGES, relu_conv_bn
 
 STEM_CHANNELS = 64
@@ -53,27 +53,6 @@ class Zero(nn.Module):
         return zeros.expand(-1, self.out_channels, -1, -1)
 
 
-class FactorizedReduce(nn.Module):
-    """Skip connection that halves the resolution: ReLU, two 1x1 convolutions of stride 2 side by side, BatchNorm.
-
-    Each gives half of the output channels. The first reads the pixels at even positions, the second those one further
-    down and to the right; with an odd side the last of these lie on a border of zeros.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.activation = nn.ReLU()
-        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
-        self.normalisation = nn.BatchNorm2d(out_channels)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        active = self.activation(inputs)
-        height, width = active.shape[2:]
-        moved = functional.pad(active, (-1, width % 2, -1, height % 2))
-        return self.normalisation(torch.cat([self.even(active), self.odd(moved)], dim=1))
-
-
 def make_operation(digit: int, in_channels: int, out_channels: int, stride: int) -> nn.Module:
     """Build one edge of a cell: 0 none, 1 skip connection, 2 1x1 convolution, 3 3x3 convolution.
 
@@ -85,7 +64,7 @@ def make_operation(digit: int, in_channels: int, out_channels: int, stride: int)
         case 1 if stride == 1 and in_channels == out_channels:
             return nn.Identity()
         case 1:
-            return FactorizedReduce(in_channels, out_channels)
+            return FactorizedReduction(in_channels, out_channels)
         case 2:
             return relu_conv_bn(in_channels, out_channels, 1, stride)
         case 3:
