@@ -19,8 +19,9 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
+from nbnas.spaces.factorized_reduction import FactorizedReduction
 from nbnas.spaces.transnasbench101 import format_cell, parse_cell, parse_modules
-from nbnas.spaces.transnasbench101_network import Cell, FactorizedReduce
+from nbnas.spaces.transnasbench101_network import Cell
 
 MICRO = nbnas.get_space("transnasbench101_micro")
 MACRO = nbnas.get_space("transnasbench101_macro")
@@ -453,7 +454,7 @@ def test_activation_comes_first_and_none_after_a_sum():
 
 @pytest.mark.parametrize("side", [4, 5])
 def test_factorized_reduce_reads_even_and_odd_positions(side):
-    reduce = FactorizedReduce(1, 2).eval()
+    reduce = FactorizedReduction(1, 2).eval()
     nn.init.ones_(reduce.even.weight)
     nn.init.ones_(reduce.odd.weight)
     inputs = torch.arange(-2.0, side**2 - 2).view(1, 1, side, side)
@@ -461,7 +462,7 @@ def test_factorized_reduce_reads_even_and_odd_positions(side):
     padded = nn.functional.pad(active, (0, 1, 0, 1))
     odd = padded[:, :, 1::2, 1::2]
     expected = torch.cat([active[:, :, ::2, ::2], odd], dim=1)
-    torch.testing.assert_close(reduce(inputs), expected / math.sqrt(1 + reduce.normalisation.eps))
+    torch.testing.assert_close(reduce(inputs), expected / math.sqrt(1 + reduce.batch_norm.eps))
 
 
 @pytest.mark.parametrize(("channels", "stride", "side"), [((6, 6), 1, 5), ((6, 12), 2, 3)])
