@@ -84,7 +84,7 @@ def compare(
         reproduced: One row per number: columns that identify it (``row_key``, ``column`` and ``metric``, more of
             :data:`nbnas.published.KEY` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``,
             ``note``. A NaN in ``reproduced`` means not attempted, and ``note`` says why.
-        reasons: ``row_key`` -> why its numbers are not attempted; key ``*`` covers the others.
+        reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
         explanations: ``row_key`` -> why its numbers deviate, added to the note of those that are close or differ; key
             ``*`` covers the others.
 
@@ -109,8 +109,9 @@ def compare(
     for row in table.itertuples():
         if math.isnan(row.reproduced):
             reason = row.note if isinstance(row.note, str) and row.note else None
+            given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
             verdicts.append(NOT_ATTEMPTED)
-            notes.append(reason or reasons.get(row.row_key) or reasons.get("*") or "no notebook has computed it")
+            notes.append(reason or given or "no notebook has computed it")
         else:
             verdict = judge(row.value, row.reproduced, row.low, row.high, row.std)
             why = explanations.get(row.row_key) or explanations.get("*") or ""

@@ -20,6 +20,7 @@ import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.spaces.factorized_reduction import FactorizedReduction
+from nbnas.spaces.tensorwatch import count_operations
 from nbnas.spaces.transnasbench101 import format_cell, parse_cell, parse_modules
 from nbnas.spaces.transnasbench101_network import Cell
 
@@ -251,6 +252,13 @@ RECORDS = [
     (MACRO, "64-142231-basic", 30_332_192, 30_364_511, 16_888_676_352),
 ]
 """Space, architecture, parameters of the encoder, parameters and FLOPs with 63 classes at 256 pixels."""
+
+
+@pytest.mark.parametrize("arch", [MICRO[index] for index in (0, 1_234, 2_345, 3_210, 4_095)])
+def test_operations_of_a_cell_are_the_sum_over_its_edges(arch):
+    with torch.device("meta"):
+        network = MICRO.build(arch, 75, tiles=2)
+    assert MICRO.flops(arch, 96, 75, tiles=2) == count_operations(network, (6, 96, 96))
 
 
 @pytest.mark.parametrize(("space", "arch", "encoder", "params", "flops"), RECORDS)

@@ -9,7 +9,7 @@ order of their digits, a shorter one before those that it begins, as in the tabl
 import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -201,6 +201,18 @@ class TransNasBench101Micro(_TransNasBench101):
         digits[edge] = alternatives[int(rng.integers(len(alternatives)))]
         return format_cell(digits)
 
+    def flops(self, arch: str, resolution: int = 256, num_classes: int = 63, *, tiles: int = 1) -> int:
+        """Operations for one image as tensorwatch counts them, see :mod:`nbnas.spaces.tensorwatch`.
+
+        They are those of the empty cell and of each edge, because sums are free. Arguments as of :meth:`build`;
+        ``resolution`` is the side of the image, or of a tile, in pixels.
+        """
+        empty = (0,) * len(EDGES)
+        total = base = _count_cell(empty, resolution, num_classes, tiles)
+        for edge, digit in enumerate(parse_cell(arch)):
+            total += _count_cell((*empty[:edge], digit, *empty[edge + 1 :]), resolution, num_classes, tiles) - base
+        return total
+
     def _shapes(self, arch: str) -> list[tuple[int, int, int]]:
         return block_shapes(MICRO_MODULES)
 
@@ -336,6 +348,14 @@ def _what_is_wrong(digits: Sequence[int]) -> str | None:
     if not 1 <= doubling <= 3:
         return f"1 to 3 modules double the channels (digits 2 and 4), got {doubling}"
     return None
+
+
+@cache
+def _count_cell(digits: tuple[int, ...], resolution: int, num_classes: int, tiles: int) -> int:
+    """Operations of the network of a cell, counted by running it without weights."""
+    with torch.device("meta"):
+        network = TransNasBench101Micro().build(format_cell(digits), num_classes, tiles=tiles)
+    return count_operations(network, (3 * tiles, resolution, resolution))
 
 
 def _operation_params(digit: int, in_channels: int, out_channels: int, stride: int) -> int:
