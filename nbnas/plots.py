@@ -469,3 +469,30 @@ def _closed(figure: Figure) -> Figure:
     """Detach from pyplot, so that a notebook shows the figure once, where it is returned."""
     plt.close(figure)
     return figure
+
+
+def grouped_values(table: pd.DataFrame, title: str, ylabel: str) -> tuple[Figure, str]:
+    """Draw values with their intervals side by side within groups.
+
+    Args:
+        table: Columns ``group``, ``name``, ``value``, ``low``, ``high``.
+        title: Title of the figure.
+        ylabel: What the values are.
+    """
+    groups, names = list(dict.fromkeys(table["group"])), list(dict.fromkeys(table["name"]))
+    palette = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
+    with sns.axes_style("whitegrid"):
+        figure, axis = plt.subplots(figsize=(2.4 + 1.7 * len(groups), 4.2), layout="constrained")
+    for number, name in enumerate(names):
+        rows = table[table["name"] == name]
+        # Side by side, in the middle of their group.
+        places = [groups.index(group) + 0.7 * ((number + 0.5) / len(names) - 0.5) for group in rows["group"]]
+        errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+        axis.errorbar(places, rows["value"], errors, fmt="o", color=palette[name], capsize=3, label=name)
+    axis.axhline(0, color="#555555", linewidth=0.8)
+    axis.set(title=title, ylabel=ylabel)
+    axis.set_xticks(range(len(groups)), groups)
+    axis.grid(axis="x", visible=False)
+    axis.legend(frameon=True, fontsize=8)
+    alt = f"{title}: {ylabel} of {', '.join(names)} for {', '.join(groups)}, with intervals."
+    return _closed(figure), alt

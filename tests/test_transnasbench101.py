@@ -19,6 +19,7 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
+from nbnas.layers import weight_layers
 from nbnas.spaces.factorized_reduction import FactorizedReduction
 from nbnas.spaces.tensorwatch import count_operations
 from nbnas.spaces.transnasbench101 import format_cell, parse_cell, parse_modules
@@ -252,6 +253,15 @@ RECORDS = [
     (MACRO, "64-142231-basic", 30_332_192, 30_364_511, 16_888_676_352),
 ]
 """Space, architecture, parameters of the encoder, parameters and FLOPs with 63 classes at 256 pixels."""
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+def test_layers_are_those_of_the_built_network(space):
+    for index in range(0, len(space), 131):
+        with torch.device("meta"):
+            network = space.build(space[index])
+        assert space.weight_layers(space[index]) == len(weight_layers(network))
+        assert space.trainable_layers(space[index]) == len(list(network.parameters()))
 
 
 @pytest.mark.parametrize("arch", [MICRO[index] for index in (0, 1_234, 2_345, 3_210, 4_095)])

@@ -62,6 +62,20 @@ class _TransNasBench101(EnumeratedSpace):
     def _block_params(self, arch: str) -> int:
         """Number of parameters of all blocks."""
 
+    @abstractmethod
+    def _block_layers(self, arch: str) -> tuple[int, int]:
+        """Number of convolutions and of BatchNorms of all blocks."""
+
+    def weight_layers(self, arch: str) -> int:
+        """Number of convolutions and linear layers: two of the stem, those of the blocks, the classifier."""
+        convolutions, _ = self._block_layers(arch)
+        return 2 + convolutions + 1
+
+    def trainable_layers(self, arch: str) -> int:
+        """Number of parameter tensors, two for a BatchNorm and for the classifier, one for a convolution."""
+        convolutions, norms = self._block_layers(arch)
+        return 2 + convolutions + 2 * (2 + norms) + 2
+
     def build(self, arch: str, num_classes: int = 63, *, tiles: int = 1) -> nn.Module:
         """Build the network of a classification task.
 
@@ -220,6 +234,16 @@ class TransNasBench101Micro(_TransNasBench101):
         digits = parse_cell(arch)
         return [Cell(digits, *shape) for shape in self._shapes(arch)]
 
+    def _block_layers(self, arch: str) -> tuple[int, int]:
+        convolutions = norms = 0
+        for digit, (source, _) in zip(parse_cell(arch), EDGES, strict=True):
+            for before, after, stride in self._shapes(arch):
+                reduces = edge_shape(source, before, after, stride) != (after, after, 1)
+                # A skip connection that changes shape has two convolutions under one BatchNorm.
+                convolutions += 2 * reduces if digit == 1 else digit > 1
+                norms += reduces if digit == 1 else digit > 1
+        return convolutions, norms
+
     def _block_params(self, arch: str) -> int:
         total = 0
         for digit, (source, _) in zip(parse_cell(arch), EDGES, strict=True):
@@ -263,6 +287,10 @@ class TransNasBench101Macro(_TransNasBench101):
 
     def _blocks(self, arch: str) -> Iterable[nn.Module]:
         return [BasicBlock(*shape) for shape in self._shapes(arch)]
+
+    def _block_layers(self, arch: str) -> tuple[int, int]:
+        layers = sum(2 + (stride > 1 or before != after) for before, after, stride in self._shapes(arch))
+        return layers, layers
 
     def _block_params(self, arch: str) -> int:
         total = 0
