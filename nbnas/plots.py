@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 COLOURS = {"match": "#2e7d32", "close": "#b26a00", "differs": "#b3261e"}
 """Verdict -> colour, the same as in the report."""
 
-METRIC_NAMES = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
+METRIC_NAMES = {
+    "kendall_tau": "Kendall's τ",
+    "spearman_rho": "Spearman's ρ",
+    "ndcg_1000": "nDCG@1000",
+    "partial_kendall_tau": "partial τ",
+}
 
 
 def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figure, str]:

@@ -137,7 +137,10 @@ def tcet_rankings(logged: bool) -> Mapping[str, PublishedRanking]:
     new = {"synflow_snr": "ssnr_synflow", "snip_snr": "ssnr_snip"}
     new |= {name: name for name in ("tcet_synflow", "tcet_snip")}
     return {
-        **_singles(["flops", "params", "grad_norm", "grasp", "snip", "synflow", "zico", "zen", "naswot", "lnwot"]),
+        **_singles(["flops", "params"]),
+        # The table quotes the ZiCo paper, which took the norm layer by layer.
+        "grad_norm": _single("grad_norm_layerwise"),
+        **_singles(["grasp", "snip", "synflow", "zico", "zen", "naswot", "lnwot"]),
         **{row_key: _single(score + suffix) for row_key, score in new.items()},
         **_singles(["weight_layers", "trainable_layers"]),
     }

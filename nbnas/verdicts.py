@@ -1,7 +1,7 @@
 """Published against reproduced: one verdict for every published number."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -76,6 +76,8 @@ def compare(
     reproduced: pd.DataFrame,
     reasons: Mapping[str, str] | None = None,
     explanations: Mapping[str, str] | None = None,
+    *,
+    dataset: Sequence[str] = ("column",),
 ) -> pd.DataFrame:
     """Set every published number of an item beside ours.
 
@@ -87,6 +89,8 @@ def compare(
         reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
         explanations: ``row_key`` -> why its numbers deviate, added to the note of those that are close or differ; key
             ``*`` covers the others.
+        dataset: Columns of the published numbers that make up ``dataset`` of the result; more than ``column`` where an
+            item prints several numbers of one row and column.
 
     Returns:
         Columns :data:`COLUMNS`, one row per published number, in published order.
@@ -119,7 +123,8 @@ def compare(
             notes.append(row.note if verdict == "match" else f"{row.note} {why}".strip())
     table["verdict"], table["note"] = verdicts, notes
     table["source"] = table["source"].fillna("")
-    table["dataset"], table["published"] = table["column"], table["value"]
+    table["dataset"] = table[list(dataset)].agg(", ".join, axis=1)
+    table["published"] = table["value"]
     return table[COLUMNS]
 
 
