@@ -117,18 +117,13 @@ RANKINGS: Mapping[str, PublishedRanking] = {
 """Row key of the published tables -> simple ranking."""
 
 
-LOGGED_BENCHMARKS = frozenset({"nats-sss", "nb-macro"})
-"""Benchmarks for which T-CET takes the logarithm of its layers' ratios; for the others it does not.
-
-The paper chooses whichever ranks better. It does not say what it chose for TransNAS-Bench-101 and NAS-Bench-301.
-"""
-
-
 def tcet_rankings(logged: bool) -> Mapping[str, PublishedRanking]:
     """Return the rows of T-CET's tables, and the controls that those lack.
 
     Args:
-        logged: Whether the new scores take the logarithm of S_l / sigma_l, see :data:`LOGGED_BENCHMARKS`.
+        logged: Whether the new scores take the logarithm of S_l / sigma_l. The paper takes whichever ranks better: the
+            logarithm for the size space of NATS-Bench and for NAS-Bench-Macro, none for NAS-Bench-201; it does not say
+            what for TransNAS-Bench-101 and NAS-Bench-301.
 
     Returns:
         Row key of the published tables -> ranking, then ``weight_layers`` and ``trainable_layers``.
