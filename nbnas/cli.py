@@ -78,8 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     actions = data.add_subparsers(required=True, metavar="ACTION")
     status = actions.add_parser("status", help="say what is present and which tables it unlocks")
     status.set_defaults(command=_data_status)
-    import_nats = actions.add_parser("import-nats", help="import an unpacked NATS-tss-v1_0-3ffb9-simple archive")
-    import_nats.add_argument("path", type=Path)
+    import_nats = actions.add_parser("import-nats", help="import an unpacked archive of NATS-Bench")
+    import_nats.add_argument(
+        "path", type=Path, help="NATS-tss-v1_0-3ffb9-simple for nasbench201, NATS-sss-v1_0-50262-simple for nats_sss"
+    )
     import_nats.set_defaults(command=_import_nats)
 
     run = commands.add_parser("run", help="run one notebook strictly")

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from nbnas import provenance
 from nbnas.atomic import replace_file
-from nbnas.benchmarks import USER_FILES, load_benchmark
+from nbnas.benchmarks import USER_FILES, load_benchmark, nasbench201, nats_sss
 from nbnas.benchmarks.analog import installed_data_file
-from nbnas.benchmarks.nasbench201 import imported_table
 from nbnas.errors import NbnasError
 from nbnas.notebook import Notebook, Value, read_notebook, run_notebook
 from nbnas.paths import data_folder, notebooks_folder, project_root, reports_folder, user_data_file
@@ -181,7 +180,8 @@ def _shared_inputs() -> str:
     files = [path for path in package if "report" not in path.relative_to(project_root()).parts]
     files += sorted((data_folder() / "published").glob("*.csv"))
     files += sorted((data_folder() / "scores").rglob("*.parquet")) + sorted((data_folder() / "scores").rglob("*.jsonl"))
-    accuracies = (imported_table(), *map(user_data_file, USER_FILES), installed_data_file())
+    imported = (nasbench201.imported_table(), nats_sss.imported_table())
+    accuracies = (*imported, *map(user_data_file, USER_FILES), installed_data_file())
     files += [path for path in accuracies if path is not None]
     for path in files:
         if path.exists():

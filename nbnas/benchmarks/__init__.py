@@ -7,11 +7,13 @@ from nbnas.benchmarks.nasbench101 import load_nasbench101
 from nbnas.benchmarks.nasbench201 import load_nasbench201
 from nbnas.benchmarks.nasbench301 import load_nasbench301
 from nbnas.benchmarks.nasbench_macro import load_nasbench_macro
+from nbnas.benchmarks.nats_sss import load_nats_sss
 from nbnas.benchmarks.transnasbench101 import load_transnasbench101_macro, load_transnasbench101_micro
 from nbnas.errors import NbnasError
 
 BENCHMARKS: dict[str, Callable[..., Benchmark]] = {
     "nasbench201": load_nasbench201,
+    "nats_sss": load_nats_sss,
     "nasbench101": load_nasbench101,
     "nasbench301": load_nasbench301,
     "nasbench_macro": load_nasbench_macro,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from nbnas.benchmarks.analog import read_analog_accuracies
 from nbnas.benchmarks.benchmark import Benchmark
+from nbnas.benchmarks.nats_table import PAPER_COLUMNS, check_nats_table, read_imported_table
 from nbnas.errors import NbnasError
 from nbnas.paths import data_folder, user_data_file
 from nbnas.spaces import get_space
@@ -24,13 +25,6 @@ HINTS = {
     "analog": "run pip install analog-nasbench",
 }
 """Source -> how to get it."""
-
-PAPER_COLUMNS = {
-    "cifar10": "cifar10_ori-test",
-    "cifar100": "cifar100_x-test",
-    "ImageNet16-120": "ImageNet16-120_x-test",
-}
-"""Data set -> column of test accuracies that the papers rank against."""
 
 TRAINING_SEEDS = (777, 888, 999)
 """Seeds with which NATS-Bench trained each cell, the last one only for 8,169 of them."""
@@ -136,14 +130,9 @@ def describe_sources() -> list[str]:
 
 def _load_nats() -> NasBench201Benchmark | None:
     path = imported_table()
-    if not path.exists():
+    table = read_imported_table(path)
+    if table is None:
         return None
-    try:
-        table = pd.read_parquet(path)
-    except Exception as error:
-        raise NbnasError(
-            f"{path} is damaged ({type(error).__name__}); delete it and import the archive again"
-        ) from error
     return _checked("nats", "NATS-Bench archive, 200 epochs, mean over seeds", table, path)
 
 
@@ -179,12 +168,5 @@ SOURCES: dict[str, Callable[[], NasBench201Benchmark | None]] = {
 
 
 def _checked(source: str, description: str, table: pd.DataFrame, path: Path) -> NasBench201Benchmark:
-    missing = {"arch_str", *PAPER_COLUMNS.values()} - set(table.columns)
-    if missing:
-        raise NbnasError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-    if table["arch_str"].tolist() != list(get_space("nasbench201")):
-        raise NbnasError(f"{path} does not list the 15,625 cells in NATS-Bench order")
-    for name in PAPER_COLUMNS.values():
-        if not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any():
-            raise NbnasError(f"{path} has cells without a number in column {name}")
+    check_nats_table(table, path, get_space("nasbench201"), "cells")
     return NasBench201Benchmark(source, description, table, dict(PAPER_COLUMNS))

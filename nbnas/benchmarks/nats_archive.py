@@ -1,6 +1,7 @@
-"""Importing the official NATS-Bench topology archive into one compact table."""
+"""Importing an official NATS-Bench archive, topology or size, into one compact table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,51 @@ from tqdm import tqdm
 
 from nbnas.append_log import AppendLog, read_log
 from nbnas.atomic import replace_file
-from nbnas.benchmarks.nasbench201 import imported_table
+from nbnas.benchmarks import nasbench201, nats_sss
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 
 ARCHIVE_NAME = "NATS-tss-v1_0-3ffb9-simple"
 
-SPLITS = {
-    "cifar10-valid": ["x-valid"],
-    "cifar10": ["ori-test"],
-    "cifar100": ["x-valid", "x-test", "ori-test"],
-    "ImageNet16-120": ["x-valid", "x-test", "ori-test"],
+
+@dataclass(frozen=True)
+class ArchiveKind:
+    """What sets the archive of one space apart."""
+
+    space: str
+    """Name of the space here."""
+    folder: str
+    """Name of the unpacked archive."""
+    hp: str
+    """NATS-Bench's name of the training setting to import, its number of epochs."""
+    splits: Mapping[str, Sequence[str]]
+    """Data set key -> splits to import, in NATS-Bench's own names."""
+    destination: Callable[[], Path]
+    """Where the loader looks for the table."""
+
+
+KINDS = {
+    "topology": ArchiveKind(
+        space="nasbench201",
+        folder=ARCHIVE_NAME,
+        hp="200",
+        splits={
+            "cifar10-valid": ["x-valid"],
+            "cifar10": ["ori-test"],
+            "cifar100": ["x-valid", "x-test", "ori-test"],
+            "ImageNet16-120": ["x-valid", "x-test", "ori-test"],
+        },
+        destination=nasbench201.imported_table,
+    ),
+    "size": ArchiveKind(
+        space="nats_sss",
+        folder=nats_sss.ARCHIVE_NAME,
+        hp="90",
+        splits={"cifar10": ["ori-test"], "cifar100": ["x-test"], "ImageNet16-120": ["x-test"]},
+        destination=nats_sss.imported_table,
+    ),
 }
-"""Data set key -> splits to import, in NATS-Bench's own names."""
+"""NATS-Bench's own name of a space -> what its archive is like."""
 
 
 def import_nats(
@@ -32,9 +65,10 @@ def import_nats(
     Interrupt it as you like: what was read is kept beside the destination and a rerun continues.
 
     Args:
-        archive: The folder ``NATS-tss-v1_0-3ffb9-simple``, or the folder that holds it.
+        archive: The folder ``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``, or a folder that holds one
+            of them. Its list of architectures tells which it is.
         destination: The table; ``None`` puts it where :func:`nbnas.load_benchmark` looks.
-        indices: Cells to import; ``None`` is all 15,625, which the loader needs.
+        indices: Architectures to import; ``None`` is all 15,625 or 32,768, which the loader needs.
         progress: Show a progress bar.
 
     Returns:
@@ -44,9 +78,9 @@ def import_nats(
         NbnasError: If ``nats_bench`` is not installed, or the folder is foreign, damaged or incomplete. An incomplete
             archive is imported as far as it goes, and the table written once the rest is there.
     """
-    destination = destination or imported_table()
     archive = _locate(Path(archive))
     api = _open(archive)
+    destination = destination or KINDS[api.search_space_name].destination()
     indices = range(len(api.meta_archs)) if indices is None else indices
     destination.parent.mkdir(parents=True, exist_ok=True)
     log_path = destination.with_name(destination.name + ".part.jsonl")
@@ -54,7 +88,7 @@ def import_nats(
     absent = []
     log = AppendLog(log_path)
     try:
-        for index in tqdm([i for i in indices if i not in rows], unit="cell", disable=not progress):
+        for index in tqdm([i for i in indices if i not in rows], unit="record", disable=not progress):
             path = archive / f"{index:06d}.pickle.pbz2"
             if not path.exists():
                 absent.append(path.name)
@@ -83,18 +117,22 @@ def import_nats(
 
 
 def read_record(api: Any, index: int) -> dict[str, object]:
-    """Return one cell's accuracies in percent (200 epochs, mean over seeds), number of seeds and costs.
+    """Return one architecture's accuracies in percent after the longest training, number of seeds and costs.
+
+    Accuracies are means over the seeds. Training took 200 epochs in the topology space, 90 in the size space. FLOPs and
+    parameters are in millions, as recorded.
 
     Args:
-        api: Result of ``nats_bench.create(path, "tss", fast_mode=True)``.
+        api: Result of ``nats_bench.create(path, "tss", fast_mode=True)`` or of the same with ``"sss"``.
         index: NATS-Bench index.
     """
+    kind = KINDS[api.search_space_name]
     api._prepare_info(index)
-    result = api.arch2infos_dict.pop(index)["200"]  # popped, or all 15,625 records pile up in memory
+    result = api.arch2infos_dict.pop(index)[kind.hp]  # popped, or all records pile up in memory
     api.evaluated_indexes.discard(index)
     row: dict[str, object] = {"arch_index": index, "arch_str": api.meta_archs[index]}
     row["n_seeds"] = len(result.get_dataset_seeds("cifar10"))
-    for dataset, splits in SPLITS.items():
+    for dataset, splits in kind.splits.items():
         for split in splits:
             row[f"{dataset}_{split}"] = result.get_metrics(dataset, split)["accuracy"]
     for dataset in ("cifar10", "cifar100", "ImageNet16-120"):
@@ -108,11 +146,14 @@ def _locate(path: Path) -> Path:
     if not path.exists():
         raise NbnasError(f"{path} does not exist")
     if path.is_file():
-        raise NbnasError(f"{path} is a file; unpack it (tar -xf {path.name}) and name the folder {ARCHIVE_NAME}")
-    for folder in (path, path / ARCHIVE_NAME):
-        if (folder / "meta.pickle.pbz2").exists():
-            return folder
-    raise NbnasError(f"{path} is not a NATS-Bench topology archive: it has no meta.pickle.pbz2")
+        raise NbnasError(f"{path} is a file; unpack it (tar -xf {path.name}) and name the unpacked folder")
+    candidates = (path, *(path / kind.folder for kind in KINDS.values()))
+    found = [folder for folder in candidates if (folder / "meta.pickle.pbz2").exists()]
+    if not found:
+        raise NbnasError(f"{path} is not a NATS-Bench archive: it has no meta.pickle.pbz2")
+    if len(found) > 1 and found[0] != path:
+        raise NbnasError(f"{path} holds {' and '.join(folder.name for folder in found)}; name one of them")
+    return found[0]
 
 
 def _open(archive: Path) -> Any:
@@ -120,10 +161,11 @@ def _open(archive: Path) -> Any:
         import nats_bench
     except ImportError as error:
         raise NbnasError("reading the archive needs nats_bench: run pip install 'nbnas[data]'") from error
-    try:
-        api = nats_bench.create(str(archive), "tss", fast_mode=True, verbose=False)
-    except Exception as error:
-        raise NbnasError(f"{archive / 'meta.pickle.pbz2'} is damaged or of another benchmark ({error})") from error
-    if list(api.meta_archs) != list(get_space("nasbench201")):
-        raise NbnasError(f"{archive} is not the NATS-Bench topology space: its list of cells differs")
-    return api
+    for name, kind in KINDS.items():
+        try:
+            api = nats_bench.create(str(archive), name, fast_mode=True, verbose=False)
+        except Exception as error:
+            raise NbnasError(f"{archive / 'meta.pickle.pbz2'} is damaged or of another benchmark ({error})") from error
+        if list(api.meta_archs) == list(get_space(kind.space)):
+            return api
+    raise NbnasError(f"{archive} is not the NATS-Bench topology space or size space: its list of architectures differs")

@@ -7,6 +7,7 @@ from nbnas.spaces.nasbench101 import NasBench101
 from nbnas.spaces.nasbench201 import NasBench201
 from nbnas.spaces.nasbench301 import NasBench301
 from nbnas.spaces.nasbench_macro import NasBenchMacro
+from nbnas.spaces.nats_sss import NatsSizeSpace
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
 from nbnas.spaces.transnasbench101 import TransNasBench101Macro, TransNasBench101Micro
 
@@ -14,6 +15,7 @@ SPACES: dict[str, type[SearchSpace]] = {
     space.name: space
     for space in (
         NasBench201,
+        NatsSizeSpace,
         NasBench101,
         NasBench301,
         NasBenchMacro,

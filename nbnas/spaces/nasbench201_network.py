@@ -4,7 +4,7 @@ Source: Dong & Yang, ICLR 2020 (key ``dong2020nasbench201``). The order in which
 registered is part of the contract: VKDNW reads the first 128 parameter tensors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -48,11 +48,15 @@ def make_operation(name: str, channels: int) -> nn.Module:
 
 
 class Cell(nn.Module):
-    """Four nodes, six edges; a node is the sum of its incoming edges and the last node is the output."""
+    """Four nodes, six edges; a node is the sum of its incoming edges and the last node is the output.
 
-    def __init__(self, operations: Sequence[str], channels: int) -> None:
+    Args:
+        edges: Modules of the edges, in the order of :data:`EDGES`.
+    """
+
+    def __init__(self, edges: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(make_operation(name, channels) for name in operations)
+        self.edges = nn.ModuleList(edges)
 
     def forward(self, inputs: Tensor) -> Tensor:
         nodes: list[Tensor | None] = [inputs, None, None, None]
@@ -96,7 +100,7 @@ class NasBench201Network(nn.Module):
             if stage > 0:
                 self.stages.append(ReductionBlock(width // 2, width))
             for _ in range(cells_per_stage):
-                self.stages.append(Cell(operations, width))
+                self.stages.append(Cell(make_operation(name, width) for name in operations))
         self.last_activation = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
         self.pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(width, num_classes)
