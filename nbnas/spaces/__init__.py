@@ -3,6 +3,7 @@
 from functools import cache
 
 from nbnas.errors import NbnasError
+from nbnas.spaces.nasbench1shot1 import NasBench1Shot1SS1, NasBench1Shot1SS2, NasBench1Shot1SS3
 from nbnas.spaces.nasbench101 import NasBench101
 from nbnas.spaces.nasbench201 import NasBench201
 from nbnas.spaces.nasbench301 import NasBench301
@@ -17,6 +18,9 @@ SPACES: dict[str, type[SearchSpace]] = {
         NasBench201,
         NatsSizeSpace,
         NasBench101,
+        NasBench1Shot1SS1,
+        NasBench1Shot1SS2,
+        NasBench1Shot1SS3,
         NasBench301,
         NasBenchMacro,
         TransNasBench101Micro,

@@ -28,6 +28,8 @@ from nbnas.spaces.tensorwatch import count_operations
 MAX_VERTICES = 7
 MAX_EDGES = 9
 
+Edges = tuple[tuple[int, int], ...]
+
 _PAIRS = tuple(itertools.combinations(range(MAX_VERTICES), 2))
 """Every possible edge of the largest cell."""
 
@@ -55,14 +57,7 @@ class NasBench101(SearchSpace):
         first vertices get one more.
         """
         graph = parse_cell(arch)
-        spellings = []
-        for order in itertools.permutations(graph.interior):
-            number = {0: 0, graph.output: graph.output} | {vertex: place for place, vertex in enumerate(order, start=1)}
-            edges = [(number[source], number[target]) for source, target in graph.edges]
-            if all(source < target for source, target in edges):
-                operations = ("input", *(graph.operations[vertex] for vertex in order), "output")
-                spellings.append(format_cell(CellGraph(operations, tuple(sorted(edges)))))
-        return min(spellings)
+        return min(relabel(graph.operations, order, edges) for order, edges in forward_orders(graph))
 
     def sample(self, rng: np.random.Generator) -> str:
         """Draw a cell as the published samples were drawn, which is far from uniform.
@@ -217,6 +212,31 @@ def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGr
 def format_cell(graph: CellGraph) -> str:
     """Join vertices and edges into an architecture string."""
     return f"{','.join(graph.operations)}:{','.join(f'{source}-{target}' for source, target in graph.edges)}"
+
+
+def forward_orders(graph: CellGraph) -> list[tuple[tuple[int, ...], Edges]]:
+    """List the orders of the interior vertices in which all edges lead forward, each with the edges as they then read.
+
+    Two pruned graphs are isomorphic if and only if the least edges of their lists are equal.
+    """
+    found = []
+    for order in itertools.permutations(graph.interior):
+        number = {0: 0, graph.output: graph.output} | {vertex: place for place, vertex in enumerate(order, start=1)}
+        edges = tuple(sorted((number[source], number[target]) for source, target in graph.edges))
+        if all(source < target for source, target in edges):
+            found.append((order, edges))
+    return found
+
+
+def relabel(operations: Sequence[str], order: Sequence[int], edges: Edges) -> str:
+    """Return the architecture string with the interior vertices in another order.
+
+    Args:
+        operations: Of all vertices, in the old order.
+        order: Old numbers of the interior vertices, in the new order.
+        edges: In new numbers.
+    """
+    return format_cell(CellGraph(("input", *(operations[vertex] for vertex in order), "output"), edges))
 
 
 def _random_operations(rng: np.random.Generator) -> list[str]:

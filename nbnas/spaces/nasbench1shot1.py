@@ -1,0 +1,108 @@
+"""NAS-Bench-1Shot1: three families of NAS-Bench-101 cells in which every node has a given number of parents.
+
+Source: Zela et al., ICLR 2020. Parents of nodes 1, 2, ... and of the output: SS1 1, 2, 2, 2 | 2; SS2 1, 1, 2, 2 | 3;
+SS3 1, 1, 1, 2, 2 | 2. What leads nowhere is pruned, and the networks are those of NAS-Bench-101. The indices are ours:
+cells that are the same labelled graph are one architecture, written as
+:meth:`nbnas.spaces.nasbench101.NasBench101.canonical` writes it, in alphabetical order.
+"""
+
+import itertools
+from collections.abc import Iterator
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from torch import nn
+
+from nbnas.errors import NbnasError
+from nbnas.spaces.datasets import CIFAR10
+from nbnas.spaces.nasbench101 import NasBench101, forward_orders, prune, relabel
+from nbnas.spaces.nasbench101_network import OPERATIONS, CellGraph
+from nbnas.spaces.space import EnumeratedSpace
+
+
+class NasBench1Shot1(EnumeratedSpace):
+    """What the three families share."""
+
+    datasets: ClassVar = {"cifar10": CIFAR10}
+    parents: ClassVar[tuple[int, ...]]
+    """Number of parents of node 1, 2, ..., of the output last."""
+
+    _cells = NasBench101()
+
+    @cached_property
+    def _architectures(self) -> list[str]:
+        cells = set()
+        for graph in self._graphs():
+            orders = forward_orders(graph)
+            for interior in itertools.product(OPERATIONS, repeat=len(graph.interior)):
+                operations = ("input", *interior, "output")
+                cells.add(min(relabel(operations, order, edges) for order, edges in orders))
+        return sorted(cells)
+
+    def _graphs(self) -> set[CellGraph]:
+        """Pruned graphs without regard to operations, one of each isomorphism class."""
+        graphs = set()
+        for chosen in self._choices():
+            edges = [(source, target) for target, sources in enumerate(chosen, start=1) for source in sources]
+            # Any operation stands for all: only the edges count here.
+            graph = prune(["input", *OPERATIONS[:1] * (len(self.parents) - 1), "output"], edges)
+            graphs.add(graph._replace(edges=min(edges for _, edges in forward_orders(graph))))
+        return graphs
+
+    def _choices(self) -> Iterator[tuple[tuple[int, ...], ...]]:
+        """Yield the parents of every node."""
+        options = [itertools.combinations(range(node), count) for node, count in enumerate(self.parents, start=1)]
+        return itertools.product(*options)
+
+    def normalise(self, arch: str) -> str:
+        """Return the canonical spelling; raises :class:`NbnasError` for what is no cell of this family."""
+        cell = self._cells.canonical(arch)
+        if cell not in self._known:
+            raise NbnasError(f"{cell!r} is not a cell of {self.name}")
+        return cell
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._architectures)
+
+    def mutate(self, arch: str, rng: np.random.Generator) -> str:
+        """Mutate as in NAS-Bench-101 until another cell of the family results."""
+        current = self.normalise(arch)
+        while True:
+            mutant = self._cells.canonical(self._cells.mutate(current, rng))
+            if mutant != current and mutant in self._known:
+                return mutant
+
+    def build(self, arch: str, num_classes: int = 10) -> nn.Module:
+        """Build the network; it maps (batch, 3, R, R), R at least 4, to logits (batch, num_classes)."""
+        return self._cells.build(self.normalise(arch), num_classes)
+
+    def params(self, arch: str, num_classes: int = 10) -> int:
+        """Number of parameters, see :meth:`nbnas.spaces.nasbench101.NasBench101.params`."""
+        return self._cells.params(self.normalise(arch), num_classes)
+
+    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10) -> int:
+        """Operations for one image, see :meth:`nbnas.spaces.nasbench101.NasBench101.flops`."""
+        return self._cells.flops(self.normalise(arch), resolution, num_classes)
+
+
+class NasBench1Shot1SS1(NasBench1Shot1):
+    """The first family: 2,685 cells from 14,580 configurations."""
+
+    name = "nasbench1shot1_ss1"
+    parents = (1, 2, 2, 2, 2)
+
+
+class NasBench1Shot1SS2(NasBench1Shot1):
+    """The second family: 7,773 cells from 29,160 configurations."""
+
+    name = "nasbench1shot1_ss2"
+    parents = (1, 1, 2, 2, 3)
+
+
+class NasBench1Shot1SS3(NasBench1Shot1):
+    """The third family: 55,854 cells from 1,312,200 configurations."""
+
+    name = "nasbench1shot1_ss3"
+    parents = (1, 1, 1, 2, 2, 2)
