@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import nn
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.datasets import CIFAR10, DatasetShape
 from nbnas.spaces.nasbench301_network import NODES, OPERATIONS, CellNodes, Edge, NasBench301Network, cell_shapes
 from nbnas.spaces.space import SearchSpace
-from nbnas.spaces.tensorwatch import count_operations
 
 CELLS = ("normal", "reduction")
+
+CONVOLUTIONS = {"sep": 4, "dil": 2}
+"""First part of an operation's name -> its number of convolutions."""
 
 
 class NasBench301(SearchSpace):
@@ -111,9 +112,50 @@ class NasBench301(SearchSpace):
         """
         if resolution % 4:
             raise NbnasError(f"resolution must be divisible by 4, got {resolution}")
-        with torch.device("meta"):
-            network = self.build(arch, num_classes, channels=channels, cells=cells)
-        return count_operations(network, (3, resolution, resolution))
+        normal, reduction = parse_architecture(arch)
+        stem, before, last = 3 * channels, resolution, resolution
+        total = (27 + 2) * stem * resolution**2
+        for shape in cell_shapes(channels, cells):
+            width, side = shape.width, last // 2 if shape.reduces else last
+            # Inputs are brought to the resolution of cell k-1: ReLU, 1x1 convolution, BatchNorm with scales.
+            for inputs, own in ((shape.before, before), (shape.last, last)):
+                total += inputs * own**2 + (inputs + 2) * width * last**2
+            for node in reduction if shape.reduces else normal:
+                for operation, source in node:
+                    total += _operations(operation, width, last if source < NODES[0] else side, side)
+            before, last = last, side
+        features = len(NODES) * width
+        return total + features * (last + 1) ** 2 + features * num_classes
+
+    def weight_layers(self, arch: str, *, cells: int = 8) -> int:
+        """Number of convolutions and linear layers: stem, classifier, input projections, operations."""
+        normal, reduction = parse_architecture(arch)
+        total = 2
+        for shape in cell_shapes(1, cells):
+            # The projection of the larger input of a cell that follows a reduction is two convolutions side by side.
+            total += 3 if shape.follows_reduction else 2
+            for node in reduction if shape.reduces else normal:
+                for operation, source in node:
+                    if operation == "skip_connect":
+                        total += 2 * (shape.reduces and source < NODES[0])
+                    else:
+                        total += CONVOLUTIONS.get(operation.partition("_")[0], 0)
+        return total
+
+    def trainable_layers(self, arch: str, *, cells: int = 8) -> int:
+        """Number of parameter tensors: the weights, the classifier's bias, two for the BatchNorms that have scales."""
+        return self.weight_layers(arch, cells=cells) + 1 + 2 * (1 + 2 * cells)
+
+
+def _operations(operation: str, width: int, before: int, after: int) -> int:
+    """Operations of an edge whose input and output have ``before`` and ``after`` pixels on a side."""
+    inputs, outputs = width * before**2, width * after**2
+    if operation == "skip_connect":
+        return 0 if before == after else inputs + (width + 1) * outputs
+    if operation.endswith("pool_3x3"):
+        return (9 + 1) * outputs
+    convolved = (int(operation[-1]) ** 2 + width + 1) * outputs
+    return inputs + convolved if operation.startswith("dil") else inputs + convolved + outputs + convolved
 
 
 def parse_architecture(arch: str) -> tuple[CellNodes, CellNodes]:
