@@ -21,7 +21,8 @@ def test_samples_grow_from_round_to_round():
         for proxy in stage.proxies:
             sizes.setdefault((proxy, stage.configuration, stage.archs), []).append(stage.sample or float("inf"))
     assert all(rounds == sorted(rounds) for rounds in sizes.values())
-    assert all(rounds[-1] == float("inf") for rounds in sizes.values())
+    for (_, shape, _), rounds in sizes.items():
+        assert rounds[-1] == (500 if shape.space.startswith("transnas") else float("inf"))
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
@@ -42,7 +43,8 @@ def test_a_gpu_finishes_one_seed_before_the_next():
     assert [stage.seed for stage in stages] == sorted(stage.seed for stage in stages)
     assert {stage.seed for stage in stages} == {0, 1, 2, 3, 4}
     assert all(stage.sample is None for stage in stages)
-    sets = {archs: set(nbnas.get_space("nasbench201").subset(archs)) for archs in {stage.archs for stage in stages}}
+    names = {stage.archs for stage in stages if stage.configuration.space == "nasbench201"}
+    sets = {archs: set(nbnas.get_space("nasbench201").subset(archs)) for archs in names}
     assert set.union(*sets.values()) == set(range(15625))
 
 
@@ -55,6 +57,16 @@ def test_images_are_left_out_where_there_are_none_and_kept_where_there_are(monke
     assert {inputs[proxy] for stage in with_images for proxy in stage.proxies} == {"images"}
 
 
+def test_architectures_that_stand_in_a_file_are_left_out_without_it(data_folder, monkeypatch):
+    def spaces():
+        return {stage.configuration.space for stage in plan.scoring_plan("cpu")}
+
+    others = {"nasbench201", "nasbench_macro", "transnasbench101_micro"}
+    assert spaces() == others
+    monkeypatch.setenv("NBNAS_DATA", str(data_folder))
+    assert spaces() == others | {"nasbench301"}
+
+
 def test_the_plan_is_worked_through_and_then_has_nothing_left_to_do(tmp_path: Path, monkeypatch, capsys):
     shape = ScoringConfiguration(batch_size=2)
     stages = [plan.Stage(shape, ("params",), "filtered-unique", 2), plan.Stage(shape, ("params",), "dead-edges", 1, 3)]
@@ -62,7 +74,10 @@ def test_the_plan_is_worked_through_and_then_has_nothing_left_to_do(tmp_path: Pa
     plan.run_plan(store=tmp_path, workers=1, progress=False)
     rows = shape.table("params", tmp_path).read()
     assert sorted(rows["seed"]) == [0, 0, 3]
-    assert "[2/2] cifar10, gaussian, batch 2, seed 3: 1 proxies on first 1 of dead-edges" in capsys.readouterr().out
+    assert (
+        "[2/2] nasbench201, cifar10, gaussian, batch 2, seed 3: 1 proxies on first 1 of dead-edges"
+        in capsys.readouterr().out
+    )
 
     before = shape.table("params", tmp_path).provenance()
     plan.run_plan(store=tmp_path, workers=1, progress=False)
@@ -73,4 +88,4 @@ def test_the_command_lists_the_stages(capsys):
     assert main(["score-all", "--list", "--device", "cuda"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(plan.scoring_plan("cuda"))
-    assert lines[0].startswith("cifar10, gaussian, batch 64, seed 0")
+    assert lines[0].startswith("nasbench201, cifar10, gaussian, batch 64, seed 0")
