@@ -12,7 +12,7 @@ from nbnas.benchmarks import load_benchmark
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
 from nbnas.network_scores import NetworkScores, load_network_scores
-from nbnas.published_rankings import PublishedRanking
+from nbnas.published_rankings import PublishedRanking, single_score
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
@@ -165,6 +165,14 @@ def evaluate_method(
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     return evaluate(Ranking(row_key, index, scores, found.complete, found.groups, note), benchmark, dataset, repeats)
+
+
+def evaluate_scores(found: NetworkScores, benchmark: Benchmark, dataset: str, repeats: int = 1000) -> pd.DataFrame:
+    """Evaluate every column as a ranking of its own; result as of :func:`evaluate_method`."""
+    tables = [
+        evaluate_method(name, single_score(name), found, benchmark, dataset, repeats) for name in found.table.columns
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:

@@ -44,6 +44,23 @@ def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, r
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
 
 
+def seed_agreement(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
+    """Kendall's tau between two seeds of each score, over the networks for which both gave a number.
+
+    Args:
+        first: Scores of one seed, as from :func:`nbnas.load_score_matrix`.
+        second: Scores of the other.
+
+    Returns:
+        One number per score; NaN where fewer than two networks are left or a score is constant.
+    """
+    agreement = {}
+    for name in first.columns.intersection(second.columns):
+        pairs = pd.concat([first[name], second[name]], axis=1, join="inner").dropna().to_numpy()
+        agreement[name] = kendall_tau(pairs[:, 0], pairs[:, 1]) if len(pairs) > 1 else np.nan
+    return pd.Series(agreement)
+
+
 def run_agreement(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
     """Compare two trainings of the same networks.
 

@@ -90,7 +90,8 @@ def component_subsets() -> list[str]:
     return ["".join(chosen) for size in range(1, 6) for chosen in combinations(letters, size)]
 
 
-def _single(score: str) -> PublishedRanking:
+def single_score(score: str) -> PublishedRanking:
+    """Rank by one score."""
     return PublishedRanking((score,), lambda table: table[score].to_numpy())
 
 
@@ -103,14 +104,14 @@ def _sum(*scores: str) -> PublishedRanking:
 
 
 def _singles(names: Sequence[str]) -> Mapping[str, PublishedRanking]:
-    return {name: _single(name) for name in names}
+    return {name: single_score(name) for name in names}
 
 
 RANKINGS: Mapping[str, PublishedRanking] = {
     **_singles(["flops", "grad_norm", "grasp", "snip", "synflow", "jacov", "naswot", "zen", "gradsign", "zico"]),
     "te_nas": _sum("te_nas_ntk", "te_nas_linear_regions"),
     "az_nas": _product("az_expressivity", "az_progressivity", "az_trainability", "flops"),
-    "trainable_layers": _single("trainable_layers"),
+    "trainable_layers": single_score("trainable_layers"),
     "vkdnw_single": component_ranking("V"),
     "vkdnw_agg": component_ranking("VJETF"),
 }
@@ -134,9 +135,9 @@ def tcet_rankings(logged: bool) -> Mapping[str, PublishedRanking]:
     return {
         **_singles(["flops", "params"]),
         # The table quotes the ZiCo paper, which took the norm layer by layer.
-        "grad_norm": _single("grad_norm_layerwise"),
+        "grad_norm": single_score("grad_norm_layerwise"),
         **_singles(["grasp", "snip", "synflow", "zico", "zen", "naswot", "lnwot"]),
-        **{row_key: _single(score + suffix) for row_key, score in new.items()},
+        **{row_key: single_score(score + suffix) for row_key, score in new.items()},
         **_singles(["weight_layers", "trainable_layers"]),
     }
 
@@ -144,10 +145,10 @@ def tcet_rankings(logged: bool) -> Mapping[str, PublishedRanking]:
 def log_ablation_rankings() -> Mapping[str, PublishedRanking]:
     """Return the rows of T-CET's Table A.1: each signal-to-noise ratio with and without logarithm."""
     return {
-        "synflow_snr": _single("ssnr_synflow"),
-        "snip_snr": _single("ssnr_snip"),
-        "log_synflow_snr": _single("ssnr_synflow_log"),
-        "log_snip_snr": _single("ssnr_snip_log"),
+        "synflow_snr": single_score("ssnr_synflow"),
+        "snip_snr": single_score("ssnr_snip"),
+        "log_synflow_snr": single_score("ssnr_synflow_log"),
+        "log_snip_snr": single_score("ssnr_snip_log"),
     }
 
 

@@ -7,10 +7,20 @@ import pandas as pd
 import pytest
 from stored_scores import store_scores
 
+import nbnas
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, NasBench201Benchmark
 from nbnas.errors import NbnasError
-from nbnas.evaluation import METRICS, NDCG_OF_SAMPLE, Ranking, evaluate, evaluate_method, evaluate_methods, missing
-from nbnas.network_scores import load_network_scores
+from nbnas.evaluation import (
+    METRICS,
+    NDCG_OF_SAMPLE,
+    Ranking,
+    evaluate,
+    evaluate_method,
+    evaluate_methods,
+    evaluate_scores,
+    missing,
+)
+from nbnas.network_scores import NetworkScores, load_network_scores
 from nbnas.published_rankings import RANKINGS
 from nbnas.rankings import bootstrap_interval, kendall_tau
 from nbnas.score_many import ScoringConfiguration
@@ -242,3 +252,67 @@ def test_a_data_set_that_the_source_lacks_is_missing_for_every_method(made_up, t
     table = evaluate_methods(methods("flops", "trainable_layers"), made_up, "ImageNet16-120", store=tmp_path)
     assert table["row_key"].tolist() == ["flops"] * 3 + ["trainable_layers"] * 3
     assert set(table["note"]) == {IMPORT_HINT}
+
+
+# ------------------------------------------------------------------------------------------------ all columns at once
+
+
+@pytest.fixture(scope="module")
+def analog():
+    return nbnas.load_benchmark("nasbench201", "analog")
+
+
+@pytest.fixture
+def columns(analog):
+    """Accuracy itself, its negative, and accuracy with two networks that have no score."""
+    cells = nbnas.get_space("nasbench201").sample_subset("filtered-unique", 30)
+    accuracy = pd.Series(analog.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
+    partly = accuracy.copy()
+    partly.iloc[[3, 7]] = np.nan
+    table = pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
+    return NetworkScores(table, np.arange(30) // 2, complete=False, description="made up")
+
+
+def evaluated(columns, analog):
+    return evaluate_scores(columns, analog, "cifar10", repeats=20).set_index(["row_key", "metric"])
+
+
+def test_every_column_is_evaluated_as_a_sample(columns, analog):
+    table = evaluated(columns, analog)
+    assert set(table.index.get_level_values(0)) == {"perfect", "backwards", "partly"}
+    cells, column = columns.table.index.to_numpy(), columns.table["perfect"].to_numpy()
+    ranking = Ranking("perfect", cells, column, complete=False, groups=columns.groups, note="made up")
+    alone = evaluate(ranking, analog, "cifar10", 20).set_index("metric")
+    pd.testing.assert_frame_equal(table.loc["perfect"], alone.drop(columns="row_key"), check_exact=True)
+    assert table.loc[("perfect", "kendall_tau"), "reproduced"] > 0.8
+    assert table.loc[("backwards", "kendall_tau"), "reproduced"] < -0.8
+
+
+def test_a_whole_set_is_evaluated_as_complete(analog):
+    cells = nbnas.get_space("nasbench201").subset("filtered")
+    accuracy = pd.Series(analog.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
+    whole = NetworkScores(accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up")
+    row = evaluated(whole, analog).loc[("perfect", "ndcg_1000")]
+    assert row["reproduced"] == pytest.approx(1)
+    assert row["note"] == "9,445 architectures; interval over ties. made up"
+
+
+def test_networks_without_a_score_rank_last_and_are_counted(columns, analog):
+    table = evaluated(columns, analog)
+    assert "2 without a score rank last" in table.loc[("partly", "kendall_tau"), "note"]
+    assert "without a score" not in table.loc[("perfect", "kendall_tau"), "note"]
+    last = columns.table["partly"].fillna(columns.table["partly"].min()).to_numpy()
+    ranking = Ranking(
+        "partly", columns.table.index.to_numpy(), last, complete=False, groups=columns.groups, note="made up"
+    )
+    alone = evaluate(ranking, analog, "cifar10", 20).set_index("metric")
+    numbers = ["reproduced", "low", "high"]
+    pd.testing.assert_frame_equal(table.loc["partly", numbers], alone[numbers], check_exact=True)
+
+
+def test_a_score_that_no_network_has_does_not_stop_the_others(columns, analog):
+    columns.table["nothing"] = np.nan
+    table = evaluated(columns, analog)
+    assert table.loc["nothing", "reproduced"].isna().all()
+    assert set(table.loc["nothing", "note"]) == {"no network has a score nothing"}
+    assert table.loc[("perfect", "kendall_tau"), "reproduced"] > 0.8

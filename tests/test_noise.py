@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import nbnas
-from nbnas import noise, parity
+from nbnas import noise
 from nbnas.errors import NbnasError
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg
 
@@ -42,7 +42,7 @@ def test_seed_noise_leaves_out_what_is_missing_or_constant():
     assert (table["low"] <= table["agreement"]).all()
     assert (table["agreement"] <= table["high"]).all()
     assert abs(table.loc["random", "agreement"]) < 0.5
-    expected = parity.seed_agreement(first, second).drop("constant")
+    expected = noise.seed_agreement(first, second).drop("constant")
     pd.testing.assert_series_equal(table["agreement"], expected, check_names=False)
 
 
@@ -164,3 +164,18 @@ def test_coverage_counts_the_intervals_with_the_truth():
     assert summary["width"] == pytest.approx((0.2 + 0.2 + 0.15) / 3)
     assert summary["bias"] == pytest.approx(0.1)
     assert 0.4 < summary["spread"] < 0.5
+
+
+def test_agreement_of_seeds_is_kendalls_tau_over_common_networks():
+    first = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [1.0, 2, np.nan, 4]}, index=[10, 11, 12, 13])
+    second = pd.DataFrame({"a": [9.0, 4, 3, 2], "b": [0.0, 1, 2, 3], "c": [1.0, 2, 3, 4]}, index=[14, 13, 12, 11])
+    agreement = noise.seed_agreement(first, second)
+    assert agreement.index.tolist() == ["a", "b"]
+    assert agreement["a"] == 1
+    # Of 11 and 13, to which both seeds gave a number, the first says 2 and 4, the second 3 and 1.
+    assert agreement["b"] == -1
+
+
+def test_agreement_of_seeds_needs_two_networks():
+    lonely = pd.DataFrame({"a": [1.0, np.nan]})
+    assert noise.seed_agreement(lonely, lonely).isna().all()
