@@ -18,17 +18,17 @@ def store_scores(
     configuration: ScoringConfiguration | None = None,
     seed: int = 0,
 ) -> None:
-    """Add a row per cell to a proxy's table; NaN is a network that failed.
+    """Add a row per architecture to a proxy's table; NaN is a network that failed.
 
     Args:
         store: Folder of tables.
         proxy: Name of the proxy.
-        values: NATS-Bench index -> first score; each further score of the proxy is 1,000 larger than the one before.
+        values: Index of the space -> first score; each further score of the proxy is 1,000 larger than the one before.
         configuration: Of the table.
         seed: Seed of the rows.
     """
-    space = nbnas.get_space("nasbench201")
-    table = (configuration or ScoringConfiguration()).table(proxy, store)
+    configuration = configuration or ScoringConfiguration()
+    space, table = nbnas.get_space(configuration.space), configuration.table(proxy, store)
     numbers = np.array(list(values.values()), dtype=float)
     rows = {"arch": [space[cell] for cell in values], "seed": seed, "seconds": 1.0}
     rows["status"] = np.where(np.isnan(numbers), "error: made up", "ok")

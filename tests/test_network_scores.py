@@ -12,6 +12,7 @@ import nbnas
 from nbnas.errors import NbnasError
 from nbnas.network_scores import load_network_scores
 from nbnas.proxies import select_proxies
+from nbnas.samples import sample_architectures
 from nbnas.score_many import ScoringConfiguration
 
 SPACE = nbnas.get_space("nasbench201")
@@ -331,3 +332,60 @@ def test_missing_part_of_a_table_of_images_is_to_be_scored_with_images(tmp_path)
     store_scores(tmp_path, "jacov", own_index(CLASSES[:3]), IMAGES)
     with pytest.raises(NbnasError, match="--inputs images --archs dead-edges"):
         load_network_scores(["jacov"], "cifar10", "all", inputs="images", store=tmp_path)
+
+
+# --------------------------------------------------------------------------------------------------- other spaces
+
+
+def test_networks_of_macro_stand_for_all_that_are_the_same(tmp_path):
+    space = nbnas.get_space("nasbench_macro")
+    unique = space.sample_subset("unique")[:30]
+    store_scores(tmp_path, "jacov", own_index(unique), ScoringConfiguration("nasbench_macro"))
+    scores = load_network_scores(["jacov", "weight_layers"], space="nasbench_macro", store=tmp_path)
+    expected = [row for row, arch in enumerate(space) if space.index(space.network_form(arch)) in unique]
+    assert len(expected) > 30
+    assert scores.table.index.tolist() == expected
+    assert scores.table["jacov"].tolist() == [space.index(space.network_form(space[row])) for row in expected]
+    assert scores.table["weight_layers"].tolist() == [space.weight_layers(space[row]) for row in expected]
+    assert len(set(scores.groups)) == 30
+    assert not scores.complete
+    assert scores.description.startswith("Scored 30 of 3,969 distinct networks; inputs: Gaussian noise")
+
+
+def test_sizes_of_another_space_need_no_table(tmp_path):
+    scores = load_network_scores(["params"], "jigsaw", space="transnasbench101_micro", store=tmp_path)
+    space = nbnas.get_space("transnasbench101_micro")
+    assert scores.complete
+    assert scores.table["params"].tolist() == [space.params_for(arch, "jigsaw") for arch in space]
+    assert scores.description == "4,096 networks, by formula."
+
+
+def test_a_space_that_cannot_be_listed_has_the_rows_of_its_benchmark(tmp_path, data_folder, monkeypatch):
+    archs = sample_architectures("nasbench301")[:20]
+    table = ScoringConfiguration("nasbench301").table("jacov", tmp_path)
+    with table.writer({}, {}) as writer:
+        for place, arch in enumerate(archs):
+            writer.append({"arch": arch, "seed": 0, "status": "ok", "seconds": 0.1, "jacov": float(place)})
+    scores = load_network_scores(["jacov"], space="nasbench301", store=tmp_path)
+    listed = nbnas.load_benchmark("nasbench301").archs
+    assert not scores.complete
+    assert {listed[row]: value for row, value in scores.table["jacov"].items()} == dict(
+        zip(archs, range(20), strict=True)
+    )
+    assert load_network_scores(["flops"], space="nasbench301", store=tmp_path).complete
+    monkeypatch.delenv("NBNAS_DATA")
+    with pytest.raises(NbnasError, match="no NAS-Bench-301 accuracies found"):
+        load_network_scores(["jacov"], space="nasbench301", store=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("space", "subset", "message"),
+    [
+        ("nasbench201", "filtered-unique", "subset must be 'filtered' or 'all'"),
+        ("nasbench_macro", "unique", "subset must be 'all'"),
+        ("nasbench301", "all", "subset must be 'trained'"),
+    ],
+)
+def test_other_subsets_are_refused(space, subset, message):
+    with pytest.raises(NbnasError, match=message):
+        load_network_scores(["flops"], subset=subset, space=space)
