@@ -23,7 +23,7 @@ from nbnas.layers import weight_layers
 from nbnas.spaces.factorized_reduction import FactorizedReduction
 from nbnas.spaces.tensorwatch import count_operations
 from nbnas.spaces.transnasbench101 import format_cell, parse_cell, parse_modules
-from nbnas.spaces.transnasbench101_network import Cell
+from nbnas.spaces.transnasbench101_network import make_cell
 
 MICRO = nbnas.get_space("transnasbench101_micro")
 MACRO = nbnas.get_space("transnasbench101_macro")
@@ -456,10 +456,10 @@ def test_tiles_pass_one_after_the_other():
 def test_activation_comes_first_and_none_after_a_sum():
     inputs = -torch.rand(2, 6, 4, 4) - 1
     # Node 1 = x, node 2 = 2x, node 3 = x + x + 2x: a ReLU after a sum would return zero.
-    torch.testing.assert_close(Cell((1,) * 6, 6, 6, 1)(inputs), 4 * inputs)
+    torch.testing.assert_close(make_cell((1,) * 6, 6, 6, 1)(inputs), 4 * inputs)
     # One before the convolution does so.
     for digit in (2, 3):
-        assert not Cell((0, 0, 0, digit, 0, 0), 6, 6, 1)(inputs).any()
+        assert not make_cell((0, 0, 0, digit, 0, 0), 6, 6, 1)(inputs).any()
     torch.manual_seed(0)
     network = MACRO.build("64-1114-basic", 4)
     entered = []
@@ -486,7 +486,7 @@ def test_factorized_reduce_reads_even_and_odd_positions(side):
 @pytest.mark.parametrize(("channels", "stride", "side"), [((6, 6), 1, 5), ((6, 12), 2, 3)])
 def test_none_edges_keep_gradients_as_zeros(channels, stride, side):
     inputs = torch.rand(2, 6, 5, 5, requires_grad=True)
-    output = Cell((0,) * 6, *channels, stride)(inputs)
+    output = make_cell((0,) * 6, *channels, stride)(inputs)
     assert output.shape == (2, channels[1], side, side)
     assert not output.any()
     output.sum().backward()

@@ -15,7 +15,7 @@ from torch import nn
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.datasets import DATASETS
-from nbnas.spaces.nasbench201_network import EDGES, OPERATIONS, NasBench201Network
+from nbnas.spaces.nasbench201_network import EDGES, OPERATIONS, NasBench201Network, edges_on_paths
 from nbnas.spaces.space import EnumeratedSpace
 
 
@@ -100,14 +100,7 @@ class NasBench201(EnumeratedSpace):
         The empty cell has no such edge and counts as free of dead edges, as in the papers' list.
         """
         alive = [edge for edge, name in zip(EDGES, parse_cell(arch), strict=True) if name != "none"]
-        reached, reaching = {0}, {3}
-        for source, target in alive:
-            if source in reached:
-                reached.add(target)
-        for source, target in reversed(alive):
-            if target in reaching:
-                reaching.add(source)
-        return any(source not in reached or target not in reaching for source, target in alive)
+        return len(edges_on_paths(alive)) < len(alive)
 
     @cached_property
     def _subsets(self) -> dict[str, list[int]]:

@@ -15,6 +15,18 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """Edges (source node, target node) of the cell, in the order of the architecture string."""
 
 
+def edges_on_paths(alive: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return those of the given edges that lie on a path from input to output; edges ascend by their target."""
+    reached, reaching = {0}, {3}
+    for source, target in alive:
+        if source in reached:
+            reached.add(target)
+    for source, target in reversed(alive):
+        if target in reaching:
+            reaching.add(source)
+    return {(source, target) for source, target in alive if source in reached and target in reaching}
+
+
 class Zero(nn.Module):
     """The ``none`` edge: multiplies by zero, so that gradients are zeros rather than missing."""
 

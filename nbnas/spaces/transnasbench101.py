@@ -17,17 +17,17 @@ from torch import nn
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.datasets import DatasetShape
-from nbnas.spaces.nasbench201_network import EDGES
+from nbnas.spaces.nasbench201_network import EDGES, edges_on_paths
 from nbnas.spaces.space import EnumeratedSpace
 from nbnas.spaces.tensorwatch import count_operations
 from nbnas.spaces.transnasbench101_network import (
     MICRO_MODULES,
     STEM_CHANNELS,
     BasicBlock,
-    Cell,
     TransNasBench101Network,
     block_shapes,
     edge_shape,
+    make_cell,
 )
 
 OPERATIONS = ("none", "skip connection", "1x1 convolution", "3x3 convolution")
@@ -163,20 +163,8 @@ class TransNasBench101Micro(_TransNasBench101):
         Both compute the same function. The edges it drops have parameters that no gradient reaches or no signal.
         """
         digits = parse_cell(arch)
-        alive = [edge for edge, digit in zip(EDGES, digits, strict=True) if digit]
-        reached, reaching = {0}, {3}
-        for source, target in alive:
-            if source in reached:
-                reached.add(target)
-        for source, target in reversed(alive):
-            if target in reaching:
-                reaching.add(source)
-        return format_cell(
-            [
-                digit if source in reached and target in reaching else 0
-                for digit, (source, target) in zip(digits, EDGES, strict=True)
-            ]
-        )
+        live = edges_on_paths([edge for edge, digit in zip(EDGES, digits, strict=True) if digit])
+        return format_cell([digit if edge in live else 0 for digit, edge in zip(digits, EDGES, strict=True)])
 
     def has_dead_edges(self, arch: str) -> bool:
         """Whether an edge other than ``none`` lies on no path from input to output (False for 2,128 cells).
@@ -232,7 +220,7 @@ class TransNasBench101Micro(_TransNasBench101):
 
     def _blocks(self, arch: str) -> Iterable[nn.Module]:
         digits = parse_cell(arch)
-        return [Cell(digits, *shape) for shape in self._shapes(arch)]
+        return [make_cell(digits, *shape) for shape in self._shapes(arch)]
 
     def _block_layers(self, arch: str) -> tuple[int, int]:
         convolutions = norms = 0

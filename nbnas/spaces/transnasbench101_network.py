@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nbnas.spaces.factorized_reduction import FactorizedReduction
-from nbnas.spaces.nasbench201_network import EDGES, relu_conv_bn
+from nbnas.spaces.nasbench201_network import EDGES, Cell, relu_conv_bn
 
 STEM_CHANNELS = 64
 """What the stem hands to the first module, at a quarter of the resolution."""
@@ -72,22 +72,12 @@ def make_operation(digit: int, in_channels: int, out_channels: int, stride: int)
     raise ValueError(f"unknown operation {digit!r}")
 
 
-class Cell(nn.Module):
-    """Four nodes, six edges; a node is the sum of its incoming edges and the last node is the output."""
-
-    def __init__(self, operations: Sequence[int], in_channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        self.edges = nn.ModuleList(
-            make_operation(digit, *edge_shape(source, in_channels, out_channels, stride))
-            for digit, (source, _) in zip(operations, EDGES, strict=True)
-        )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        nodes: list[Tensor | None] = [inputs, None, None, None]
-        for (source, target), edge in zip(EDGES, self.edges, strict=True):
-            message = edge(nodes[source])
-            nodes[target] = message if nodes[target] is None else nodes[target] + message
-        return nodes[-1]
+def make_cell(operations: Sequence[int], in_channels: int, out_channels: int, stride: int) -> Cell:
+    """Build a cell of six operations, in the order of :data:`EDGES`."""
+    return Cell(
+        make_operation(digit, *edge_shape(source, in_channels, out_channels, stride))
+        for digit, (source, _) in zip(operations, EDGES, strict=True)
+    )
 
 
 class BasicBlock(nn.Module):
