@@ -18,6 +18,7 @@ from nbnas.evaluation import (
     evaluate_method,
     evaluate_methods,
     evaluate_scores,
+    evaluate_space,
     missing,
 )
 from nbnas.network_scores import NetworkScores, load_network_scores
@@ -316,3 +317,23 @@ def test_a_score_that_no_network_has_does_not_stop_the_others(columns, analog):
     assert table.loc["nothing", "reproduced"].isna().all()
     assert set(table.loc["nothing", "note"]) == {"no network has a score nothing"}
     assert table.loc[("perfect", "kendall_tau"), "reproduced"] > 0.8
+
+
+# ------------------------------------------------------------------------------------------------------- other spaces
+
+
+def test_a_space_without_accuracies_says_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.delenv("NBNAS_DATA", raising=False)
+    table = evaluate_space(methods("flops"), "nasbench_macro", "cifar10", store=tmp_path)
+    assert table["reproduced"].isna().all()
+    assert set(table["note"]) == {
+        "no NAS-Bench-Macro accuracies found: set NBNAS_DATA to a folder with nas_bench_macro_cifar10.json"
+    }
+
+
+def test_a_space_is_evaluated_by_its_own_accuracies(data_folder, tmp_path):
+    table = evaluate_space(methods("flops"), "nasbench_macro", "cifar10", store=tmp_path)
+    row = table.set_index("metric").loc["kendall_tau"]
+    assert row["reproduced"] == pytest.approx(0.556, abs=5e-4)
+    assert row["note"] == "6,561 architectures; interval over ties. 6,561 networks, by formula."
+    assert row["source"] == "json"

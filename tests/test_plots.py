@@ -262,3 +262,23 @@ def test_lines_over_size_have_a_panel_per_quantity_with_bars_and_reference():
     assert coverage.collections[0].get_segments()[0][:, 1].tolist() == [0.9, 0.97]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["flops", "layers"]
     assert "width, flops: 0.50 to 0.20" in alt
+
+
+def test_grouped_values_stand_side_by_side_with_their_intervals():
+    table = pd.DataFrame(
+        {
+            "group": ["one", "one", "two"],
+            "name": ["a", "b", "a"],
+            "value": [0.2, 0.4, -0.1],
+            "low": [0.1, 0.3, -0.2],
+            "high": [0.4, 0.5, 0.1],
+        }
+    )
+    figure, alt = plots.grouped_values(table, "Groups", "tau")
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["one", "two"]
+    first, second = (container.lines[0] for container in axis.containers)
+    assert first.get_ydata().tolist() == [0.2, -0.1]
+    assert second.get_ydata().tolist() == [0.4]
+    assert first.get_xdata()[0] < 0 < second.get_xdata()[0] < first.get_xdata()[1] < 1
+    assert alt == "Groups: tau of a, b for one, two, with intervals."

@@ -6,7 +6,17 @@ import pytest
 
 from nbnas.errors import NbnasError
 from nbnas.published import KEY, load_published
-from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, compare, judge, not_attempted, published_only, rounding
+from nbnas.verdicts import (
+    COLUMNS,
+    NOT_ATTEMPTED,
+    absent_rows,
+    compare,
+    judge,
+    not_attempted,
+    published_only,
+    rounding,
+    with_remarks,
+)
 
 
 def test_every_item_of_both_papers_is_there_and_extras_are_not():
@@ -141,3 +151,26 @@ def test_what_is_absent_is_listed_by_reason():
     assert len(listed) == 2
     table["verdict"] = "match"
     assert absent_rows(table).empty
+
+
+def test_reasons_can_speak_of_a_benchmark():
+    row = reproduced_row(benchmark="nb-macro", reproduced=0.556, low=0.556, high=0.556)
+    table = compare("tcet/table3", row, {"blox": "no release", "*": "later"}, dataset=["benchmark", "column"])
+    assert len(table) == 62
+    notes = table[table["verdict"] == NOT_ATTEMPTED].groupby("dataset")["note"].unique().map(list).to_dict()
+    assert notes["blox, cifar100"] == ["no release"]
+    assert notes["nats-sss, cifar10"] == notes["nb-macro, cifar10"] == ["later"]
+    (ours,) = table[table["verdict"] == "match"].itertuples()
+    assert (ours.row, ours.dataset, ours.published) == ("FLOPS", "nb-macro, cifar10", "0.56")
+
+
+def test_remarks_on_the_print_follow_the_note():
+    table = compare(
+        "tcet/table4", reproduced_row(benchmark="nb301", reproduced=0.37, low=0.37, high=0.37), {"*": "later"}
+    )
+    remarked = with_remarks(table)
+    published = load_published("tcet/table4")["note"]
+    assert (remarked["note"] == table["note"])[published == ""].all()
+    zico = remarked[(remarked["row"] == "ZiCo") & (remarked["dataset"] == "class_scene")]
+    assert zico["note"].item().startswith("later. Of the print: equals the FLOPS row")
+    pd.testing.assert_frame_equal(remarked.drop(columns="note"), table.drop(columns="note"))

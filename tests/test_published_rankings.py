@@ -16,6 +16,9 @@ from nbnas.published_rankings import (
     PublishedRanking,
     component_ranking,
     component_subsets,
+    log_ablation_rankings,
+    rank_average,
+    tcet_rankings,
     worst_for_missing,
 )
 
@@ -241,3 +244,35 @@ def test_absent_scores_are_named():
 def test_score_that_one_network_has_is_enough():
     ranking = PublishedRanking(("a",), lambda table: table["a"].to_numpy())
     assert ranking.rank(pd.DataFrame({"a": [math.nan, 2, math.nan]})).tolist() == [2, 2, 2]
+
+
+# --------------------------------------------------------------------------------------------------------------- T-CET
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_every_row_of_the_tables_of_tcet_has_a_ranking(logged):
+    rows = {row_key for item in ("tcet/table2", "tcet/table3", "tcet/table4") for row_key in rows_of(item)}
+    assert set(tcet_rankings(logged)) == rows | {"weight_layers", "trainable_layers"}
+    assert set(log_ablation_rankings()) == rows_of("tcet/tableA1")
+
+
+def rows_of(item):
+    return set(load_published(item)["row_key"])
+
+
+def test_the_logarithm_is_taken_in_the_new_scores_alone():
+    plain, logged = tcet_rankings(logged=False), tcet_rankings(logged=True)
+    changed = {name for name in plain if plain[name].scores != logged[name].scores}
+    assert changed == {"synflow_snr", "snip_snr", "tcet_synflow", "tcet_snip"}
+    assert all(logged[name].scores == (f"{plain[name].scores[0]}_log",) for name in changed)
+    returned = {name for names in list_proxies()["scores"] for name in names} | set(SIZES)
+    assert {
+        name for rankings in (plain, logged) for ranking in rankings.values() for name in ranking.scores
+    } <= returned
+
+
+def test_rank_average_adds_up_average_ranks():
+    table = random_table(3)
+    combined = rank_average("snip", "jacov").rank(table)
+    ranks = [twice_average_ranks(table[name]) for name in ("snip", "jacov")]
+    assert_same_order(combined, [sum(own) for own in zip(*ranks, strict=True)])
