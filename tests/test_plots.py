@@ -282,3 +282,37 @@ def test_grouped_values_stand_side_by_side_with_their_intervals():
     assert second.get_ydata().tolist() == [0.4]
     assert first.get_xdata()[0] < 0 < second.get_xdata()[0] < first.get_xdata()[1] < 1
     assert alt == "Groups: tau of a, b for one, two, with intervals."
+
+
+def test_profiles_have_a_column_per_set_and_a_row_per_quantity_with_dashed_references():
+    layers = pd.DataFrame({"depth": [1, 2], "ratio": [10.0, 100.0], "ideal": [9.0, 90.0], "rest": [0.1, 0.2]})
+    panels = {"left": {"good": layers, "bad": layers[:1]}, "right": {"other": layers}}
+    rows = [("ratio", "ideal", "S / σ"), ("rest", None, "rest")]
+    figure, alt = plots.layer_profiles(panels, rows, "Layers", logarithmic=["ratio"])
+    above, right, below, _ = figure.axes
+    assert (above.get_title(), right.get_title()) == ("left", "right")
+    reference, good, _, bad = above.lines
+    assert (reference.get_linestyle(), good.get_linestyle()) == ("--", "-")
+    assert (reference.get_ydata().tolist(), good.get_ydata().tolist()) == ([9, 90], [10, 100])
+    assert bad.get_xdata().tolist() == [1]
+    assert (above.get_yscale(), below.get_yscale()) == ("log", "linear")
+    assert len(below.lines) == 2
+    assert [text.get_text() for text in below.get_legend().get_texts()] == ["good", "bad"]
+    assert figure.get_suptitle() == "Layers; dashed: from sizes alone"
+    assert "left: good, bad; right: other" in alt
+
+
+def test_layers_are_scattered_by_group_with_the_same_references_in_every_panel():
+    rows = [("a", "snip", 10, 9.0), ("a", "synflow", 10, 17.0), ("b", "snip", 100, 95.0)]
+    table = pd.DataFrame(rows, columns=["panel", "group", "x", "y"])
+    figure, alt = plots.layers_against_size(table, {"y = x": ([10, 100], [10, 100])}, "Sizes", "weights", "S / σ")
+    first, second = figure.axes
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    reference, snip, synflow = first.lines
+    assert list(reference.get_ydata()) == list(second.lines[0].get_ydata()) == [10, 100]
+    assert (snip.get_ydata().tolist(), synflow.get_ydata().tolist()) == ([9], [17])
+    assert (first.get_xscale(), first.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["y = x", "snip", "synflow"]
+    assert "2 of a, 1 of b" in alt
+    figure, _ = plots.layers_against_size(table, {}, "Sizes", "weights", "S / σ", logarithmic=False)
+    assert figure.axes[0].get_yscale() == "linear"
