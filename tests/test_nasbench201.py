@@ -191,6 +191,15 @@ def test_cells_with_dead_edges_are_all_that_are_not_filtered(space):
     assert all(space.has_dead_edges(space[index]) for index in dead)
 
 
+def test_live_forms_are_those_without_dead_edges(space):
+    filtered = set(space.subset("filtered"))
+    for index in range(0, len(space), 7):
+        live = space.live_form(space[index])
+        assert (live == space[index]) == (index in filtered)
+        assert not space.has_dead_edges(live)
+        assert space.network_form(live) == space.network_form(space[index])
+
+
 def test_subset_returns_a_list_of_its_own(space):
     space.subset("filtered").clear()
     assert len(space.subset("filtered")) == 9_445

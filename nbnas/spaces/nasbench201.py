@@ -99,8 +99,15 @@ class NasBench201(EnumeratedSpace):
 
         The empty cell has no such edge and counts as free of dead edges, as in the papers' list.
         """
-        alive = [edge for edge, name in zip(EDGES, parse_cell(arch), strict=True) if name != "none"]
-        return len(edges_on_paths(alive)) < len(alive)
+        return self.live_form(arch) != self.normalise(arch)
+
+    def live_form(self, arch: str) -> str:
+        """Return the cell with ``none`` on every edge that lies on no path from input to output: the same function."""
+        operations = parse_cell(arch)
+        live = edges_on_paths([edge for edge, name in zip(EDGES, operations, strict=True) if name != "none"])
+        return format_cell(
+            tuple(name if edge in live else "none" for edge, name in zip(EDGES, operations, strict=True))
+        )
 
     @cached_property
     def _subsets(self) -> dict[str, list[int]]:
