@@ -200,4 +200,4 @@ class BlockSpace(SearchSpace):
             if number == last and self.tail_outputs not in (None, block.outputs):
                 raise NbnasError(f"the output width of {where} must be {self.tail_outputs}, that of every tail")
         if last < 3:
-            raise NbnasError(f"a structure of {self.name!r} has a stem, residual super blocks and a tail, got {last}")
+            raise NbnasError(f"a structure needs a stem, residual super blocks and a tail, got {last} super blocks")
