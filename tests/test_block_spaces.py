@@ -78,13 +78,13 @@ RECORDED = {
 STAGE_480 = list(RECORDED)[:4]
 
 
-def tiny(space, **changes):
+def tiny(space):
     """A small structure with every kind of the space and strides of 8 in all."""
     widths = {"zen_resnet": 16, "mobilenetv2": 2048}
     middle = [SuperBlock(name, 8, 16, 1 + (place < 2), 24, 2) for place, name in enumerate(space.rules.names)]
     tail = SuperBlock("SuperConvK1BNRELU", 16, widths[space.name], 1, None, 1)
     stem = SuperBlock("SuperConvK3BNRELU", 3, 8, 2, None, 1)
-    return format_structure(rechain([stem, *[replace(block, **changes) for block in middle], tail]))
+    return format_structure(rechain([stem, *middle, tail]))
 
 
 # ----------------------------------------------------------------------------------------------------- published sizes
@@ -426,11 +426,11 @@ START = RESNET.start
 MALFORMED = {
     "empty": ("", "at least one super block"),
     "None": (None, "is a string, got NoneType"),
-    "blank inside": (START.replace(")S", ") S", 1), r"block 2 \(character 28\) must read 'Name\(args\)', got ' Super"),
-    "no end": (START[:-1], r"block 6 \(character 132\) must read"),
+    "blank inside": (START.replace(")S", ") S", 1), r"block 2 \(character 27\) must read 'Name\(args\)', got ' Super"),
+    "no end": (START[:-1], r"block 6 \(character 129\) must read"),
     "unknown name": (
         START.replace("K3K3", "K3K5", 1),
-        r"block 2 \(character 28\) has unknown name 'SuperResK3K5'; choo",
+        r"block 2 \(character 27\) has unknown name 'SuperResK3K5'; choose",
     ),
     "four arguments": (
         START.replace("(8,16,1,8,1)", "(8,16,1,8)"),
@@ -448,7 +448,7 @@ MALFORMED = {
         START.replace("(32,64,2,32,1)", "(24,64,2,32,1)"),
         r"block 4 \(character \d+\) takes 24 channels, but block 3 gives 32",
     ),
-    "no stem": (START[27:], r"block 1 \(SuperResK3K3\(8,16,1,8,1\)\) must be a stem SuperConvK3BNRELU"),
+    "no stem": (START[26:], r"block 1 \(SuperResK3K3\(8,16,1,8,1\)\) must be a stem SuperConvK3BNRELU"),
     "four channels": (START.replace("(3,8,1,1)", "(4,8,1,1)"), "block 1 .* that takes 3 channels"),
     "no tail": (START[: START.rindex("Super")], r"block 5 .* is the last and must be a tail SuperConvK1BNRELU"),
     "no middle": ("SuperConvK3BNRELU(3,8,1,1)SuperConvK1BNRELU(8,16,1,1)", "got 2 super blocks"),

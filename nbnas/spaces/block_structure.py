@@ -51,6 +51,12 @@ BOTTLENECK = {f"SuperResK1K{k}K1": BlockKind("bottleneck", k) for k in KERNEL_SI
 KINDS = CONVOLUTIONS | INVERTED | BASIC | BOTTLENECK
 """Name of a super block -> what it stands for."""
 
+NAMES = (
+    "SuperConvK{k}BNRELU, SuperResIDWE{e}K{k}, SuperResK{k}K{k}, SuperResK1K{k}K1 with k 3, 5, 7 (or 1, SuperConv only) "
+    "and e 1, 2, 4, 6"
+)
+"""The names of :data:`KINDS` in short."""
+
 
 @dataclass(frozen=True)
 class SuperBlock:
@@ -116,7 +122,7 @@ def parse_structure(text: str) -> tuple[SuperBlock, ...]:
 
 def _parse_block(name: str, arguments: str, where: str) -> SuperBlock:
     if name not in KINDS:
-        raise NbnasError(f"{where} has unknown name {name!r}; choose from {', '.join(KINDS)}")
+        raise NbnasError(f"{where} has unknown name {name!r}; choose from {NAMES}")
     fields = ["in", "out", "stride", "bottleneck", "L"]
     if name in CONVOLUTIONS:
         fields.remove("bottleneck")
