@@ -470,6 +470,17 @@ def test_error_names_the_place(arch, message):
             method(arch)
 
 
+@settings(max_examples=200)
+@given(place=st.integers(0, len(START)), deleted=st.integers(0, 5), added=st.text("Super39K(),\n ٣", max_size=3))
+def test_damaged_structure_is_read_as_written_or_refused_in_one_line(place, deleted, added):
+    text = START[:place] + added + START[place + deleted :]
+    try:
+        assert RESNET.normalise(text) == text.strip()
+    except NbnasError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        assert "block" in str(error)  # noqa: PT017
+
+
 def test_tail_of_the_mobilenetv2_like_space_is_fixed():
     with pytest.raises(NbnasError, match=r"output width of block 6 .* must be 2048"):
         MOBILENET.normalise(MOBILENET.start.replace("2048", "1280"))

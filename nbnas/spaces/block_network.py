@@ -88,7 +88,7 @@ class BlockNetwork(nn.Module):
     Args:
         blocks: Super blocks, stem and tail included.
         num_classes: Number of logits K.
-        residual: Whether residual units have shortcuts; both papers search without and train with them.
+        residual: Whether residual units have shortcuts; T-CET's search scores networks without, and trains with them.
         squeeze_excite: Whether the k x k convolution of every inverted bottleneck (and bottleneck) unit, the first of
             a basic one, is followed by squeeze-excitation. VKDNW trains with it. The papers do not use it with basic
             and bottleneck units; its place there is ours.

@@ -102,7 +102,7 @@ class BlockSpace(SearchSpace):
         Args:
             arch: Structure.
             num_classes: Number of logits.
-            residual: Whether units have shortcuts. The published searches score networks without them.
+            residual: Whether units have shortcuts. T-CET's search scores networks without them.
             squeeze_excite: Whether units have squeeze-excitation, see
                 :class:`~nbnas.spaces.block_network.BlockNetwork`.
 

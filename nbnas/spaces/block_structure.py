@@ -52,8 +52,8 @@ KINDS = CONVOLUTIONS | INVERTED | BASIC | BOTTLENECK
 """Name of a super block -> what it stands for."""
 
 NAMES = (
-    "SuperConvK{k}BNRELU, SuperResIDWE{e}K{k}, SuperResK{k}K{k}, SuperResK1K{k}K1 with k 3, 5, 7 (or 1, SuperConv only) "
-    "and e 1, 2, 4, 6"
+    "SuperConvK{k}BNRELU, SuperResIDWE{e}K{k}, SuperResK{k}K{k}, SuperResK1K{k}K1 "
+    "with k 3, 5, 7 (in SuperConv also 1) and e 1, 2, 4, 6"
 )
 """The names of :data:`KINDS` in short."""
 
@@ -108,10 +108,10 @@ def parse_structure(text: str) -> tuple[SuperBlock, ...]:
         match = _BLOCK.match(text, position)
         if match is None:
             raise NbnasError(f"{where} must read 'Name(args)', got {text[position : position + 40]!r}")
-        block = _parse_block(match[1], match[2], where)
+        block = _parse_block(match, where)
         if blocks and block.inputs != blocks[-1].outputs:
             raise NbnasError(
-                f"{where} takes {block.inputs} channels, but block {len(blocks)} gives {blocks[-1].outputs}: {match[0]}"
+                f"{where} takes {block.inputs} channels, but block {len(blocks)} gives {blocks[-1].outputs}: {block}"
             )
         blocks.append(block)
         position = match.end()
@@ -120,22 +120,23 @@ def parse_structure(text: str) -> tuple[SuperBlock, ...]:
     return tuple(blocks)
 
 
-def _parse_block(name: str, arguments: str, where: str) -> SuperBlock:
+def _parse_block(match: re.Match[str], where: str) -> SuperBlock:
+    name, arguments = match.groups()
     if name not in KINDS:
-        raise NbnasError(f"{where} has unknown name {name!r}; choose from {NAMES}")
+        raise NbnasError(f"{where} has unknown name {name[:40]!r}; choose from {NAMES}")
     fields = ["in", "out", "stride", "bottleneck", "L"]
     if name in CONVOLUTIONS:
         fields.remove("bottleneck")
     texts = arguments.split(",")
     if len(texts) != len(fields):
-        raise NbnasError(f"{where} needs ({', '.join(fields)}), got {len(texts)} arguments in {name}({arguments})")
-    for field, number in zip(fields, texts, strict=True):
-        if not _NUMBER.fullmatch(number):
+        raise NbnasError(f"{where} needs ({', '.join(fields)}), got {len(texts)} arguments in {match[0][:60]!r}")
+    for field, text in zip(fields, texts, strict=True):
+        if not _NUMBER.fullmatch(text):
             wanted = f"an integer from 1 to {LARGEST_NUMBER} for {field}"
-            raise NbnasError(f"{where} needs {wanted}, got {number!r} in {name}({arguments})")
-    values = {field: int(number) for field, number in zip(fields, texts, strict=True)}
+            raise NbnasError(f"{where} needs {wanted}, got {text[:20]!r} in {match[0][:60]!r}")
+    values = {field: int(text) for field, text in zip(fields, texts, strict=True)}
     if values["stride"] > 2:
-        raise NbnasError(f"{where} must have stride 1 or 2, got {values['stride']} in {name}({arguments})")
+        raise NbnasError(f"{where} must have stride 1 or 2, got {values['stride']} in {match[0]!r}")
     return SuperBlock(name, values["in"], values["out"], values["stride"], values.get("bottleneck"), values["L"])
 
 
