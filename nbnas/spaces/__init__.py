@@ -3,6 +3,7 @@
 from functools import cache
 
 from nbnas.errors import NbnasError
+from nbnas.spaces.mobilenetv2 import MobileNetV2Space
 from nbnas.spaces.nasbench1shot1 import NasBench1Shot1SS1, NasBench1Shot1SS2, NasBench1Shot1SS3
 from nbnas.spaces.nasbench101 import NasBench101
 from nbnas.spaces.nasbench201 import NasBench201
@@ -11,6 +12,7 @@ from nbnas.spaces.nasbench_macro import NasBenchMacro
 from nbnas.spaces.nats_sss import NatsSizeSpace
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
 from nbnas.spaces.transnasbench101 import TransNasBench101Macro, TransNasBench101Micro
+from nbnas.spaces.zen_resnet import ZenResNetSpace
 
 SPACES: dict[str, type[SearchSpace]] = {
     space.name: space
@@ -25,6 +27,8 @@ SPACES: dict[str, type[SearchSpace]] = {
         NasBenchMacro,
         TransNasBench101Micro,
         TransNasBench101Macro,
+        ZenResNetSpace,
+        MobileNetV2Space,
     )
 }
 
