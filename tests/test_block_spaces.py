@@ -1,4 +1,4 @@
-"""The spaces of super blocks: the sheets' numbers, structure strings, counts against networks, mutation."""
+"""The spaces of super blocks: known numbers, structure strings, counts against networks, mutation."""
 
 import math
 from collections import Counter

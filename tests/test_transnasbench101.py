@@ -336,7 +336,7 @@ PLACE = re.compile(r"encoder\.\d+\.(edges\.\d|conv_a|conv_b|shortcut)|encoder\.\
 
 
 def expected_weights(space, arch):
-    """(place, shape) of every convolution and of the classifier, in the order of section 2.2 of the reference sheet."""
+    """(place, shape) of every convolution and of the classifier, in the order of the released code."""
     weights, channels, block = list(STEM), 64, 2
     for digit in "41414" if space is MICRO else arch.split("-")[1]:
         for factor, stride in (BLOCKS[digit], (1, 1)):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from nbnas.benchmarks import nasbench101, nasbench201, nasbench301, nasbench_macro, transnasbench101
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.benchmarks.nasbench101 import load_nasbench101
 from nbnas.benchmarks.nasbench201 import load_nasbench201
@@ -23,12 +24,11 @@ BENCHMARKS: dict[str, Callable[..., Benchmark]] = {
 """Search space -> loader of its trained accuracies."""
 
 USER_FILES = (
-    "nasbench201.csv.gz",
-    "nasbench101_subset.csv.gz",
-    "nasbench301_subset.csv.gz",
-    "nas_bench_macro_cifar10.json",
-    "transnasbench101_micro.csv.gz",
-    "transnasbench101_macro.csv.gz",
+    nasbench201.READY_TABLE,
+    nasbench101.TABLE.file,
+    nasbench301.TABLE.file,
+    nasbench_macro.FILE,
+    *transnasbench101.FILES.values(),
 )
 """Files that loaders read from the folder that ``$NBNAS_DATA`` names."""
 

@@ -9,6 +9,9 @@ from nbnas.spaces.transnasbench101 import parse_cell, parse_modules
 TASKS = ("class_scene", "class_object", "room_layout", "jigsaw", "segmentsemantic", "normal", "autoencoder")
 """Tasks of the benchmark, by its names."""
 
+FILES = {name: f"{name}.csv.gz" for name in ("transnasbench101_micro", "transnasbench101_macro")}
+"""Space -> file in the folder that ``$NBNAS_DATA`` names."""
+
 _DIGITS = {"transnasbench101_micro": parse_cell, "transnasbench101_macro": parse_modules}
 
 
@@ -39,7 +42,7 @@ def _load(name: str, source: str) -> Benchmark:
     if source not in ("auto", "csv"):
         raise NbnasError(f"unknown source {source!r}; choose from auto, csv")
     columns = {task: f"{task}_val" for task in TASKS}
-    path, table = read_ready_table(name, f"{name}.csv.gz", list(columns.values()))
+    path, table = read_ready_table(name, FILES[name], list(columns.values()))
     archs = list(get_space(name))
     # The file writes an architecture as the tuple of its digits.
     if table["arch"].tolist() != [str(_DIGITS[name](arch)) for arch in archs]:

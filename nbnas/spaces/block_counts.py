@@ -36,15 +36,8 @@ def counted_params(
     blocks: Sequence[SuperBlock], num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
 ) -> int:
     """Parameters as published."""
-    total = blocks[-1].outputs * num_classes + 1
-    for unit in structure_units(blocks, residual=residual):
-        for convolution in unit.convolutions:
-            total += convolution.weights + convolution.outputs
-            if squeeze_excite and convolution.gated:
-                total += _squeeze_excitation_params(convolution.outputs)
-        if unit.shortcut == "projection":
-            total += (unit.inputs + 1) * unit.outputs
-    return total
+    classifier = blocks[-1].outputs * num_classes + 1
+    return classifier + _unit_params(blocks, 1, 1, residual=residual, squeeze_excite=squeeze_excite)
 
 
 def counted_flops(
@@ -74,15 +67,8 @@ def params(
     blocks: Sequence[SuperBlock], num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
 ) -> int:
     """Parameters of the built network."""
-    total = (blocks[-1].outputs + 1) * num_classes
-    for unit in structure_units(blocks, residual=residual):
-        for convolution in unit.convolutions:
-            total += convolution.weights + 2 * convolution.outputs
-            if squeeze_excite and convolution.gated:
-                total += _squeeze_excitation_params(convolution.outputs)
-        if unit.shortcut == "projection":
-            total += (unit.inputs + 3) * unit.outputs
-    return total
+    classifier = (blocks[-1].outputs + 1) * num_classes
+    return classifier + _unit_params(blocks, 2, 3, residual=residual, squeeze_excite=squeeze_excite)
 
 
 def flops(
@@ -123,6 +109,17 @@ def trainable_layers(blocks: Sequence[SuperBlock], *, residual: bool = True, squ
     return 3 * convolutions + projections + 2
 
 
-def _squeeze_excitation_params(channels: int) -> int:
-    squeezed = squeezed_width(channels)
-    return 2 * (channels * squeezed + channels + squeezed)
+def _unit_params(
+    blocks: Sequence[SuperBlock], per_channel: int, per_projected: int, *, residual: bool, squeeze_excite: bool
+) -> int:
+    """Parameters of all units; so many besides its weights has each output of a convolution and of a projection."""
+    total = 0
+    for unit in structure_units(blocks, residual=residual):
+        for convolution in unit.convolutions:
+            total += convolution.weights + per_channel * convolution.outputs
+            if squeeze_excite and convolution.gated:
+                squeezed = squeezed_width(convolution.outputs)
+                total += 2 * (convolution.outputs * squeezed + convolution.outputs + squeezed)
+        if unit.shortcut == "projection":
+            total += (unit.inputs + per_projected) * unit.outputs
+    return total

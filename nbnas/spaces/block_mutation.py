@@ -1,7 +1,7 @@
 """Replacement of super blocks, as the published searches draw it and uniformly.
 
 Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``); the candidates and their weights
-follow the search code of VKDNW and T-CET, section 6.2 of the sheets.
+follow the released search code of VKDNW and T-CET.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Networks of super blocks as torch modules.
 
-Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``), section 6.2 of the sheets on VKDNW and
-T-CET; squeeze-excitation: Hu et al., CVPR 2018.
+Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``); the released code of VKDNW and T-CET;
+squeeze-excitation: Hu et al., CVPR 2018.
 """
 
 from collections.abc import Sequence

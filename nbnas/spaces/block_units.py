@@ -1,7 +1,6 @@
 """What a super block is made of: convolutions and shortcuts, from which networks are built and costs counted.
 
-Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``); section 6.2 of the sheets on VKDNW and
-T-CET, which describe the code of both papers.
+Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``); the released code of VKDNW and T-CET.
 """
 
 import math
