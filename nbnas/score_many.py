@@ -300,7 +300,7 @@ def _score_network(
     if configuration.inputs == "images":
         needed = max(proxy.info.batches for proxy in select_proxies(names))
         batches = load_images(configuration.dataset).batches(configuration.batch_size, needed, own_seed)
-    with _single_thread():
+    with single_thread():
         scores = score(
             network,
             names,
@@ -320,7 +320,7 @@ def _score_network(
 
 
 @contextmanager
-def _single_thread() -> Iterator[None]:
+def single_thread() -> Iterator[None]:
     """One thread per process: the processes already fill the cores, and one thread is reproducible."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,0 +1,20 @@
+"""Search for architectures: evolution under budgets, the published searches, simulation on benchmarks."""
+
+from nbnas.search.budget import Budget
+from nbnas.search.candidate_scoring import NetworkScoring
+from nbnas.search.evolution import SearchResult, evolve
+from nbnas.search.objective import Objective
+from nbnas.search.presets import PRESETS, Preset, get_preset
+from nbnas.search.space import Searchable
+
+__all__ = [
+    "PRESETS",
+    "Budget",
+    "NetworkScoring",
+    "Objective",
+    "Preset",
+    "SearchResult",
+    "Searchable",
+    "evolve",
+    "get_preset",
+]

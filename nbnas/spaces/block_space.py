@@ -163,6 +163,18 @@ class BlockSpace(SearchSpace):
         """Layers under the published convention: the sum of L over all super blocks, stem and tail included."""
         return block_counts.counted_layers(self.blocks(arch))
 
+    def costs(self, arch: str, resolution: int, num_classes: int) -> dict[str, int]:
+        """Return what budgets of searches limit, as published: counted parameters, operations and layers.
+
+        Shortcuts count, also where a search scores networks without them; squeeze-excitation does not.
+        """
+        blocks = self._blocks_at(arch, resolution)
+        return {
+            "params": block_counts.counted_params(blocks, num_classes),
+            "flops": block_counts.counted_flops(blocks, resolution, num_classes),
+            "layers": block_counts.counted_layers(blocks),
+        }
+
     def weight_layers(self, arch: str, *, residual: bool = True, squeeze_excite: bool = False) -> int:
         """Number of convolutions and linear layers."""
         return block_counts.weight_layers(self.blocks(arch), residual=residual, squeeze_excite=squeeze_excite)

@@ -74,6 +74,14 @@ class SearchSpace(ABC):
         shape = self.datasets[dataset]
         return self.flops(arch, shape.resolution, shape.num_classes)
 
+    def costs(self, arch: str, resolution: int, num_classes: int) -> dict[str, int]:
+        """Return what budgets of searches limit: ``params``, ``flops`` for one image, and ``layers`` with weights."""
+        return {
+            "params": self.params(arch, num_classes),
+            "flops": self.flops(arch, resolution, num_classes),
+            "layers": self.weight_layers(arch),
+        }
+
     @abstractmethod
     def params(self, arch: str, num_classes: int = 10) -> int:
         """Number of parameters, as the benchmark counts them."""

@@ -1,0 +1,459 @@
+"""Evolutionary search, and random search to compare with."""
+
+import itertools
+import pickle
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from nbnas.errors import NbnasError, first_line
+from nbnas.executors import describe_failure, open_executor
+from nbnas.search.budget import Budget
+from nbnas.search.candidate_scoring import (
+    TOO_SLOW,
+    CandidateScorer,
+    NetworkScoring,
+    ScoreFunction,
+    portable_space,
+    score_seed,
+)
+from nbnas.search.checkpoint import Checkpoint
+from nbnas.search.objective import Objective, as_objective
+from nbnas.search.population import Population
+from nbnas.search.space import COSTS, Searchable, architecture_costs, space_name
+from nbnas.seeding import derive_seed
+from nbnas.spaces import get_space
+
+STRATEGIES = ("evolution", "regularised_evolution", "random")
+
+MOST_DRAWS = 10_000
+"""Draws in a row without a candidate after which a search ends."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found."""
+
+    history: pd.DataFrame
+    """A row per candidate in the order drawn, indexed by its number: ``arch``; ``parent``, the number of its parent, NA
+    where it has none; ``draws``, how often was drawn until it was within the budget and new, it included; its costs and
+    scores by name, NaN where one failed; ``status``, ``ok`` or the first other status of a score; ``latency`` in
+    seconds where it is limited; ``seconds`` it took to score, ``time`` at which that was done (UTC); ``objective``,
+    what the search maximises, ranks being those among the whole history."""
+    finished: bool
+    """Whether the search took all its steps, rather than being interrupted or running out of candidates."""
+
+    @property
+    def best(self) -> str:
+        """The architecture with the largest objective, of equal ones the oldest.
+
+        Raises:
+            NbnasError: If no candidate has one.
+        """
+        if not self.history["objective"].notna().any():
+            raise NbnasError("no candidate of the search has a score")
+        return str(self.history.loc[self.history["objective"].idxmax(), "arch"])
+
+
+def evolve(
+    space: Searchable | str,
+    score: str | Sequence[str] | Objective | ScoreFunction,
+    *,
+    budget: Budget | None = None,
+    population: int = 64,
+    steps: int = 1000,
+    seed: int = 0,
+    strategy: str = "evolution",
+    tournament: int = 10,
+    start: str | None = None,
+    initial: int | None = None,
+    mutation: Mapping[str, Any] | None = None,
+    start_mutation: Mapping[str, Any] | None = None,
+    duplicates: str = "skip",
+    count_rejected: bool = False,
+    in_flight: int = 16,
+    scoring: NetworkScoring | None = None,
+    executor: Executor | str | None = None,
+    workers: int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> SearchResult:
+    """Search a space for the architecture with the largest score.
+
+    ``evolution`` mutates a parent drawn uniformly from the ``population`` best of everything seen so far, as the
+    searches of ZenNAS, AZ-NAS, T-CET and VKDNW do. ``regularised_evolution`` (Real et al., AAAI 2019) mutates the best
+    of ``tournament`` draws, with replacement, from the last ``population`` candidates. ``random`` samples.
+
+    The trajectory depends on the arguments up to ``scoring``, not on the executor or its workers: candidate i is drawn
+    from a random stream of its own, when all candidates but the ``in_flight`` - 1 before it have their scores.
+
+    Ctrl-C returns what is there. With a checkpoint, nothing is lost to ``kill -9`` either but the candidates in flight,
+    and the same call continues as if it had not been interrupted, also with more steps.
+
+    >>> import nbnas
+    >>> from nbnas.search import Budget, evolve
+    >>> space = nbnas.get_space("nasbench201")
+    >>> result = evolve(space, "params", budget=Budget(flops=50e6), population=8, steps=40, progress=False)
+    >>> len(result.history), bool(result.history.flops.max() <= 50e6)
+    (40, True)
+
+    Args:
+        space: Name of a space of this package, or any object with the methods of :class:`nbnas.search.Searchable`.
+        score: What to maximise. Name of a score (see :func:`nbnas.list_proxies`), of a cost (``params``, ``flops``,
+            ``layers``, as the budget counts them), or a combined ranking ``vkdnw_agg``, ``vkdnw_single``, ``az_nas``,
+            ``te_nas``; several names, whose ranks among everything seen are multiplied; an
+            :class:`~nbnas.search.Objective`; or a function of the architecture that returns a number, or several by
+            name, whose ranks are multiplied.
+        budget: Limits that every candidate keeps.
+        population: Number of possible parents.
+        steps: Number of candidates.
+        seed: Seed of draws, weights and inputs.
+        strategy: See above.
+        tournament: For ``regularised_evolution``.
+        start: Architecture from which the first candidates are mutated; ``None`` samples them.
+        initial: Number of these; ``None`` is ``population``.
+        mutation: Further arguments of the space's ``mutate``.
+        start_mutation: The same for mutations of ``start``; ``None`` is ``mutation``.
+        duplicates: ``skip`` draws anew where the network was a candidate before; ``score`` scores it again with other
+            weights and inputs, and keeps both, as the published searches do.
+        count_rejected: Whether every draw is a step, also one above the budget or skipped.
+        in_flight: Number of candidates being scored at a time. 1 is the published order, in which every candidate
+            knows the scores of all before it, and leaves nothing to share between workers.
+        scoring: Inputs, classes, device and build options for named scores; ``None`` is Gaussian noise, batch 64, in
+            the shape of the space's first data set, or 3 x 32 x 32 and 10 classes where it has none.
+        executor: ``None`` scores in this process, on one thread; else as for :func:`nbnas.score_many`.
+        workers: Number of processes to start.
+        checkpoint: File to write every scored candidate to, and to resume from.
+        progress: Show a progress bar.
+
+    Raises:
+        NbnasError: If an argument is unusable, no architecture within the budget is found, workers die, the disk is
+            full, or the checkpoint is of another search.
+    """
+    found = get_space(space) if isinstance(space, str) else space
+    scoring = scoring or NetworkScoring.of_dataset(found)
+    budget = budget or Budget()
+    function = score if callable(score) else None
+    objective = None if function else as_objective(score)
+    if start is not None and hasattr(found, "normalise"):
+        start = found.normalise(start)
+    mutation = dict(mutation or {})
+    settings = _Settings(
+        population=population,
+        seed=seed,
+        strategy=strategy,
+        tournament=tournament,
+        start=start,
+        initial=population if initial is None else initial,
+        mutation=mutation,
+        start_mutation=mutation if start_mutation is None else dict(start_mutation),
+        duplicates=duplicates,
+        count_rejected=count_rejected,
+        in_flight=in_flight,
+    )
+    if steps < 1:
+        raise NbnasError(f"steps must be at least 1, got {steps!r}")
+    search = _Search(found, objective, budget, settings, scoring, steps)
+    names = tuple(objective.scores) if objective else function
+    scorer = CandidateScorer(portable_space(found), names, scoring, budget.latency)
+    if isinstance(executor, str):
+        _check_portable(scorer)
+    configuration = {
+        "space": space_name(found),
+        "score": asdict(objective) if objective else _describe_function(function),
+        "budget": asdict(budget),
+        **asdict(settings),
+        "scoring": asdict(scoring),
+    }
+    with ExitStack() as stack:
+        opened: Executor = _ThisProcess()
+        if executor is not None:
+            opened, _ = stack.enter_context(open_executor(executor, workers, in_flight))
+        saved = stack.enter_context(Checkpoint(Path(checkpoint), configuration)) if checkpoint is not None else None
+        bar = stack.enter_context(tqdm(total=steps, unit="draw" if count_rejected else "net", disable=not progress))
+        finished = _run(search, scorer, opened, saved, in_flight, bar)
+    return SearchResult(search.history(), finished)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What, besides space, score, budget and scoring, decides the trajectory."""
+
+    population: int
+    seed: int
+    strategy: str
+    tournament: int
+    start: str | None
+    initial: int
+    mutation: Mapping[str, Any]
+    start_mutation: Mapping[str, Any]
+    duplicates: str
+    count_rejected: bool
+    in_flight: int
+
+    def __post_init__(self) -> None:
+        for name, choices in (("strategy", STRATEGIES), ("duplicates", ("skip", "score"))):
+            if getattr(self, name) not in choices:
+                raise NbnasError(f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}")
+        for name in ("population", "tournament", "initial", "in_flight"):
+            if not getattr(self, name) >= 1:
+                raise NbnasError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    number: int
+    arch: str
+    parent: int | None
+    draws: int
+    occurrence: int
+    """How often its network was a candidate before."""
+    costs: Mapping[str, float]
+
+
+class _Search:
+    """Draws candidates and takes in their scores, in order; knows nothing of workers and files."""
+
+    def __init__(
+        self,
+        space: Searchable,
+        objective: Objective | None,
+        budget: Budget,
+        settings: _Settings,
+        scoring: NetworkScoring,
+        steps: int,
+    ) -> None:
+        self.drawn = 0
+        """Number of candidates."""
+        self.draws = 0
+        """Number of draws, rejected ones included."""
+        self.count_rejected = settings.count_rejected
+        self._space, self._objective, self._budget, self._settings = space, objective, budget, settings
+        self._scoring, self._steps = scoring, steps
+        self._form: Callable[[str], str] = getattr(space, "network_form", str)
+        self._forms: Counter[str] = Counter()
+        self._archs: list[str] = []
+        self._rows: list[dict[str, Any]] = []
+        self._population: Population | None = None
+        self._counts = (
+            budget.counted or hasattr(space, "costs") or bool(objective and set(objective.scores) & set(COSTS))
+        )
+
+    def next_candidate(self, logged: Mapping[str, Any] | None) -> _Candidate | None:
+        """Draw the next candidate, or take it from its row in a checkpoint; ``None`` if there is no further."""
+        if self.complete:
+            return None
+        if logged is None:
+            found = self._draw()
+            if found is None:
+                return None
+            arch, parent, draws, costs = found
+        else:
+            arch, parent, draws, costs = (logged[name] for name in ("arch", "parent", "draws", "costs"))
+        form = self._form(arch)
+        candidate = _Candidate(self.drawn, arch, parent, draws, self._forms[form], costs)
+        self._forms[form] += 1
+        self._archs.append(arch)
+        self.drawn += 1
+        self.draws += draws
+        return candidate
+
+    @property
+    def taken_in(self) -> int:
+        """Number of candidates that have their scores."""
+        return len(self._rows)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps were taken."""
+        return (self.draws if self.count_rejected else self.drawn) >= self._steps
+
+    def score_seed(self, candidate: _Candidate) -> int:
+        """Seed of the weights and inputs with which a candidate is scored."""
+        return score_seed(self._settings.seed, space_name(self._space), candidate.arch, candidate.occurrence)
+
+    def take_in(self, candidate: _Candidate, row: Mapping[str, Any]) -> None:
+        """Take in the scores of the oldest candidate that has none yet."""
+        values = {**candidate.costs, **row["values"]}
+        if row["status"] != TOO_SLOW:
+            if self._objective is None:
+                self._objective = Objective(tuple((name,) for name in row["values"]))
+            if not self._objective.scores or not set(self._objective.scores) <= set(values):
+                expected = ", ".join(self._objective.scores) or "at least one number"
+                raise NbnasError(
+                    f"the score function must return {expected}, got {row['values']} for {candidate.arch!r}"
+                )
+            if self._population is None:
+                keep = "newest" if self._settings.strategy == "regularised_evolution" else "best"
+                self._population = Population(
+                    len(self._objective.terms), self._settings.population, how=self._objective.how, keep=keep
+                )
+            self._population.insert(candidate.number, self._objective.keys(values))
+        self._rows.append(
+            {
+                "arch": candidate.arch,
+                "parent": candidate.parent,
+                "draws": candidate.draws,
+                **values,
+                "status": row["status"],
+                **({"latency": row["latency"]} if "latency" in row else {}),
+                "seconds": row["seconds"],
+                "time": row["time"],
+            }
+        )
+
+    def history(self) -> pd.DataFrame:
+        """Return the table of :class:`SearchResult`."""
+        table = pd.DataFrame(self._rows).rename_axis("candidate")
+        if table.empty:
+            table = table.reindex(columns=["arch", "parent", "draws", "status", "seconds", "time"])
+        table["parent"] = table["parent"].astype("Int64")
+        table["objective"] = np.nan
+        scored = table["status"] != TOO_SLOW
+        if self._objective is not None and scored.any():
+            table.loc[scored, "objective"] = self._objective.evaluate(table[scored])
+        return table
+
+    def _draw(self) -> tuple[str, int | None, int, Mapping[str, float]] | None:
+        rng = np.random.default_rng(derive_seed(self._settings.seed, "candidate", self.drawn))
+        rejected: Counter[str] = Counter()
+        most = self._steps - self.draws if self.count_rejected else MOST_DRAWS
+        for draws in itertools.count(1):
+            arch, parent = self._propose(rng)
+            costs = self._costs(arch)
+            reason = self._budget.exceeded(costs)
+            if reason is None and self._settings.duplicates == "skip" and self._forms[self._form(arch)]:
+                reason = "seen before"
+            if reason is None:
+                return arch, parent, draws, costs
+            rejected[reason] += 1
+            if draws >= most:
+                break
+        reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.most_common())
+        if not self.drawn:
+            raise NbnasError(f"no architecture within the budget in {draws} draws (rejected: {reasons})")
+        if self.count_rejected:
+            self.draws = self._steps
+        else:
+            warnings.warn(
+                f"the search ends after {self.drawn} candidates: {draws} draws in a row gave none that is new and "
+                f"within the budget (rejected: {reasons})",
+                stacklevel=2,
+            )
+        return None
+
+    def _propose(self, rng: np.random.Generator) -> tuple[str, int | None]:
+        settings, population = self._settings, self._population
+        if settings.strategy == "random":
+            return self._space.sample(rng), None
+        if self.drawn < settings.initial or not population:
+            if settings.start is None:
+                return self._space.sample(rng), None
+            return self._space.mutate(settings.start, rng, **settings.start_mutation), None
+        if settings.strategy == "regularised_evolution":
+            drawn = rng.integers(len(population), size=settings.tournament)
+            place = drawn[np.argmax(population.scores[drawn])]
+        else:
+            place = rng.integers(len(population))
+        parent = int(population.members[place])
+        return self._space.mutate(self._archs[parent], rng, **settings.mutation), parent
+
+    def _costs(self, arch: str) -> Mapping[str, float]:
+        if not self._counts:
+            return {}
+        costs = architecture_costs(self._space, arch, self._scoring.input_shape, self._scoring.num_classes)
+        # Plain numbers: a checkpoint holds them as JSON.
+        return {name: float(costs[name]) for name in COSTS}
+
+
+def _run(
+    search: _Search,
+    scorer: CandidateScorer,
+    executor: Executor,
+    checkpoint: Checkpoint | None,
+    in_flight: int,
+    bar: tqdm,
+) -> bool:
+    """Take steps until there is no further candidate; returns whether the search took them all."""
+    logged = checkpoint.rows if checkpoint else {}
+    window: deque[tuple[_Candidate, Future]] = deque()
+    unwritten: dict[Future, _Candidate] = {}
+    try:
+        while True:
+            while len(window) < in_flight:
+                candidate = search.next_candidate(logged.get(search.drawn))
+                if candidate is None:
+                    break
+                future = _finished(logged[candidate.number]) if candidate.number in logged else None
+                if future is None:
+                    future = executor.submit(scorer, candidate.arch, search.score_seed(candidate))
+                    unwritten[future] = candidate
+                    if future.done():
+                        _write([future], unwritten, checkpoint)
+                window.append((candidate, future))
+            if not window:
+                return search.complete
+            candidate, future = window[0]
+            while future in unwritten:
+                # What is done is written at once, also if an older candidate must be taken in before.
+                done, _ = wait(unwritten, return_when=FIRST_COMPLETED)
+                _write(done, unwritten, checkpoint)
+            search.take_in(candidate, future.result())
+            window.popleft()
+            bar.update(candidate.draws if search.count_rejected else 1)
+    except KeyboardInterrupt:
+        return False
+    except Exception as error:
+        failure = describe_failure(error)
+        if failure is None:
+            raise
+        kept = "those are kept, rerun to continue" if checkpoint else "a checkpoint would have kept them"
+        raise NbnasError(f"{failure} after {search.taken_in} candidates; {kept}") from error
+    finally:
+        for future in unwritten:
+            future.cancel()
+
+
+def _write(done: Iterable[Future], unwritten: dict[Future, _Candidate], checkpoint: Checkpoint | None) -> None:
+    """Write finished candidates to the checkpoint, and only then raise what befell another."""
+    for future in sorted(done, key=lambda future: future.cancelled() or future.exception() is not None):
+        row = future.result()
+        candidate = unwritten.pop(future)
+        if checkpoint is not None:
+            drawn = {name: getattr(candidate, name) for name in ("arch", "parent", "draws", "costs")}
+            checkpoint.append(candidate.number, drawn | row)
+
+
+def _finished(row: Mapping[str, Any]) -> Future:
+    future: Future = Future()
+    future.set_result(row)
+    return future
+
+
+class _ThisProcess(Executor):
+    """Scores a candidate when it is submitted."""
+
+    def submit(self, function: Callable, *arguments: Any) -> Future:
+        return _finished(function(*arguments))
+
+
+def _check_portable(scorer: CandidateScorer) -> None:
+    try:
+        pickle.dumps(scorer)
+    except Exception as error:
+        raise NbnasError(
+            f"space and score function cannot be sent to other processes, define them in a module: {first_line(error)}"
+        ) from error
+
+
+def _describe_function(function: ScoreFunction) -> str:
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
