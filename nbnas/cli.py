@@ -71,6 +71,34 @@ def _parser() -> argparse.ArgumentParser:
     everything.add_argument("--list", action="store_true", help="only say what would be scored")
     everything.set_defaults(command=_score_all)
 
+    search = commands.add_parser("search", help="search a space for the best network within a budget, resumable")
+    search.add_argument("target", help="search space, e.g. zen_resnet, or published search, see --list", nargs="?")
+    search.add_argument("--list", action="store_true", help="only list the published searches")
+    search.add_argument(
+        "--score", nargs="+", metavar="NAME", help="scores whose ranks are multiplied, or vkdnw_agg ..."
+    )
+    for name in ("params", "flops", "layers"):
+        search.add_argument(f"--max-{name}", type=float, metavar="N", help=f"largest number of {name}")
+    search.add_argument("--max-latency", type=float, metavar="SECONDS", help="of one image")
+    search.add_argument("--strategy", help="evolution (default), regularised_evolution or random")
+    search.add_argument("--population", type=int, metavar="N", help="possible parents (default: 64)")
+    search.add_argument("--steps", type=int, metavar="N", help="candidates (default: 1000)")
+    search.add_argument("--seed", type=int, default=0)
+    search.add_argument("--duplicates", help="skip (default), or score them again")
+    search.add_argument("--in-flight", type=int, metavar="N", help="candidates scored at a time (default: 16)")
+    search.add_argument("--dataset", help="shape to score on (default: the first of the space)")
+    search.add_argument("--resolution", type=int, metavar="PIXELS", help="in place of the data set's")
+    search.add_argument("--classes", type=int, metavar="N", help="in place of the data set's")
+    search.add_argument("--batch-size", type=int, metavar="N", help="(default: 64)")
+    search.add_argument("--inputs", help="gaussian noise (default) or images of the data set")
+    search.add_argument("--workers", type=int, help="processes (default: one per core)")
+    search.add_argument("--executor", default="processes", help=EXECUTORS)
+    search.add_argument("--device", help="(default: cpu)")
+    search.add_argument("--checkpoint", type=Path, metavar="FILE", help="(default: TARGET-seedN.search here)")
+    search.add_argument("--history", type=Path, metavar="FILE.csv", help="table of all candidates to write at the end")
+    search.add_argument("--no-progress", action="store_true")
+    search.set_defaults(command=_search)
+
     proxies = commands.add_parser("proxies", help="list the proxies")
     proxies.set_defaults(command=_proxies)
 
@@ -146,6 +174,30 @@ def _score_all(options: argparse.Namespace) -> None:
         store=options.store,
         progress=not options.no_progress,
     )
+
+
+def _search(options: argparse.Namespace) -> None:
+    from nbnas.atomic import replace_file
+    from nbnas.search import PRESETS
+    from nbnas.search.command import run_search
+
+    if options.list:
+        print("\n".join(f"{preset.name:<26} {preset.description}" for preset in PRESETS.values()))
+        return
+    if options.target is None:
+        raise NbnasError("name a search space, or a published search as listed by --list")
+    checkpoint = options.checkpoint or Path(f"{options.target}-seed{options.seed}.search")
+    result = run_search(options, checkpoint)
+    if options.history:
+        replace_file(options.history, lambda path: result.history.to_csv(path))
+    if not result.history.empty:
+        best = result.history[result.history["arch"] == result.best].iloc[0]
+        numbers = best.drop(["arch", "parent", "draws", "status", "seconds", "time", "objective"])
+        print(result.best)
+        print(", ".join(f"{name} {value:.6g}" for name, value in numbers.items()))
+        print(f"best of {len(result.history)} candidates, {result.history['seconds'].mean():.3g} s each; {checkpoint}")
+    if result.ended == "interrupted":
+        raise KeyboardInterrupt
 
 
 def _proxies(_: argparse.Namespace) -> None:

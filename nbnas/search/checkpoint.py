@@ -39,11 +39,13 @@ class Checkpoint:
         try:
             wanted = json.loads(json.dumps(configuration))
             found = read_log(path) if _has_header(path) else []
-            if found:
+            if len(found) > 1:
                 _compare(path, found[0]["search"], wanted)
                 self.rows = {row["number"]: row for row in found[1:]}
+            elif found:  # There is nothing in it to keep.
+                path.unlink()
             self._log = AppendLog(path)
-            if not found:
+            if not self.rows:
                 self._log.append({"search": wanted})
         except BaseException:
             self._lock.release()
@@ -60,6 +62,7 @@ class Checkpoint:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._log.close()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 
 
@@ -73,9 +76,10 @@ def _has_header(path: Path) -> bool:
     raise NbnasError(f"{path} is not the checkpoint of a search")
 
 
-def _compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], parent: str = "") -> None:
     for name in dict.fromkeys([*wanted, *found]):
-        if found.get(name) != wanted.get(name):
-            raise NbnasError(
-                f"{path} holds a search with {name} {found.get(name)!r}, not {wanted.get(name)!r}; name another file"
-            )
+        there, here = found.get(name), wanted.get(name)
+        if isinstance(there, dict) and isinstance(here, dict):
+            _compare(path, there, here, f"{parent}{name} ")
+        elif there != here:
+            raise NbnasError(f"{path} holds a search with {parent}{name} {there!r}, not {here!r}; name another file")

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -45,12 +45,12 @@ class SearchResult:
 
     history: pd.DataFrame
     """A row per candidate in the order drawn, indexed by its number: ``arch``; ``parent``, the number of its parent, NA
-    where it has none; ``draws``, how often was drawn until it was within the budget and new, it included; its costs and
-    scores by name, NaN where one failed; ``status``, ``ok`` or the first other status of a score; ``latency`` in
+    where it has none; ``draws``, how many architectures were drawn until one was within the budget and new; its costs
+    and scores by name, NaN where one failed; ``status``, ``ok`` or the first other status of a score; ``latency`` in
     seconds where it is limited; ``seconds`` it took to score, ``time`` at which that was done (UTC); ``objective``,
     what the search maximises, ranks being those among the whole history."""
-    finished: bool
-    """Whether the search took all its steps, rather than being interrupted or running out of candidates."""
+    ended: Literal["complete", "interrupted", "exhausted"]
+    """Whether the search took all its steps, was stopped by Ctrl-C, or found no further candidates."""
 
     @property
     def best(self) -> str:
@@ -123,8 +123,9 @@ def evolve(
         initial: Number of these; ``None`` is ``population``.
         mutation: Further arguments of the space's ``mutate``.
         start_mutation: The same for mutations of ``start``; ``None`` is ``mutation``.
-        duplicates: ``skip`` draws anew where the network was a candidate before; ``score`` scores it again with other
-            weights and inputs, and keeps both, as the published searches do.
+        duplicates: ``skip`` mutates a network that was a candidate before further, until it is new (``random`` samples
+            again); ``score`` scores it again with other weights and inputs, and keeps both, as the published searches
+            do.
         count_rejected: Whether every draw is a step, also one above the budget or skipped.
         in_flight: Number of candidates being scored at a time. 1 is the published order, in which every candidate
             knows the scores of all before it, and leaves nothing to share between workers.
@@ -180,8 +181,8 @@ def evolve(
             opened, _ = stack.enter_context(open_executor(executor, workers, in_flight))
         saved = stack.enter_context(Checkpoint(Path(checkpoint), configuration)) if checkpoint is not None else None
         bar = stack.enter_context(tqdm(total=steps, unit="draw" if count_rejected else "net", disable=not progress))
-        finished = _run(search, scorer, opened, saved, in_flight, bar)
-    return SearchResult(search.history(), finished)
+        ended = _run(search, scorer, opened, saved, in_flight, bar)
+    return SearchResult(search.history(), ended)
 
 
 @dataclass(frozen=True)
@@ -327,12 +328,17 @@ class _Search:
         rng = np.random.default_rng(derive_seed(self._settings.seed, "candidate", self.drawn))
         rejected: Counter[str] = Counter()
         most = self._steps - self.draws if self.count_rejected else MOST_DRAWS
+        seen, parent = None, None
         for draws in itertools.count(1):
-            arch, parent = self._propose(rng)
+            if seen is None:
+                arch, parent = self._propose(rng)
+            else:
+                # All neighbours of the parents may be known; a walk leads out of them.
+                arch = self._space.mutate(seen, rng, **self._settings.mutation)
             costs = self._costs(arch)
-            reason = self._budget.exceeded(costs)
+            reason, seen = self._budget.exceeded(costs), None
             if reason is None and self._settings.duplicates == "skip" and self._forms[self._form(arch)]:
-                reason = "seen before"
+                reason, seen = "seen before", arch if self._settings.strategy != "random" else None
             if reason is None:
                 return arch, parent, draws, costs
             rejected[reason] += 1
@@ -382,8 +388,8 @@ def _run(
     checkpoint: Checkpoint | None,
     in_flight: int,
     bar: tqdm,
-) -> bool:
-    """Take steps until there is no further candidate; returns whether the search took them all."""
+) -> Literal["complete", "interrupted", "exhausted"]:
+    """Take steps until there is no further candidate; returns how the search ended."""
     logged = checkpoint.rows if checkpoint else {}
     window: deque[tuple[_Candidate, Future]] = deque()
     unwritten: dict[Future, _Candidate] = {}
@@ -401,7 +407,7 @@ def _run(
                         _write([future], unwritten, checkpoint)
                 window.append((candidate, future))
             if not window:
-                return search.complete
+                return "complete" if search.complete else "exhausted"
             candidate, future = window[0]
             while future in unwritten:
                 # What is done is written at once, also if an older candidate must be taken in before.
@@ -411,7 +417,7 @@ def _run(
             window.popleft()
             bar.update(candidate.draws if search.count_rejected else 1)
     except KeyboardInterrupt:
-        return False
+        return "interrupted"
     except Exception as error:
         failure = describe_failure(error)
         if failure is None:
