@@ -55,6 +55,7 @@ scores: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench_proxies --device $(DEVICE)
+	$(BIN)/python -m tests.bench_search
 
 sweep: $(INSTALLED)
 	$(BIN)/nbnas sweep notebooks/sweeps/$(SWEEP).yml

@@ -58,6 +58,19 @@ def test_commands_named_in_the_readme_exist():
         assert (ROOT / path).exists(), path
 
 
+def test_search_in_the_readme_runs(capsys):
+    (code,) = re.findall(
+        r"```python\n(import torch\nfrom nbnas\.search .*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    names = {}
+    exec(code.replace("steps=100", "steps=20"), names)
+    history = names["result"].history
+    assert len(history) == 20
+    assert history["params"].max() <= 50_000
+    assert set(history["status"]) == {"ok"}
+    assert names["result"].best in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("package", ["torchvision", "nats_bench", "papermill", "matplotlib", "distributed"])
 def test_importing_the_package_does_not_import(package):
     code = f"import sys, nbnas, nbnas.cli; sys.exit({package!r} in sys.modules)"

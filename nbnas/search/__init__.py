@@ -5,6 +5,7 @@ from nbnas.search.candidate_scoring import NetworkScoring
 from nbnas.search.evolution import SearchResult, evolve
 from nbnas.search.objective import Objective
 from nbnas.search.presets import PRESETS, Preset, get_preset
+from nbnas.search.simulation import SearchSimulation, simulate
 from nbnas.search.space import Searchable
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "Objective",
     "Preset",
     "SearchResult",
+    "SearchSimulation",
     "Searchable",
     "evolve",
     "get_preset",
+    "simulate",
 ]

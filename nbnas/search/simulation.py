@@ -1,0 +1,227 @@
+"""Searches simulated on NAS-Bench-201, where every cell has been trained: how fast do they come close to the best?
+
+A search pays for every network that it trains, chooses by validation accuracy, and is judged by test accuracy:
+
+    regret(k) = best test accuracy of all cells - test accuracy of the one, among the first k trained, with the best
+                validation accuracy
+
+- ``random`` trains cells in random order.
+- ``regularised_evolution`` (Real et al., AAAI 2019) trains every candidate.
+- A ranking trains cells from its top down, equal ones in random order: its scores cost no training.
+
+Searches receive validation accuracies only; test accuracies are looked up when they are over.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nbnas.benchmarks import load_benchmark
+from nbnas.errors import NbnasError
+from nbnas.network_scores import load_network_scores
+from nbnas.published_rankings import RANKINGS, PublishedRanking, single_score
+from nbnas.search.evolution import evolve
+from nbnas.seeding import derive_seed
+from nbnas.spaces import get_space
+
+VALIDATION_COLUMNS = {
+    "cifar10": "cifar10-valid_x-valid",
+    "cifar100": "cifar100_x-valid",
+    "ImageNet16-120": "ImageNet16-120_x-valid",
+}
+"""Data set -> column of the accuracies to choose by. Those of CIFAR-10 are after training on half of the images."""
+
+GUIDES: Mapping[str, PublishedRanking] = {
+    "vkdnw_agg": RANKINGS["vkdnw_agg"],
+    "tcet_snip": single_score("tcet_snip"),
+    "tcet_synflow": single_score("tcet_synflow"),
+}
+"""Rankings that may guide a search. T-CET takes no logarithm on NAS-Bench-201."""
+
+BASELINES = ("random", "regularised_evolution")
+
+METHODS = (*BASELINES, "vkdnw_agg", "tcet_snip")
+
+POPULATION, TOURNAMENT = 10, 3
+"""Of regularised evolution, as NAS-Bench-201's own runs had them (Dong & Yang, ICLR 2020)."""
+
+
+@dataclass(frozen=True)
+class SearchSimulation:
+    """Simulated searches."""
+
+    table: pd.DataFrame
+    """A row per method, seed and evaluation: ``method``, ``seed``, ``evaluations``, ``validation`` and ``test``
+    accuracy in percent of the cell chosen so far, ``regret``."""
+    notes: Mapping[str, str]
+    """Method -> which cells it can choose from, and on what its scores rest, in one line."""
+    source: str
+    """Of the accuracies."""
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Return mean ``regret`` and quantiles ``low`` and ``high`` over seeds, by method and number of evaluations.
+
+        Args:
+            level: Share of the seeds between the quantiles.
+        """
+        groups = self.table.groupby(["method", "evaluations"], sort=False)["regret"]
+        columns = {
+            "regret": groups.mean(),
+            "low": groups.quantile((1 - level) / 2),
+            "high": groups.quantile((1 + level) / 2),
+        }
+        return pd.DataFrame(columns).reset_index()
+
+
+class ValidationAccuracies:
+    """All that a search may see of a benchmark.
+
+    Args:
+        values: Accuracy in percent by architecture.
+    """
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values = dict(values)
+
+    def __call__(self, arch: str) -> float:
+        """Return the validation accuracy of an architecture, in percent."""
+        return self._values[arch]
+
+
+class _Cells:
+    """The cells of a named set as a space to search in."""
+
+    name = "nasbench201 cells"
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        self._space = get_space("nasbench201")
+        self._cells, self._members = list(cells), set(cells)
+
+    def sample(self, rng: np.random.Generator) -> str:
+        return self._cells[int(rng.integers(len(self._cells)))]
+
+    def mutate(self, arch: str, rng: np.random.Generator) -> str:
+        while True:
+            mutant = self._space.mutate(arch, rng)
+            if mutant in self._members:
+                return mutant
+
+
+def simulate(
+    methods: Sequence[str] = METHODS,
+    dataset: str = "cifar10",
+    subset: str = "filtered",
+    *,
+    evaluations: int = 100,
+    seeds: Sequence[int] = tuple(range(20)),
+    source: str = "auto",
+    store: Path | None = None,
+) -> SearchSimulation:
+    """Simulate searches on NAS-Bench-201.
+
+    Args:
+        methods: Out of :data:`BASELINES` and :data:`GUIDES`.
+        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        subset: ``filtered`` (the 9,445 cells without dead edges) or ``all``: what is searched, and whose best cell
+            regret is against.
+        evaluations: Largest number of trained cells.
+        seeds: Each is one run of every method; of a ranking it decides the order of equal cells.
+        source: Of the accuracies, see :func:`nbnas.load_benchmark`.
+        store: Folder of score tables; ``None`` is ``data/scores``.
+
+    Returns:
+        The runs. Where scores are stored for a sample of cells only, a ranking can choose from these alone, and
+        ``notes`` says so.
+
+    Raises:
+        NbnasError: If an argument is unusable, or accuracies or scores are missing; the message says how to get them.
+    """
+    unknown = [name for name in methods if name not in BASELINES and name not in GUIDES]
+    if unknown or not methods:
+        raise NbnasError(f"unknown method {', '.join(unknown)!r}; choose from {', '.join([*BASELINES, *GUIDES])}")
+    if evaluations < 1:
+        raise NbnasError(f"evaluations must be at least 1, got {evaluations}")
+    space, benchmark = get_space("nasbench201"), load_benchmark("nasbench201", source)
+    test = benchmark.accuracy(dataset)
+    column = VALIDATION_COLUMNS[dataset]
+    if column not in benchmark.table:
+        raise NbnasError(f"{dataset} validation accuracies are not in source {benchmark.source!r}: {benchmark.hint}")
+    validation = benchmark.table[column].to_numpy(dtype=float)
+    indices = space.subset(subset)
+    if evaluations > len(indices):
+        raise NbnasError(f"there are {len(indices):,} cells to evaluate, not {evaluations:,}")
+    visible = ValidationAccuracies({space[index]: validation[index] for index in indices})
+    best = float(test[indices].max())
+    tables, notes = [], {}
+    for method in methods:
+        if method in GUIDES:
+            guide = GUIDES[method]
+            found = load_network_scores(guide.scores, dataset, subset, store=store)
+            scores = pd.Series(guide.rank(found.table), [space[index] for index in found.table.index])
+            notes[method] = _note(scores, found.description, best - float(test[found.table.index].max()))
+        else:
+            notes[method] = f"{len(indices):,} cells."
+        for seed in seeds:
+            if method == "random":
+                order = _random_order(space, indices, evaluations, seed)
+            elif method == "regularised_evolution":
+                order = _regularised_evolution(list(map(space.__getitem__, indices)), visible, evaluations, seed)
+            else:
+                order = _guided_order(scores, evaluations, seed)
+            tables.append(_report(order, visible, test, best).assign(method=method, seed=seed))
+    columns = ["method", "seed", "evaluations", "validation", "test", "regret"]
+    return SearchSimulation(pd.concat(tables, ignore_index=True)[columns], notes, benchmark.source)
+
+
+def _random_order(space: Sequence[str], indices: Sequence[int], evaluations: int, seed: int) -> list[str]:
+    rng = np.random.default_rng(derive_seed(seed, "random"))
+    return [space[indices[place]] for place in rng.permutation(len(indices))[:evaluations]]
+
+
+def _regularised_evolution(
+    cells: Sequence[str], visible: ValidationAccuracies, evaluations: int, seed: int
+) -> list[str]:
+    result = evolve(
+        _Cells(cells),
+        visible,
+        strategy="regularised_evolution",
+        population=POPULATION,
+        tournament=TOURNAMENT,
+        steps=evaluations,
+        seed=seed,
+        in_flight=1,
+        progress=False,
+    )
+    return result.history["arch"].tolist()
+
+
+def _guided_order(scores: pd.Series, evaluations: int, seed: int) -> list[str]:
+    rng = np.random.default_rng(derive_seed(seed, "guided"))
+    shuffled = scores.iloc[rng.permutation(len(scores))]
+    return shuffled.sort_values(ascending=False, kind="stable").index[:evaluations].tolist()
+
+
+def _report(order: Sequence[str], visible: ValidationAccuracies, test: np.ndarray, best: float) -> pd.DataFrame:
+    """Say, after each evaluation, which cell has the best validation accuracy, and what it reaches on the test set."""
+    space = get_space("nasbench201")
+    validation = np.array([visible(arch) for arch in order])
+    so_far = np.maximum.accumulate(validation)
+    # Of equal cells the first.
+    is_new = np.append(True, validation[1:] > so_far[:-1])
+    chosen = np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))
+    reached = test[[space.index(order[place]) for place in chosen]]
+    return pd.DataFrame(
+        {
+            "evaluations": np.arange(1, len(order) + 1),
+            "validation": so_far,
+            "test": reached,
+            "regret": best - reached,
+        }
+    )
+
+
+def _note(scores: pd.Series, description: str, least: float) -> str:
+    return f"{len(scores):,} cells, of which the best has a regret of {least:.2f}. {description}"
