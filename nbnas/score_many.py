@@ -293,8 +293,9 @@ def _score_network(
     space = get_space(configuration.space)
     shape = space.datasets[configuration.dataset]
     network = space.build_for(arch, configuration.dataset)
-    # On CPUs the channels-last layout runs these narrow convolutions 1.3 to 2.2 times faster.
-    network = network.to(device, memory_format=torch.channels_last)
+    if torch.device(device).type == "cpu":
+        # This layout runs these narrow convolutions 1.3 to 2.2 times faster; on a GPU it costs conversions.
+        network = network.to(memory_format=torch.channels_last)
     own_seed = derive_seed(seed, configuration.space, arch)
     batches = None
     if configuration.inputs == "images":
@@ -308,6 +309,7 @@ def _score_network(
             input_shape=(configuration.batch_size, shape.channels, shape.resolution, shape.resolution),
             num_classes=shape.num_classes,
             seed=own_seed,
+            device=device,
         )
     rows = {}
     for proxy in select_proxies(names):
