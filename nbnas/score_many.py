@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from nbnas import provenance
 from nbnas.errors import NbnasError
-from nbnas.executors import describe_failure, open_executor
+from nbnas.executors import default_workers, describe_failure, open_executor
 from nbnas.images import load_images
 from nbnas.paths import data_folder
 from nbnas.proxies.registry import select_proxies
@@ -169,7 +169,7 @@ def score_many(
         executor: Any ``concurrent.futures`` executor, such as ``Client.get_executor()`` of Dask. ``None`` or
             ``"processes"`` starts one process per core, each with one thread; ``"dask"`` starts them as a Dask cluster;
             ``"dask:ADDRESS"`` uses a running one, by the address of its scheduler or by its scheduler file.
-        workers: Number of those processes.
+        workers: Number of those processes; ``None`` is one per core, on a GPU no more than have 12 GiB of its memory.
         device: Torch device of the networks.
         progress: Show a progress bar with rate and time left.
 
@@ -231,6 +231,8 @@ def _run(
     if configuration.inputs == "images":
         run["images"] = load_images(configuration.dataset).description
     needed = {name for _, _, names in tasks for name in names}
+    if workers is None and executor in (None, "processes", "dask"):
+        workers = default_workers(device)
     with ExitStack() as stack:
         # Before the store is touched, which should be left alone if it cannot be had.
         executor, parallelism = stack.enter_context(open_executor(executor, workers, len(tasks)))

@@ -1,10 +1,13 @@
 """What is computed another way on a GPU gives the same numbers; most of it is checked on a CPU."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 import nbnas
+from nbnas import executors
 from nbnas.proxies import entry_jacobian, moving, per_sample
 
 
@@ -65,3 +68,12 @@ def test_scores_on_cuda_are_those_of_the_cpu(norm):
     )
     assert cuda.status.equals(cpu.status)
     torch.testing.assert_close(values(cuda), values(cpu), rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+@pytest.mark.parametrize(("gigabytes", "cores", "expected"), [(24, 8, 2), (8, 8, 1), (140, 8, 8)])
+def test_no_more_processes_than_the_memory_of_the_gpu_holds(monkeypatch, gigabytes, cores, expected):
+    properties = SimpleNamespace(total_memory=gigabytes * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    monkeypatch.setattr(executors, "available_cores", lambda: cores)
+    assert executors.default_workers("cuda") == expected
+    assert executors.default_workers("cpu") == cores
