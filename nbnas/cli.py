@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
     score.add_argument("--batch-size", type=int, default=64)
     score.add_argument("--inputs", default="gaussian", help="gaussian noise or images (default: %(default)s)")
-    score.add_argument("--workers", type=int, help="processes (default: one per core)")
+    score.add_argument("--workers", type=int, help="processes (default: one per core, on a GPU one per 12 GiB)")
     score.add_argument("--executor", default="processes", help=EXECUTORS)
     score.add_argument("--device", default="cpu")
     score.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     score.set_defaults(command=_score)
 
     everything = commands.add_parser("score-all", help="score all that the notebooks want, in rounds, resumable")
-    everything.add_argument("--workers", type=int, help="processes (default: one per core)")
+    everything.add_argument("--workers", type=int, help="processes (default: one per core, on a GPU one per 12 GiB)")
     everything.add_argument("--executor", default="processes", help=EXECUTORS)
     everything.add_argument("--device", default="cpu")
     everything.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")

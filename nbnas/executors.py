@@ -18,6 +18,9 @@ from nbnas.errors import NbnasError, first_line
 CONNECT_SECONDS = 10
 """How long a Dask scheduler may take to answer."""
 
+GPU_BYTES_PER_WORKER = 12 * 2**30
+"""What a process that scores NAS-Bench-201 takes at most, by measurement: all proxies on batches of 64."""
+
 RESTART_SECONDS = 120
 """How long a Dask cluster that this started may be without any worker."""
 
@@ -83,6 +86,16 @@ def describe_failure(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError):
         return f"a worker lacks a package ({first_line(error)})"
     return None
+
+
+def default_workers(device: str) -> int:
+    """Number of processes that score on a device: one per core, on a GPU no more than its memory holds."""
+    cores = available_cores()
+    if not device.startswith("cuda"):
+        return cores
+    import torch
+
+    return max(1, min(cores, torch.cuda.get_device_properties(device).total_memory // GPU_BYTES_PER_WORKER))
 
 
 def available_cores() -> int:

@@ -76,9 +76,11 @@ def measure_passes(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[s
 
 def make_network(index: int, classes: int, device: str) -> nn.Module:
     space = nbnas.get_space("nasbench201")
-    network = space.build(space[index], classes).to(device, memory_format=torch.channels_last)
+    network = space.build(space[index], classes)
+    if device == "cpu":
+        network = network.to(memory_format=torch.channels_last)
     torch_default(network, torch.Generator().manual_seed(0))
-    return network
+    return network.to(device)
 
 
 def make_batches(size: int, resolution: int, classes: int, device: str) -> list[tuple[Tensor, Tensor]]:

@@ -80,6 +80,10 @@ def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Ten
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         inputs, padding = functional.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode), (0, 0)
 
+    if one_product_for_all_samples(inputs) and layer.groups == 1:
+        patches = functional.unfold(inputs, layer.kernel_size, dilation, padding, stride)
+        return (gradient.flatten(2) @ patches.mT).unflatten(2, layer.weight.shape[1:])
+
     def one(sample: Tensor, flowing: Tensor) -> Tensor:
         mask = [False, True, False]
         return torch.ops.aten.convolution_backward(
@@ -87,6 +91,9 @@ def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Ten
             stride, padding, dilation, False, [0, 0], layer.groups, mask,
         )[1]  # fmt: skip
 
-    if inputs.is_cuda:  # One kernel for all samples instead of one each.
-        return torch.vmap(one)(inputs, gradient)
     return torch.stack([one(sample, flowing) for sample, flowing in zip(inputs, gradient, strict=True)])
+
+
+def one_product_for_all_samples(inputs: Tensor) -> bool:
+    """Whether to spend the memory of every patch: a GPU wants few large kernels."""
+    return inputs.is_cuda

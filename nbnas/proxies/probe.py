@@ -19,6 +19,7 @@ from nbnas.layers import WEIGHT_LAYERS, UnsupportedModelError, refuse_single_val
 from nbnas.proxies.batch_norm import use_cheap_second_derivative
 from nbnas.proxies.copying import copy_network
 from nbnas.proxies.feature_maps import feature_blocks
+from nbnas.proxies.moving import move_network
 from nbnas.proxies.recording import LayerCall, Recording, record
 from nbnas.proxies.registry import Batch, ProxyInfo
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
@@ -68,12 +69,13 @@ class ScoringSession:
 
     def build(self, initialisation: str | None, mode: str) -> nn.Module:
         """Return a fresh copy of the network, initialised from the seed, in ``mode``, every parameter trainable."""
-        network = copy_network(self.model).to(self.device).train(mode == "train")
+        network = copy_network(self.model).train(mode == "train")
         for parameter in network.parameters():
             if parameter.is_floating_point():
                 parameter.requires_grad_(True)
         if initialisation is not None:
             INITIALISATIONS[initialisation](network, generator_for(self.seed, "weights"))
+        network = move_network(network, self.device)
         refuse_single_values(network)
         if self.logits is not None:
             network.register_forward_hook(lambda module, arguments, output: self.logits(output))

@@ -22,7 +22,6 @@ from nbnas.proxies.per_sample import per_sample_gradients, samples_interact
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.recording import Recording
 from nbnas.proxies.registry import ProxyInfo, register
-from nbnas.proxies.vector_jacobian import vector_jacobian_products
 
 
 def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
@@ -51,9 +50,9 @@ def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
 
 def _coupled_gradients(sums: Tensor, parameters: list[Tensor]) -> Iterator[Tensor]:
     """Yield the gradients (N, *shape) of every parameter, by one pass through the whole batch per sample."""
-    samples = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)
-    blocks = [gradients for _, gradients in vector_jacobian_products(sums, parameters, samples)]
-    return (torch.cat(column) for column in zip(*blocks, strict=True) if column[0] is not None)
+    options = {"retain_graph": True, "allow_unused": True}
+    rows = [torch.autograd.grad(own_sum, parameters, **options) for own_sum in sums]
+    return (torch.stack(column) for column in zip(*rows, strict=True) if column[0] is not None)
 
 
 def _gram(gradients: Iterable[Tensor]) -> Tensor:

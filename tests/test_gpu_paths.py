@@ -1,0 +1,79 @@
+"""What is computed another way on a GPU gives the same numbers; most of it is checked on a CPU."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+import nbnas
+from nbnas import executors
+from nbnas.proxies import entry_jacobian, moving, per_sample
+
+
+def network(norm: bool = True, classes: int = 5) -> nn.Module:
+    torch.manual_seed(0)
+    first = nn.Conv2d(3, 4, 3, stride=2, padding=(1, 0), dilation=(1, 2))
+    layers = [first, nn.BatchNorm2d(4) if norm else nn.Identity(), nn.ReLU(), nn.Conv2d(4, 4, 1, groups=2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes)).double()
+
+
+def values(table) -> torch.Tensor:
+    return torch.tensor(table.value.to_numpy(copy=True))
+
+
+@pytest.mark.parametrize("classes", [3, 5, 9])
+@pytest.mark.parametrize("at_once", [2, 3, 16])
+def test_vkdnw_does_not_depend_on_how_many_directions_go_together(monkeypatch, classes, at_once):
+    expected = nbnas.score(network(classes=classes), "vkdnw", input_shape=(4, 3, 8, 8))
+    seen = []
+    monkeypatch.setattr(entry_jacobian, "directions_at_once", lambda inputs, width: seen.append(width) or at_once)
+    actual = nbnas.score(network(classes=classes), "vkdnw", input_shape=(4, 3, 8, 8))
+    assert seen == [min(classes, 4)]
+    assert set(expected.status) == {"ok"}
+    torch.testing.assert_close(values(actual), values(expected))
+
+
+@pytest.mark.parametrize("proxy", ["gradsign", "te_nas_ntk"])
+def test_gradients_of_all_samples_in_one_product(monkeypatch, proxy):
+    expected = nbnas.score(network(norm=False), proxy, input_shape=(4, 3, 8, 8))
+    seen = []
+    monkeypatch.setattr(per_sample, "one_product_for_all_samples", lambda inputs: seen.append(1) or True)
+    actual = nbnas.score(network(norm=False), proxy, input_shape=(4, 3, 8, 8))
+    assert seen
+    assert set(expected.status) == {"ok"}
+    torch.testing.assert_close(values(actual), values(expected))
+
+
+def test_tensors_moved_together_stay_independent():
+    expected, moved = network(), network()
+    tensors = [*moved.parameters(), *(buffer for buffer in moved.buffers() if buffer.is_floating_point())]
+    moving._move_together(tensors, torch.device("cpu"))
+    assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == 1
+    inputs = torch.randn(4, 3, 8, 8, dtype=torch.float64)
+    for model in (expected, moved):
+        # Running statistics are written to between the forward pass and the backward pass, which reads weights.
+        model(inputs).sum().backward()
+    for (name, tensor), twin in zip(expected.state_dict().items(), moved.state_dict().values(), strict=True):
+        assert torch.equal(tensor, twin), name
+    for parameter, twin in zip(expected.parameters(), moved.parameters(), strict=True):
+        assert torch.equal(parameter.grad, twin.grad)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("norm", [True, False])
+def test_scores_on_cuda_are_those_of_the_cpu(norm):
+    cpu, cuda = (
+        nbnas.score(network(norm), "*", input_shape=(8, 3, 8, 8), seed=1, device=device) for device in ("cpu", "cuda")
+    )
+    assert cuda.status.equals(cpu.status)
+    torch.testing.assert_close(values(cuda), values(cpu), rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+@pytest.mark.parametrize(("gigabytes", "cores", "expected"), [(24, 8, 2), (8, 8, 1), (140, 8, 8)])
+def test_no_more_processes_than_the_memory_of_the_gpu_holds(monkeypatch, gigabytes, cores, expected):
+    properties = SimpleNamespace(total_memory=gigabytes * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    monkeypatch.setattr(executors, "available_cores", lambda: cores)
+    assert executors.default_workers("cuda") == expected
+    assert executors.default_workers("cpu") == cores
