@@ -152,7 +152,6 @@ def test_costs_of_the_spaces_of_the_package(space):
 def test_slow_networks_are_neither_scored_nor_parents(monkeypatch):
     from nbnas.search import candidate_scoring
 
-    monkeypatch.setattr(candidate_scoring, "measure_latency", lambda network, *_: len(list(network.modules())) * 0.1)
     monkeypatch.setattr(candidate_scoring.CandidateScorer, "_latency", lambda _, arch: total(arch) / 10)
     scored = []
     result = search(lambda arch: scored.append(arch) or noise(arch), budget=Budget(latency=2.0), initial=20)
@@ -347,6 +346,15 @@ def test_interrupted_search_keeps_all_and_resumes_as_if_it_had_not_been(tmp_path
     assert_same(search(resumed, checkpoint=path, **options), expected)
     assert_same(search(StopsAfter(0, AssertionError("scored twice")), checkpoint=path, **options), expected)
     assert_same(search(checkpoint=path, steps=100, **options), search(steps=100, **options))
+
+
+def test_search_that_counts_rejected_draws_resumes(tmp_path):
+    space = nbnas.get_space("zen_resnet")
+    options = {"budget": Budget(params=1e5), "start": space.start, "initial": 3, "count_rejected": True, "in_flight": 3}
+    expected = search("params", space, steps=50, **options)
+    path = tmp_path / "checkpoint"
+    assert len(search("params", space, steps=17, checkpoint=path, **options).history) < len(expected.history)
+    assert_same(search("params", space, steps=50, checkpoint=path, **options), expected)
 
 
 def test_interrupt_without_checkpoint_returns_what_is_there():
