@@ -9,9 +9,18 @@ from nbnas.atomic import replace_file
 from nbnas.errors import NbnasError, first_line
 
 
-def save_checkpoint(path: Path, state: Mapping[str, object]) -> None:
-    """Write tensors, numbers, strings and containers of them; a kill leaves the checkpoint before."""
-    replace_file(path, lambda partial: torch.save(dict(state), partial))
+def save_tensors(path: Path, state: Mapping[str, object]) -> None:
+    """Write tensors, numbers, strings and containers of them; a kill leaves the file that was there before.
+
+    Equal states make equal files.
+    """
+
+    def write(partial: Path) -> None:
+        # Given a path, torch would write its name into the file.
+        with partial.open("wb") as file:
+            torch.save(dict(state), file)
+
+    replace_file(path, write)
 
 
 def load_checkpoint(path: Path, settings: Mapping[str, object]) -> dict[str, object] | None:

@@ -32,7 +32,7 @@ class Recipe:
     weight_decay: float
     """Of the weights of convolutions and linear layers; biases and BatchNorms have none."""
     batch_norm_momentum: float
-    """Share of the batch in the running statistics of every BatchNorm."""
+    """Share of the batch in the running statistics of every BatchNorm; runs of a few epochs want more than 0.01."""
     initialisation: str
     """A name of :data:`~nbnas.training.initialisation.TRAINING_INITIALISATIONS`."""
     squeeze_excite: bool

@@ -5,11 +5,12 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -22,7 +23,7 @@ from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 from nbnas.spaces.block_network import BlockNetwork
 from nbnas.training.augmentation import Augmentation, mix, soft_targets
 from nbnas.training.batches import EpochBatches, TestImages, TrainingImages, iterate, make_loader
-from nbnas.training.checkpoint import load_checkpoint, save_checkpoint
+from nbnas.training.checkpoint import load_checkpoint, save_tensors
 from nbnas.training.data import ImageData
 from nbnas.training.distillation import Distillation, Teacher
 from nbnas.training.distributed import Processes, joined_processes
@@ -32,14 +33,11 @@ from nbnas.training.objective import Objective
 from nbnas.training.optimisation import learning_rate, make_optimiser
 from nbnas.training.recipe import Recipe
 
-CHECKPOINT, METRICS, RUN, WEIGHTS, AVERAGE = (
-    "checkpoint.pt",
-    "metrics.csv",
-    "run.json",
-    "weights.pt",
-    "average_weights.pt",
-)
-"""Files of a run's folder."""
+CHECKPOINT, METRICS, RUN = "checkpoint.pt", "metrics.csv", "run.json"
+WEIGHTS, AVERAGE, LOCK = "weights.pt", "average_weights.pt", "run.lock"
+
+LOCK_SECONDS = 10
+"""For how long a run waits for the folder: processes that prepare images outlive a killed run by some seconds."""
 
 CHECKPOINT_STEPS = 1000
 PROGRESS_STEPS = 10
@@ -98,7 +96,11 @@ def train(
             raise NbnasError(f"{name} must be at least {least}, got {value}")
     if recipe.teacher is not None and not isinstance(model, BlockNetwork):
         raise NbnasError("a teacher's features need a network of a block space; train without it: -p teacher none")
-    with joined_processes(device) as processes, _deterministic_cudnn(processes.device):
+    with (
+        joined_processes(device) as processes,
+        _own_folder(output, processes),
+        _deterministic_cudnn(processes.device),
+    ):
         run = _Run(model, data, recipe, output, network, seed, workers, processes)
         run.resume()
         run.train(checkpoint_steps, progress and processes.rank == 0)
@@ -170,11 +172,17 @@ class _Run:
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one; record the start of a new run."""
         first = self._processes.rank == 0
-        state = load_checkpoint(self._output / CHECKPOINT, self._settings) if first else None
-        state = self._processes.share(state)
+        state = error = None
+        try:
+            state = load_checkpoint(self._output / CHECKPOINT, self._settings) if first else None
+        except NbnasError as caught:
+            error = str(caught)
+        # The others would wait for a process that has stopped.
+        state, error = self._processes.share((state, error))
+        if error is not None:
+            raise NbnasError(error)
         if state is None:
             if first:
-                self._output.mkdir(parents=True, exist_ok=True)
                 record = {"settings": self._settings, **provenance.collect(str(self._processes.device))}
                 replace_file(self._output / RUN, lambda path: path.write_text(json.dumps(record, indent=2) + "\n"))
             return
@@ -306,7 +314,7 @@ class _Run:
         }
         if self._average is not None:
             state["average"] = self._average.model.state_dict()
-        save_checkpoint(self._output / CHECKPOINT, state)
+        save_tensors(self._output / CHECKPOINT, state)
         self._save_metrics()
 
     def _save_metrics(self) -> None:
@@ -319,7 +327,7 @@ class _Run:
         if self._average is not None:
             pairs.append((AVERAGE, self._average.model))
         for name, model in pairs:
-            replace_file(self._output / name, lambda path, model=model: torch.save(model.state_dict(), path))
+            save_tensors(self._output / name, model.state_dict())
 
     def _show(self, bar: tqdm) -> None:
         loss, images = self._sums.tolist()
@@ -329,6 +337,20 @@ class _Run:
     def _autocast(self):
         dtype = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self._recipe.precision]
         return torch.autocast(self._processes.device.type, dtype, enabled=dtype is not None)
+
+
+@contextmanager
+def _own_folder(output: Path, processes: Processes) -> Iterator[None]:
+    """Keep other runs out of the folder; processes may live on when the torchrun that started them is killed."""
+    lock = None
+    if processes.rank == 0:
+        output.mkdir(parents=True, exist_ok=True)
+        with suppress(Timeout):
+            lock = FileLock(output / LOCK).acquire(timeout=LOCK_SECONDS)
+    if not processes.share(processes.rank != 0 or lock is not None):
+        raise NbnasError(f"another process trains in {output}; wait for it, end it or choose another folder")
+    with lock or nullcontext():
+        yield
 
 
 @contextmanager
