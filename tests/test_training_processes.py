@@ -93,15 +93,31 @@ def curve(table):
     return table.drop(columns="seconds").to_dict("list")
 
 
-def check_killed_run(folder, tmp_path, changes, *more):
+def check_killed_run(folder, tmp_path, changes, *more, test_images=None):
     """Train once to the end and once with a kill; return the metrics after checking that they are equal."""
+    data = load_data("cifar10", 32, folder, test_images=test_images)
+    if test_images is not None:
+        more = (*more, "--test-images", str(test_images))
     metrics = finish(folder, tmp_path / "one", changes, *more)
     kill_at_a_checkpoint(folder, tmp_path / "two", changes, *more)
     resumed = finish(folder, tmp_path / "two", changes, *more)
     assert curve(resumed) == curve(metrics)
     for name in ("weights.pt", "average_weights.pt"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+        # Both processes test with the running statistics that are in the file, not each with its own.
+        column = "test_loss" if name == "weights.pt" else "average_test_loss"
+        assert metrics[column].iloc[-1] == pytest.approx(loss_of(data, tmp_path / "one" / name), rel=1e-4)
     return metrics
+
+
+def loss_of(data, weights):
+    """Mean cross-entropy over the test images, by torch alone."""
+    network = build_network("zen_resnet", STRUCTURE, 10, get_recipe("cifar")).eval()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (data.mean, data.deviation))
+    with torch.no_grad():
+        logits = network((data.test.pixels / 255 - mean) / deviation)
+    return nn.functional.cross_entropy(logits, data.test.labels).item()
 
 
 @needs_gloo
@@ -122,8 +138,8 @@ def test_killed_run_on_made_up_images(tmp_path):
 def test_killed_run_on_cifar10(data_folder, tmp_path):
     if describe_images("cifar10") is None:
         pytest.skip("NBNAS_DATA names a folder without cifar-10-batches-py")
-    few = ("--train-images", "1280", "--test-images", "301", "--checkpoint-steps", "7")
-    metrics = check_killed_run(data_folder, tmp_path, {"epochs": "3", "batch_size": "16"}, *few)
+    few = ("--train-images", "1280", "--checkpoint-steps", "7")
+    metrics = check_killed_run(data_folder, tmp_path, {"epochs": "3", "batch_size": "16"}, *few, test_images=301)
     assert metrics["train_loss"].is_monotonic_decreasing
     assert metrics["test_top1"].iloc[-1] > 15
 

@@ -18,8 +18,11 @@ from nbnas.cli import main
 from nbnas.errors import NbnasError
 from nbnas.seeding import generator_for
 from nbnas.training import build_network, change_recipe, get_recipe, load_data, train, trainer
+from nbnas.training.augmentation import Augmentation
+from nbnas.training.batches import TrainingImages
 from nbnas.training.data import ImageData, PixelImages
 from nbnas.training.initialisation import xavier_normal_zero_residual
+from nbnas.training.optimisation import learning_rate
 from tests.test_training_distillation import RECIPE as TEACHER_RECIPE
 from tests.test_training_distillation import TinyTeacher
 from tests.training_data import STRUCTURE, coloured_pixels, write_cifar10, write_imagenet
@@ -130,6 +133,7 @@ def test_folder_of_a_run(uninterrupted, data):
         "seconds",
     ]
     assert written["epoch"].tolist() == [1, 2, 3]
+    assert written["learning_rate"].tolist() == [learning_rate(SHORT, step, 10) for step in (9, 19, 29)]
     record = json.loads((output / "run.json").read_text())
     assert record["settings"]["epochs"] == 3
     assert record["settings"]["data"] == data.description
@@ -208,6 +212,29 @@ def test_processes_that_prepare_images_change_nothing(uninterrupted, data, tmp_p
     assert curve(metrics) == curve(uninterrupted[1])
 
 
+def test_every_step_mixes_in_its_own_way(data, tmp_path, monkeypatch):
+    seeds = []
+
+    def mix(images, targets, alpha, generator):
+        seeds.append(generator.initial_seed())
+        return images, targets
+
+    monkeypatch.setattr(trainer, "mix", mix)
+    run(data, tmp_path)
+    assert len(set(seeds)) == len(seeds) == 30
+
+
+def test_every_image_of_every_epoch_is_augmented_in_its_own_way(data):
+    augmentation = Augmentation(SHORT, data.mean, data.deviation)
+    same = PixelImages(data.train.pixels[[0, 0]], data.train.labels[[0, 0]])
+    images = {key: TrainingImages(same, augmentation, seed=1)[key][0] for key in [(0, 0), (0, 1), (1, 0), (1, 1)]}
+    assert len({image.numpy().tobytes() for image in images.values()}) == 4
+    again, label = TrainingImages(same, augmentation, seed=1)[1, 0]
+    assert torch.equal(again, images[1, 0])
+    assert label == data.train.labels[0]
+    assert not torch.equal(TrainingImages(same, augmentation, seed=2)[1, 0][0], again)
+
+
 def test_progress_is_shown_on_request(data, tmp_path, capsys):
     recipe = dataclasses.replace(SHORT, epochs=1)
     run(data, tmp_path / "quiet", recipe)
@@ -279,6 +306,9 @@ def test_stopped_run_in_mixed_precision(data, tmp_path, monkeypatch, precision):
         run(data, tmp_path / "two", recipe, checkpoint_steps=3)
     resumed, _ = run(data, tmp_path / "two", recipe, checkpoint_steps=3)
     assert curve(resumed) == curve(metrics)
+    one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["scaler"] for name in ("one", "two"))
+    assert one == two
+    assert bool(one) == (precision == "float16")
 
 
 def test_stopped_run_of_a_network_with_dropout(data, tmp_path, monkeypatch):
