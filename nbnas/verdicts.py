@@ -142,10 +142,10 @@ def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(note=notes)
 
 
-def not_attempted(item: str) -> pd.DataFrame:
-    """Return the verdict rows of an item that no notebook reproduces yet."""
+def not_attempted(item: str, reasons: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return the verdict rows of an item of which nothing is reproduced; ``reasons`` as for :func:`compare`."""
     empty = pd.DataFrame({"item": [], "reproduced": [], "low": [], "high": [], "source": [], "note": []})
-    return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}))
+    return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}), reasons)
 
 
 def absent_rows(table: pd.DataFrame) -> pd.DataFrame:

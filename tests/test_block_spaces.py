@@ -26,6 +26,7 @@ from nbnas.spaces.block_structure import (
     split_long,
 )
 from nbnas.spaces.block_units import round_width, squeezed_width
+from nbnas.spaces.mobilenetv2 import VKDNW_CANDIDATES
 
 RESNET, MOBILENET = nbnas.get_space("zen_resnet"), nbnas.get_space("mobilenetv2")
 SPACES = {space.name: space for space in (RESNET, MOBILENET)}
@@ -33,49 +34,18 @@ both_spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 SWITCHES = [{"residual": residual, "squeeze_excite": excite} for residual in (True, False) for excite in (True, False)]
 
-RECORDED = {
-    "480M, 14": (
-        "SuperConvK3BNRELU(3,48,2,1)SuperResIDWE1K7(48,40,2,40,1)SuperResIDWE1K3(40,96,2,96,2)"
-        "SuperResIDWE4K7(96,96,2,96,5)SuperResIDWE2K7(96,224,2,224,5)SuperConvK1BNRELU(224,2048,1,1)",
-        (481.7, 5.75, 15),
-    ),
-    "480M, 17": (
-        "SuperConvK3BNRELU(3,32,2,1)SuperResIDWE1K7(32,40,2,40,1)SuperResIDWE1K3(40,56,2,64,5)"
-        "SuperResIDWE4K7(56,96,2,96,5)SuperResIDWE2K7(96,224,2,224,5)SuperConvK1BNRELU(224,2048,1,1)",
-        (481.8, 5.76, 18),
-    ),
-    "520M cut at 480M, top": (
-        "SuperConvK3BNRELU(3,32,2,1)SuperResIDWE1K3(32,40,2,32,1)SuperResIDWE2K7(40,72,2,64,2)"
-        "SuperResIDWE4K7(72,96,2,96,5)SuperResIDWE2K7(96,224,2,224,5)SuperConvK1BNRELU(224,2048,1,1)",
-        (481.1, 5.77, 15),
-    ),
-    "480M, entropy": (
-        "SuperConvK3BNRELU(3,32,2,1)SuperResIDWE1K3(32,40,2,24,1)SuperResIDWE1K3(40,96,2,40,1)"
-        "SuperResIDWE2K5(96,120,2,192,3)SuperResIDWE1K7(120,152,1,240,3)SuperResIDWE6K5(152,112,2,112,5)"
-        "SuperConvK1BNRELU(112,2048,1,1)",
-        (481.9, 5.53, 15),
-    ),
-    "450M, 14": (
-        "SuperConvK3BNRELU(3,40,2,1)SuperResIDWE1K3(40,40,2,32,1)SuperResIDWE1K5(40,80,2,72,2)"
-        "SuperResIDWE4K7(80,96,2,96,5)SuperResIDWE2K7(96,224,2,224,5)SuperConvK1BNRELU(224,2048,1,1)",
-        (451.1, 5.73, 15),
-    ),
-    "450M, 17": (
-        "SuperConvK3BNRELU(3,24,2,1)SuperResIDWE2K3(24,64,2,40,1)SuperResIDWE2K3(64,96,2,80,2)"
-        "SuperResIDWE1K3(96,80,2,96,3)SuperResIDWE4K3(80,80,1,56,5)SuperResIDWE1K7(80,112,2,144,1)"
-        "SuperResIDWE6K5(112,112,1,112,4)SuperConvK1BNRELU(112,2048,1,1)",
-        (452.0, 4.52, 18),
-    ),
-    "520M cut at 480M, top 4": (
-        "SuperConvK3BNRELU(3,32,2,1)SuperResIDWE2K3(32,56,2,48,2)SuperResIDWE1K3(56,96,2,128,1)"
-        "SuperResIDWE2K5(96,112,2,120,3)SuperResIDWE4K5(112,112,2,112,3)SuperResIDWE4K5(112,112,1,112,4)"
-        "SuperConvK1BNRELU(112,2048,1,1)",
-        (473.7, 4.44, 15),
-    ),
+COUNTS = {
+    "480M, 14 layers": (481.7, 5.75, 15),
+    "480M, 17 layers": (481.8, 5.76, 18),
+    "480M of a 520M run, first": (481.1, 5.77, 15),
+    "480M, entropy": (481.9, 5.53, 15),
+    "450M, 14 layers": (451.1, 5.73, 15),
+    "450M, 17 layers": (452.0, 4.52, 18),
+    "520M run, fourth": (473.7, 4.44, 15),
 }
-"""The structures that VKDNW's authors recorded -> 10^6 operations (1,000 classes), 10^6 parameters, layers."""
+"""Operations at 224 pixels and 1,000 classes, and parameters, in millions; layers."""
 
-STAGE_480 = list(RECORDED)[:4]
+STAGE_480 = list(VKDNW_CANDIDATES)[:4]
 
 
 def tiny(space):
@@ -105,8 +75,9 @@ def test_start_of_the_mobilenetv2_like_search():
     assert MOBILENET.trainable_layers(MOBILENET.start) == 112
 
 
-@pytest.mark.parametrize(("arch", "sizes"), RECORDED.values(), ids=RECORDED)
-def test_recorded_structures_have_the_recorded_sizes(arch, sizes):
+@pytest.mark.parametrize(("name", "sizes"), COUNTS.items(), ids=COUNTS)
+def test_recorded_structures_have_the_recorded_sizes(name, sizes):
+    arch = VKDNW_CANDIDATES[name]
     assert MOBILENET.normalise(arch) == arch
     flops, params, layers = sizes
     assert round(MOBILENET.counted_flops(arch, 224, 1000) / 1e6, 1) == flops
@@ -117,15 +88,15 @@ def test_recorded_structures_have_the_recorded_sizes(arch, sizes):
 
 
 def test_recorded_candidates_of_480_million_operations():
-    excited = [MOBILENET.counted_flops(RECORDED[name][0], 224, 1000, squeeze_excite=True) for name in STAGE_480]
-    ten_classes = [MOBILENET.counted_flops(RECORDED[name][0], 224, 10) for name in STAGE_480]
+    excited = [MOBILENET.counted_flops(VKDNW_CANDIDATES[name], 224, 1000, squeeze_excite=True) for name in STAGE_480]
+    ten_classes = [MOBILENET.counted_flops(VKDNW_CANDIDATES[name], 224, 10) for name in STAGE_480]
     assert (round(min(excited) / 1e6, 1), round(max(excited) / 1e6, 1)) == (484.6, 485.8)
     assert (round(min(ten_classes) / 1e6, 1), round(max(ten_classes) / 1e6, 1)) == (479.1, 479.9)
 
 
 def test_operations_that_the_published_count_misses_in_projections():
     missing, shares = [], []
-    for arch, _ in RECORDED.values():
+    for arch in VKDNW_CANDIDATES.values():
         side, total = 224, 0
         for block in MOBILENET.blocks(arch):
             side //= block.stride

@@ -316,3 +316,35 @@ def test_layers_are_scattered_by_group_with_the_same_references_in_every_panel()
     assert "2 of a, 1 of b" in alt
     figure, _ = plots.layers_against_size(table, {}, "Sizes", "weights", "S / σ", logarithmic=False)
     assert figure.axes[0].get_yscale() == "linear"
+
+
+@pytest.fixture
+def search_history():
+    return pd.DataFrame(
+        {
+            "search": ["a", "a", "b", "b"],
+            "parent": pd.array([None, 0, None, 2], dtype="Int64"),
+            "objective": [1.0, 3.0, 5.0, 2.0],
+            "params": [10.0, 20.0, 30.0, 40.0],
+            "operations": [5.0, 6.0, 7.0, 8.0],
+        }
+    )
+
+
+def test_search_progress_marks_first_candidates_mutations_and_the_choice(search_history):
+    figure, alt = plots.search_progress(search_history, "operations", 9, "a search")
+    objective, cost = figure.axes
+    first, mutated, chosen = objective.lines
+    assert first.get_xdata().tolist() == [0, 2]
+    assert mutated.get_ydata().tolist() == [3.0, 2.0]
+    assert (list(chosen.get_xdata()), list(chosen.get_ydata())) == ([2], [5.0])
+    assert list(cost.lines[3].get_ydata()) == [9, 9]
+    assert "number 2 with 7, the budget 9" in alt
+
+
+def test_every_search_has_a_panel_with_its_own_choice(search_history):
+    figure, alt = plots.searches_against_costs(search_history, "params", "operations", "two searches")
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    stars = [(list(axis.lines[1].get_xdata()), list(axis.lines[1].get_ydata())) for axis in figure.axes]
+    assert stars == [([20.0], [6.0]), ([30.0], [7.0])]
+    assert "a 6, b 7" in alt
