@@ -1,9 +1,9 @@
-"""Batches of real training images, for scores that want them.
+"""Real images: batches for scores that want them, and both splits of CIFAR for training.
 
 Read from the folder that ``$NBNAS_DATA`` names, in the layouts in which the data sets are distributed::
 
-    cifar-10-batches-py/data_batch_1 ... 5     CIFAR-10
-    cifar-100-python/train                     CIFAR-100
+    cifar-10-batches-py/data_batch_1 ... 5     CIFAR-10; its test images are in test_batch
+    cifar-100-python/train                     CIFAR-100; its test images are in test
     ImageNet16/train_data_batch_1 ... 10       ImageNet at 16 pixels, of which the first 120 classes are used
     tinyimagenet_val_16x16.npz                 stand-in for the former: 10,000 Tiny ImageNet images at 16 pixels
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ NORMALISATION = {
 
 @dataclass(frozen=True)
 class Images:
-    """Training images of one data set."""
+    """Images of one split of a data set."""
 
     dataset: str
     description: str
@@ -86,24 +87,30 @@ class Images:
         return batches
 
 
-def load_images(dataset: str) -> Images:
-    """Return the training images of a data set.
+def load_images(dataset: str, split: Literal["train", "test"] = "train", folder: Path | None = None) -> Images:
+    """Return the images of a split of a data set.
 
     Args:
-        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        dataset: ``cifar10``, ``cifar100`` or, for ``train`` alone, ``ImageNet16-120``.
+        split: ``train`` or ``test``.
+        folder: Folder of data sets; by default the one that ``$NBNAS_DATA`` names.
 
     Raises:
         NbnasError: If there are none; the message says where they are looked for.
     """
-    if dataset not in LOADERS:
-        raise NbnasError(f"no real images are known for {dataset!r}; choose from {', '.join(LOADERS)}")
-    folder = os.environ.get("NBNAS_DATA")
-    if folder:
-        for load in LOADERS[dataset]:
-            images = load(Path(folder).absolute())
+    loaders = {"train": LOADERS, "test": TEST_LOADERS}[split]
+    kind = {"train": "", "test": "test "}[split]
+    if dataset not in loaders:
+        raise NbnasError(f"no real {kind}images are known for {dataset!r}; choose from {', '.join(loaders)}")
+    searched = folder or os.environ.get("NBNAS_DATA")
+    if searched:
+        for load in loaders[dataset]:
+            images = load(Path(searched).absolute())
             if images is not None:
                 return images
-    raise NbnasError(f"no images of {dataset}: set NBNAS_DATA to a folder with {_WANTED[dataset]}")
+    wanted = _WANTED[dataset] + (f"/{TEST_FILES[dataset]}" if split == "test" else "")
+    remedy = f"set NBNAS_DATA to a folder with {wanted}" if folder is None else f"{folder} has no {wanted}"
+    raise NbnasError(f"no {kind}images of {dataset}: {remedy}")
 
 
 def describe_images(dataset: str) -> str | None:
@@ -127,6 +134,20 @@ def _cifar10(folder: Path) -> Images | None:
 def _cifar100(folder: Path) -> Images | None:
     return _from_batches(
         [folder / "cifar-100-python" / "train"], "cifar100", "fine_labels", "CIFAR-100 training images"
+    )
+
+
+@cache
+def _cifar10_test(folder: Path) -> Images | None:
+    return _from_batches(
+        [folder / "cifar-10-batches-py" / TEST_FILES["cifar10"]], "cifar10", "labels", "CIFAR-10 test images"
+    )
+
+
+@cache
+def _cifar100_test(folder: Path) -> Images | None:
+    return _from_batches(
+        [folder / "cifar-100-python" / TEST_FILES["cifar100"]], "cifar100", "fine_labels", "CIFAR-100 test images"
     )
 
 
@@ -157,6 +178,14 @@ LOADERS: dict[str, tuple[Callable[[Path], Images | None], ...]] = {
     "ImageNet16-120": (_imagenet16, _tiny_imagenet),
 }
 """Data set -> loaders in order of preference; a loader returns None where its files are absent."""
+
+TEST_FILES = {"cifar10": "test_batch", "cifar100": "test"}
+"""Data set -> file of its test images, in the folder of the training images."""
+
+TEST_LOADERS: dict[str, tuple[Callable[[Path], Images | None], ...]] = {
+    "cifar10": (_cifar10_test,),
+    "cifar100": (_cifar100_test,),
+}
 
 _WANTED = {
     "cifar10": "cifar-10-batches-py",

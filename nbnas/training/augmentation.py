@@ -1,0 +1,145 @@
+"""What happens to a training image between its crop and the network, and to a batch of them.
+
+Every draw belongs to one image of one epoch, or to one batch, and comes from a generator of its own. A resumed run
+therefore sees what an uninterrupted one does, whatever the number of processes that prepare images.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from nbnas.errors import NbnasError
+from nbnas.seeding import seeded_global_generators
+from nbnas.training.recipe import Recipe
+
+ERASED_AREAS = (0.02, 0.33)
+"""Range of the area of an erased rectangle, as a share of the image's; Zhong et al., AAAI 2020."""
+ERASED_RATIOS = (0.3, 3.3)
+"""Range of its height over its width."""
+
+COLOUR_VARIANCES = (0.2175, 0.0188, 0.0045)
+"""Eigenvalues of the covariance of ImageNet's colours in [0, 1]; Krizhevsky et al., NeurIPS 2012."""
+COLOUR_COMPONENTS = (
+    (-0.5675, 0.7192, 0.4009),
+    (-0.5808, -0.0045, -0.8140),
+    (-0.5836, -0.6948, 0.4203),
+)
+"""Eigenvectors, one per column."""
+
+
+class Augmentation:
+    """Flip, AutoAugment, lighting noise, normalisation and random erasing of one cropped image.
+
+    Args:
+        recipe: Says which of them, and how strong.
+        mean: Mean of each channel, of pixels in [0, 1].
+        deviation: Standard deviation of each channel.
+
+    Raises:
+        NbnasError: If AutoAugment is wanted and kornia is not installed.
+    """
+
+    def __init__(self, recipe: Recipe, mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
+        self._recipe = recipe
+        self._mean, self._deviation = (torch.tensor(values).view(3, 1, 1) for values in (mean, deviation))
+        self._auto_augment = None if recipe.auto_augment is None else load_auto_augment(recipe.auto_augment)
+
+    def __call__(self, image: Tensor, generator: Generator) -> Tensor:
+        """Return the augmented image, normalised.
+
+        Args:
+            image: (3, R, R) in [0, 1].
+            generator: CPU generator of all that is random.
+        """
+        if torch.rand((), generator=generator) < 0.5:
+            image = image.flip(-1)
+        if self._auto_augment is not None:
+            seed = int(torch.randint(2**62, (), generator=generator))
+            # kornia draws from the global generator.
+            with seeded_global_generators(seed, torch.device("cpu")):
+                image = self._auto_augment(image[None])[0]
+        if self._recipe.lighting:
+            image = image + lighting_noise(self._recipe.lighting, generator)
+        image = self.normalise(image)
+        if torch.rand((), generator=generator) < self._recipe.random_erasing:
+            image = erase_rectangle(image, generator)
+        return image
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """Subtract the mean of each channel and divide by its deviation; all that is done to a test image."""
+        return (image - self._mean) / self._deviation
+
+
+def load_auto_augment(policy: str) -> Callable[[Tensor], Tensor]:
+    """Return an AutoAugment policy (Cubuk et al., CVPR 2019) as a function of images (batch, 3, R, R) in [0, 1].
+
+    Each call draws one sub-policy from the global generator, for all images of the batch.
+
+    Raises:
+        NbnasError: If kornia is not installed.
+    """
+    try:
+        from kornia.augmentation.auto import AutoAugment
+    except ImportError as error:
+        raise NbnasError(
+            "AutoAugment needs kornia: pip install 'nbnas[train]', or train without it: -p auto_augment none"
+        ) from error
+    return AutoAugment(policy)
+
+
+def lighting_noise(deviation: float, generator: Generator) -> Tensor:
+    """Draw a colour to add to an image in [0, 1], (3, 1, 1): sum over components i of N(0, deviation^2) l_i e_i.
+
+    l_i and e_i are the eigenvalues and eigenvectors of the covariance of ImageNet's colours.
+    """
+    strengths = deviation * torch.randn(3, generator=generator) * torch.tensor(COLOUR_VARIANCES)
+    return (torch.tensor(COLOUR_COMPONENTS) @ strengths).view(3, 1, 1)
+
+
+def erase_rectangle(image: Tensor, generator: Generator) -> Tensor:
+    """Set a random rectangle of a normalised image to 0, the mean colour.
+
+    The area is uniform in 2 % to 33 % of the image's, height over width uniform in its logarithm in 0.3 to 3.3. Of ten
+    draws the first that fits is taken; if none does, the image stays whole.
+
+    Args:
+        image: (3, R, R).
+        generator: CPU generator.
+    """
+    height, width = image.shape[1:]
+    for _ in range(10):
+        area, ratio, across, down = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+        area = height * width * (ERASED_AREAS[0] + area * (ERASED_AREAS[1] - ERASED_AREAS[0]))
+        ratio = ERASED_RATIOS[0] * (ERASED_RATIOS[1] / ERASED_RATIOS[0]) ** ratio
+        rows, columns = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
+        if rows < height and columns < width:
+            top, left = int(down * (height - rows + 1)), int(across * (width - columns + 1))
+            image = image.clone()
+            image[:, top : top + rows, left : left + columns] = 0
+            return image
+    return image
+
+
+def soft_targets(labels: Tensor, num_classes: int, smoothing: float) -> Tensor:
+    """Return the target probabilities (1 - s) onehot + s / K of labels (n,), as (n, K)."""
+    return (1 - smoothing) * functional.one_hot(labels, num_classes).float() + smoothing / num_classes
+
+
+def mix(images: Tensor, targets: Tensor, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return l x + (1 - l) x' for images and targets alike, x' a permutation of the batch, l from Beta(alpha, alpha).
+
+    Source: Zhang et al., ICLR 2018 (mixup).
+
+    Args:
+        images: (n, 3, R, R).
+        targets: (n, K), probabilities.
+        alpha: Above 0; small values mix little.
+        generator: CPU generator.
+    """
+    # torch draws from Beta with its global generator alone.
+    share = np.random.default_rng(int(torch.randint(2**62, (), generator=generator))).beta(alpha, alpha)
+    order = torch.randperm(len(images), generator=generator).to(images.device)
+    return torch.lerp(images[order], images, share), torch.lerp(targets[order], targets, share)

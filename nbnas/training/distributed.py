@@ -1,0 +1,96 @@
+"""The processes that train together, as ``torchrun`` starts them; one alone where it did not."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from nbnas.errors import NbnasError, first_line
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together."""
+
+    rank: int
+    """0 to count - 1; number 0 writes the files and shows the progress."""
+    count: int
+    device: torch.device
+
+    def synchronise_gradients(self, module: nn.Module) -> nn.Module:
+        """Return the module that averages gradients over all processes; its parameters start as those of number 0."""
+        if self.count == 1:
+            return module
+        devices = [self.device] if self.device.type == "cuda" else None
+        # A static graph may leave parameters without gradient, as cells with dead edges do.
+        return DistributedDataParallel(module, device_ids=devices, static_graph=True)
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Return the tensors of all processes, stacked by rank."""
+        if self.count == 1:
+            return values[None]
+        gathered = [torch.empty_like(values) for _ in range(self.count)]
+        distributed.all_gather(gathered, values)
+        return torch.stack(gathered)
+
+    def share(self, value: object) -> object:
+        """Return what process number 0 has."""
+        if self.count == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Set the buffers, such as running statistics, to those of process number 0."""
+        if self.count > 1:
+            for buffer in module.buffers():
+                distributed.broadcast(buffer, src=0)
+
+
+def is_first_process() -> bool:
+    """Whether this is process number 0 of those that ``torchrun`` started, or none of them."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined_processes(device: str) -> Iterator[Processes]:
+    """Join the processes that ``torchrun`` started, over NCCL on CUDA and gloo elsewhere, and leave them at the end.
+
+    Args:
+        device: ``cpu`` or ``cuda``, where each process of a machine gets a GPU of its own.
+
+    Raises:
+        NbnasError: If there is no such device, or not one for every process.
+    """
+    own = _device(device)
+    if not distributed.is_torchelastic_launched():
+        yield Processes(0, 1, own)
+        return
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+        distributed.init_process_group("nccl", device_id=own)
+    else:
+        distributed.init_process_group("gloo")
+    yield Processes(distributed.get_rank(), distributed.get_world_size(), own)
+    # Not after an error: the others may wait for this process, and torchrun stops them when it has ended.
+    distributed.destroy_process_group()
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise NbnasError(f"unknown device {name!r}: {first_line(error)}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise NbnasError(f"training runs on cpu or cuda, not on {name!r}")
+    if device.type == "cuda":
+        index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
+        if index >= torch.cuda.device_count():
+            raise NbnasError(f"no GPU number {index}: torch sees {torch.cuda.device_count()} on this machine")
+        return torch.device("cuda", index)
+    return device

@@ -1,0 +1,37 @@
+"""The loss that training minimises, as one module: what a process must know to compute its share of the gradient."""
+
+from contextlib import nullcontext
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nbnas.training.distillation import Distillation, TeacherOutputs
+from nbnas.training.recipe import Recipe
+
+
+class Objective(nn.Module):
+    """Cross-entropy with soft targets; with a teacher, also its losses, see :mod:`nbnas.training.distillation`.
+
+    Args:
+        model: Network, images -> logits (batch, K).
+        recipe: Has the weights of the teacher's losses.
+        distillation: The student's side of distillation, or None.
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, distillation: Distillation | None = None) -> None:
+        super().__init__()
+        self.model, self.distillation = model, distillation
+        self._feature_weight, self._logit_weight = recipe.feature_weight, recipe.logit_weight
+
+    def forward(self, images: Tensor, targets: Tensor, teacher: TeacherOutputs | None = None) -> Tensor:
+        distillation = self.distillation
+        with nullcontext({}) if distillation is None else distillation.recorded_features(self.model) as features:
+            logits = self.model(images)
+        loss = functional.cross_entropy(logits.float(), targets)
+        if distillation is None:
+            return loss
+        return (
+            loss
+            + self._feature_weight * distillation.feature_loss(features, teacher)
+            + self._logit_weight * distillation.logit_loss(logits, teacher)
+        )

@@ -1,0 +1,53 @@
+"""Optimiser and learning rate of the published recipes."""
+
+import math
+
+import torch
+from torch import nn
+
+from nbnas.layers import WEIGHT_LAYERS
+from nbnas.training.recipe import Recipe
+
+IMAGES_OF_LEARNING_RATE = 256
+
+
+def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """Return SGD with Nesterov momentum that decays the weights of convolutions and linear layers alone.
+
+    Its learning rate is 0 until :func:`learning_rate` sets it.
+    """
+    decayed = {id(layer.weight) for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
+    parameters = list(module.parameters())
+    return torch.optim.SGD(
+        [
+            {
+                "params": [parameter for parameter in parameters if id(parameter) in decayed],
+                "weight_decay": recipe.weight_decay,
+            },
+            {"params": [parameter for parameter in parameters if id(parameter) not in decayed], "weight_decay": 0.0},
+        ],
+        lr=0.0,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+    )
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, processes: int = 1) -> float:
+    """Return the learning rate of a step, counted from 0 over all epochs.
+
+    With T steps in all, W of them warm-up, and the peak p = learning_rate * processes * batch_size / 256::
+
+        p (step + 1) / W                                   step < W
+        p (1 + cos(pi (step - W) / (T - W))) / 2           otherwise
+
+    Args:
+        recipe: Names the peak per 256 images, and the lengths in epochs.
+        step: 0 to T - 1.
+        steps_per_epoch: Batches that each process sees in an epoch.
+        processes: Number of processes that train together.
+    """
+    peak = recipe.learning_rate * processes * recipe.batch_size / IMAGES_OF_LEARNING_RATE
+    total, warmup = recipe.epochs * steps_per_epoch, recipe.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return peak * min(1.0, (step + 1) / warmup)
+    return peak * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
