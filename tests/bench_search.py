@@ -1,4 +1,4 @@
-"""Time of a search's step without scoring, at 1,000, 10,000 and 100,000 networks seen; run by ``make bench``.
+"""Processor time of a search's step without scoring, at 1,000, 10,000 and 100,000 networks seen; run by ``make bench``.
 
 The search is ``vkdnw_mbv2`` with made-up scores: 1,023 parents, five terms, one candidate at a time. A step is all that
 happens between two scorings: ranks, the choice of a parent, mutations until the budget is kept, counts. Beside it the
@@ -36,9 +36,9 @@ def time_step(scores: np.ndarray, seen: int, folder: Path) -> float:
     remaining, entered, left = iter(scores[seen:].tolist()), [], []
 
     def score(arch: str) -> dict[str, float]:
-        entered.append(time.perf_counter())
+        entered.append(time.process_time())
         values = dict(zip(names, next(remaining), strict=True))
-        left.append(time.perf_counter())
+        left.append(time.process_time())
         return values
 
     # A short search gives the architectures of the long one, so that parents are like those it would have.
@@ -63,10 +63,10 @@ def time_ranking(scores: np.ndarray) -> dict[int, float]:
     times = {}
     for number, row in enumerate(scores.tolist()):
         if number in SEEN:
-            start = time.perf_counter()
+            start = time.process_time()
         population.insert(number, [(value,) for value in row])
         if number - STEPS in SEEN:
-            times[number - STEPS] = (time.perf_counter() - start) / STEPS
+            times[number - STEPS] = (time.process_time() - start) / STEPS
     return times
 
 
@@ -76,9 +76,9 @@ def time_ranking_anew(scores: np.ndarray) -> dict[int, float]:
     for seen in SEEN:
         taken = []
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.process_time()
             np.argsort(aggregate_ranks(scores[:seen].T))
-            taken.append(time.perf_counter() - start)
+            taken.append(time.process_time() - start)
         times[seen] = statistics.median(taken)
     return times
 

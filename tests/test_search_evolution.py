@@ -18,6 +18,7 @@ import nbnas
 from nbnas.append_log import DamagedLogWarning, read_log
 from nbnas.errors import NbnasError
 from nbnas.layers import weight_layers
+from nbnas.paths import project_root
 from nbnas.published_rankings import RANKINGS
 from nbnas.rankings import aggregate_ranks
 from nbnas.search import Budget, NetworkScoring, Objective, evolution, evolve
@@ -385,7 +386,7 @@ def test_killed_search_resumes(tmp_path):
         "evolve(DigitSpace(), three_scores_slowly, population=6, steps=1000000, in_flight=4, progress=False, "
         f"executor=ThreadPoolExecutor(2), checkpoint={str(path)!r})"
     )
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=project_root())
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and (not path.exists() or path.read_bytes().count(b"\n") < 60):
         time.sleep(0.02)

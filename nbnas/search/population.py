@@ -10,8 +10,8 @@ those of its equals 1/2. Only members need to be up to date. Their ranks take th
 matter when they could become members again. No rank grows by more than 1 per new network, and the score of the worst
 member never falls; so whoever is below it now is below it for a known number of further networks, and is looked at
 again only then. The longer a search has run, the less a new network moves, and the longer these pauses are: the cost of
-a step depends on the size of the population and not on the number of networks seen. (It would if most of the networks
-were tied with the worst member: no pause is then safe.)
+a step depends on the size of the population and not on the number of networks seen. Of networks with the same values
+only the oldest is looked at, for many may be tied with the worst member, and no pause is then safe.
 """
 
 import heapq
@@ -53,11 +53,13 @@ class Population:
         """Scores of the members, in their order; larger is better."""
         self._size, self._how, self._keep = size, how, keep
         self._columns = [SortedBlocks() for _ in range(terms)]
-        self._keys: dict[int, Sequence[Key]] = {}
+        self._keys: dict[int, tuple[Key, ...]] = {}
         self._member_keys: list[np.ndarray] | None = None
         self._ranks = np.empty((terms, 0))
         self._agenda: list[tuple[int, int]] = []
-        """A heap of (number of networks seen at which to look again, network), for those that are no members."""
+        """A heap of (number of networks seen at which to look again, network that is no member)."""
+        self._waiting: dict[tuple[Key, ...], list[int]] = {}
+        """Keys -> a heap of the networks that have them and are no members; the first is on the agenda."""
 
     def __len__(self) -> int:
         return len(self.members)
@@ -69,7 +71,7 @@ class Population:
             number: Larger than that of any network before.
             keys: One per term, without NaN; a network that failed in a term has minus infinity there.
         """
-        keys = [tuple(map(float, key)) for key in keys]
+        keys = tuple(tuple(map(float, key)) for key in keys)
         if self._member_keys is None:
             self._member_keys = [np.empty((len(key), 0)) for key in keys]
         for ranks, column, members, key in zip(self._ranks, self._columns, self._member_keys, keys, strict=True):
@@ -79,8 +81,23 @@ class Population:
         self._keys[number] = keys
         entering = [number]
         while self._agenda and self._agenda[0][0] <= self.seen:
-            entering.append(heapq.heappop(self._agenda)[1])
-        self._admit(entering)
+            due = heapq.heappop(self._agenda)[1]
+            # It may have entered since, or an older one of the same keys have left.
+            if self._waiting.get(self._keys[due], [None])[0] == due:
+                entering.append(self._call(self._keys[due]))
+        while entering:
+            self._admit(entering)
+            # Who has the same keys as a new member may be one too.
+            admitted = np.intersect1d(entering, self.members).tolist()
+            entering = [self._call(keys) for keys in map(self._keys.get, admitted) if keys in self._waiting]
+
+    def _call(self, keys: tuple[Key, ...]) -> int:
+        """Take the oldest network of these keys from those that wait."""
+        waiting = self._waiting[keys]
+        number = heapq.heappop(waiting)
+        if not waiting:
+            del self._waiting[keys]
+        return number
 
     def _admit(self, entering: list[int]) -> None:
         numbers = np.append(self.members, entering)
@@ -115,7 +132,10 @@ class Population:
         safe = (highest < self.scores.min() - ROUNDING).sum(axis=1)
         pauses = np.where(safe > 0, PAUSES[safe - 1], 0)
         for number, pause in zip(numbers.tolist(), pauses.tolist(), strict=True):
-            heapq.heappush(self._agenda, (self.seen + int(pause) + 1, number))
+            waiting = self._waiting.setdefault(self._keys[number], [])
+            heapq.heappush(waiting, number)
+            if waiting[0] == number:
+                heapq.heappush(self._agenda, (self.seen + int(pause) + 1, number))
 
     def _aggregate(self, ranks: np.ndarray) -> np.ndarray:
         return (np.log(ranks) if self._how == "log" else ranks).sum(axis=0)
