@@ -34,7 +34,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing the pinned packages into $(VENV): a few minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	sed '$(if $(TORCH),s/^torch==.*/torch==$(TORCH)/)' constraints.txt > $(VENV)/constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e ".[lab,data,dask,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e ".[lab,data,dask,train,dev]"
 	@touch $@
 
 test: $(INSTALLED)
