@@ -71,6 +71,8 @@ def score(
         if batches is None:
             batches = _draw_batches(model, chosen, input_shape, num_classes, seed, select)
         batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
+        if device.type == "cuda":  # As the network, see move_network.
+            batches = [(inputs.contiguous(), labels) for inputs, labels in batches]
         # Tensors made in inference mode cannot be differentiated, their copies can.
         batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
         session = ScoringSession(model, batches, init, seed, device, select)

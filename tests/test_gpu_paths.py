@@ -62,10 +62,10 @@ def test_tensors_moved_together_stay_independent():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("norm", [True, False])
-def test_scores_on_cuda_are_those_of_the_cpu(norm):
-    cpu, cuda = (
-        nbnas.score(network(norm), "*", input_shape=(8, 3, 8, 8), seed=1, device=device) for device in ("cpu", "cuda")
-    )
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_scores_on_cuda_are_those_of_the_cpu(norm, layout):
+    model = network(norm).to(memory_format=layout)
+    cpu, cuda = (nbnas.score(model, "*", input_shape=(8, 3, 8, 8), seed=1, device=device) for device in ("cpu", "cuda"))
     assert cuda.status.equals(cpu.status)
     torch.testing.assert_close(values(cuda), values(cpu), rtol=1e-6, atol=1e-9, equal_nan=True)
 
