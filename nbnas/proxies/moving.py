@@ -16,18 +16,19 @@ _ALIGNMENT = 512
 def move_network(network: nn.Module, device: torch.device) -> nn.Module:
     """Move all parameters and buffers, as ``network.to(device)`` does, and return the network.
 
-    On CUDA they are then contiguous: in the channels-last layout, torch 2.11 on an H200 gave other gradients than a CPU.
+    On CUDA they are then contiguous: in the channels-last layout, gradients on an H200 (torch 2.11) were not those of a
+    CPU.
 
     Args:
         network: Changed in place.
         device: Where to.
     """
-    tensors = [*network.parameters(), *network.buffers()]
-    away = [tensor for tensor in tensors if tensor.device != device]
     if device.type != "cuda":
         return network.to(device)
-    if not all(tensor.is_contiguous() for tensor in tensors):
+    if not all(parameter.is_contiguous() for parameter in network.parameters()):
         network = network.to(memory_format=torch.contiguous_format)
+    tensors = [*network.parameters(), *network.buffers()]
+    away = [tensor for tensor in tensors if tensor.device != device]
     if not all(map(_is_plain, away)) or not all(map(_moves_by_tensors, network.modules())):
         return network.to(device)
     for dtype in {tensor.dtype for tensor in away}:
