@@ -1,10 +1,18 @@
 """Figures that only the lessons draw. Each function returns a figure and its alternative text."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+
+from nbnas.spaces.nasbench201 import parse_cell
+from nbnas.spaces.nasbench201_network import EDGES, edges_on_paths
+
+_CENTRED = {"ha": "center", "va": "center"}
 
 
 def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str]:
@@ -31,3 +39,178 @@ def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str
     rows = "; ".join(f"{name} {row[first]:.2f} and {row[second]:.2f}" for name, row in ordered.iterrows())
     plt.close(figure)
     return figure, f"{title}: {xlabel}, {first} and {second}, for {rows}."
+
+
+_OPERATION_COLOURS = {
+    "none": "#b5b5b5",
+    "skip_connect": "#4d4d4d",
+    "nor_conv_1x1": "#b26a00",
+    "nor_conv_3x3": "#33658a",
+    "avg_pool_3x3": "#2e7d32",
+}
+_SHORT_NAMES = {
+    "none": "none",
+    "skip_connect": "skip",
+    "nor_conv_1x1": "conv 1x1",
+    "nor_conv_3x3": "conv 3x3",
+    "avg_pool_3x3": "pool 3x3",
+}
+_BENDS = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): -0.55, (1, 3): 0.55, (0, 3): -0.7}
+"""Edge -> height of its arc as a share of its length; above the nodes where negative."""
+
+
+def cell_graphs(cells: Mapping[str, str], columns: int = 2) -> tuple[Figure, str]:
+    """Draw cells of NAS-Bench-201 as graphs.
+
+    Edges that hold ``none`` are dotted. Dead edges, on no path from input to output, are dashed.
+
+    Args:
+        cells: Title -> architecture string.
+        columns: Number of panels in a row.
+    """
+    columns = min(columns, len(cells))
+    rows = -(-len(cells) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.9 * columns, 2.9 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (title, cell) in zip(axes.flat, cells.items(), strict=False):
+        _draw_cell(axis, cell)
+        axis.set_title(title, fontsize=10)
+    plt.close(figure)
+    described = "; ".join(f"{title}: {cell}" for title, cell in cells.items())
+    return figure, f"Cells of NAS-Bench-201 as graphs with four nodes and six edges. {described}."
+
+
+def _draw_cell(axis: plt.Axes, cell: str) -> None:
+    operations = dict(zip(EDGES, parse_cell(cell), strict=True))
+    live = edges_on_paths([edge for edge, name in operations.items() if name != "none"])
+    for edge, name in operations.items():
+        (source, target), colour = edge, _OPERATION_COLOURS[name]
+        style = ":" if name == "none" else "-" if edge in live else "--"
+        arrow = FancyArrowPatch(
+            (source, 0),
+            (target, 0),
+            connectionstyle=f"arc3,rad={_BENDS[edge]}",
+            arrowstyle="-|>",
+            mutation_scale=12,
+            shrinkA=13,
+            shrinkB=13,
+            linestyle=style,
+            linewidth=1 if name == "none" else 2,
+            color=colour,
+        )
+        axis.add_patch(arrow)
+        height = -_BENDS[edge] * (target - source) / 2
+        box = {"facecolor": "white", "edgecolor": colour, "linestyle": style, "boxstyle": "round,pad=0.25"}
+        axis.text((source + target) / 2, height, _SHORT_NAMES[name], color=colour, fontsize=8, bbox=box, **_CENTRED)
+    for node, name in enumerate(("in", "1", "2", "out")):
+        circle = {"facecolor": "#eef2f6", "edgecolor": "black", "boxstyle": "circle,pad=0.35"}
+        axis.text(node, 0, name, fontsize=9, bbox=circle, **_CENTRED)
+    axis.set(xlim=(-0.3, 3.3), ylim=(-0.8, 1.25))
+
+
+def stacked_blocks(blocks: Sequence[tuple[str, str]], title: str) -> tuple[Figure, str]:
+    """Draw the parts of a network as a row of boxes, input on the left.
+
+    Args:
+        blocks: Label and kind of each part; parts of one kind have one colour.
+        title: Title of the figure.
+    """
+    kinds = list(dict.fromkeys(kind for _, kind in blocks))
+    palette = dict(zip(kinds, sns.color_palette("pastel", len(kinds)), strict=True))
+    figure, axis = plt.subplots(figsize=(0.6 + 0.85 * len(blocks), 1.5), layout="constrained")
+    for place, (label, kind) in enumerate(blocks):
+        box = {"facecolor": palette[kind], "edgecolor": "#555555", "boxstyle": "round,pad=0.35"}
+        axis.text(place, 0, label, fontsize=8, bbox=box, **_CENTRED)
+        if place:
+            arrow = {"arrowstyle": "-|>", "color": "#555555"}
+            axis.annotate("", xy=(place - 0.42, 0), xytext=(place - 0.6, 0), arrowprops=arrow)
+    axis.set(xlim=(-0.6, len(blocks) - 0.4), ylim=(-1, 1), title=title)
+    axis.axis("off")
+    plt.close(figure)
+    return figure, f"{title}: " + ", ".join(label.replace("\n", " ") for label, _ in blocks) + "."
+
+
+def heat_table(table: pd.DataFrame, title: str, label: str) -> tuple[Figure, str]:
+    """Draw a table of numbers as coloured cells, each with its number.
+
+    Args:
+        table: Numbers, with names on both axes.
+        title: Title of the figure.
+        label: What the numbers are.
+    """
+    figure, axis = plt.subplots(figsize=(2.6 + 0.8 * table.shape[1], 1.4 + 0.42 * len(table)), layout="constrained")
+    sns.heatmap(table, ax=axis, annot=True, fmt=".1f", cmap="viridis", cbar_kws={"label": label})
+    axis.set(title=title, ylabel=table.index.name or "", xlabel=table.columns.name or "")
+    axis.tick_params(axis="y", rotation=0)
+    plt.close(figure)
+    low, high = table.stack().idxmin(), table.stack().idxmax()
+    return figure, (
+        f"{title}: {label}, from {table.loc[low]:.1f} ({', '.join(map(str, low))}) "
+        f"to {table.loc[high]:.1f} ({', '.join(map(str, high))})."
+    )
+
+
+def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple[int, int]]) -> tuple[Figure, str]:
+    """Draw lines of equal aggregate over two ranks, one panel per rule; some pairs of ranks are marked.
+
+    Args:
+        surfaces: Rule -> aggregate (n, n) of the ranks 1 to n, rows by the second rank.
+        points: Label -> the two ranks of a network.
+    """
+    figure, axes = plt.subplots(
+        1, len(surfaces), figsize=(4.4 * len(surfaces), 3.9), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (rule, surface) in zip(axes[0], surfaces.items(), strict=True):
+        ranks = np.arange(1, len(surface) + 1)
+        levels = np.unique([surface[place - 1, place - 1] for place in range(10, len(surface), 10)])
+        axis.contourf(ranks, ranks, surface, levels=30, cmap="Blues")
+        axis.contour(ranks, ranks, surface, levels=levels, colors="#33658a", linewidths=0.9)
+        for label, place in points.items():
+            axis.plot(*place, "o", color="#b3261e")
+            axis.annotate(label, place, xytext=(-8, 8), textcoords="offset points", color="#b3261e", ha="right")
+        axis.set(title=rule, xlabel="rank by the first score", aspect="equal")
+    axes[0, 0].set_ylabel("rank by the second score")
+    plt.close(figure)
+    return figure, f"Lines of equal {' and of equal '.join(surfaces)} over two ranks, with {', '.join(points)} marked."
+
+
+def values_by_group(
+    table: pd.DataFrame, group: str, columns: Sequence[str], title: str, xlabel: str
+) -> tuple[Figure, str]:
+    """Draw every row as a labelled dot over its group, one panel per column.
+
+    Args:
+        table: Indexed by the labels.
+        group: Column of whole numbers that places a row from left to right.
+        columns: Columns to draw.
+        title: Title of the figure.
+        xlabel: What the groups are.
+    """
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(
+            1, len(columns), figsize=(5.2 * len(columns), 5), squeeze=False, layout="constrained"
+        )
+    for axis, column in zip(axes[0], columns, strict=True):
+        for _, members in table.groupby(group):
+            ordered = members.sort_values(column)
+            for number, (label, row) in enumerate(ordered.iterrows()):
+                left = number % 2 == 0  # Labels take turns, so that neighbours do not overlap.
+                axis.plot(row[group], row[column], "o", color="#33658a", markersize=4)
+                axis.annotate(
+                    label,
+                    (row[group], row[column]),
+                    xytext=(-6 if left else 6, 0),
+                    textcoords="offset points",
+                    ha="right" if left else "left",
+                    va="center",
+                    fontsize=8,
+                )
+        axis.set(title=column, xlabel=xlabel, xticks=sorted(table[group].unique()))
+        axis.set_xlim(table[group].min() - 0.6, table[group].max() + 0.6)
+        axis.grid(axis="x", visible=False)
+    figure.suptitle(title, fontsize=11)
+    plt.close(figure)
+    best = {column: table[column].idxmax() for column in columns}
+    described = "; ".join(f"best {column} {table.loc[name, column]:.2f} of {name}" for column, name in best.items())
+    return figure, f"{title} against {xlabel}: {described}."
