@@ -164,11 +164,14 @@ def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple
     for axis, (rule, surface) in zip(axes[0], surfaces.items(), strict=True):
         ranks = np.arange(1, len(surface) + 1)
         levels = np.unique([surface[place - 1, place - 1] for place in range(10, len(surface), 10)])
-        axis.contourf(ranks, ranks, surface, levels=30, cmap="Blues")
+        axis.contourf(ranks, ranks, surface, levels=30, cmap="Blues", alpha=0.6)
         axis.contour(ranks, ranks, surface, levels=levels, colors="#33658a", linewidths=0.9)
         for label, place in points.items():
             axis.plot(*place, "o", color="#b3261e")
-            axis.annotate(label, place, xytext=(-8, 8), textcoords="offset points", color="#b3261e", ha="right")
+            box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
+            axis.annotate(
+                label, place, xytext=(-8, 8), textcoords="offset points", color="#b3261e", ha="right", bbox=box
+            )
         axis.set(title=rule, xlabel="rank by the first score", aspect="equal")
     axes[0, 0].set_ylabel("rank by the second score")
     plt.close(figure)
@@ -189,22 +192,25 @@ def values_by_group(
     """
     with sns.axes_style("whitegrid"):
         figure, axes = plt.subplots(
-            1, len(columns), figsize=(5.2 * len(columns), 5), squeeze=False, layout="constrained"
+            1, len(columns), figsize=(5.2 * len(columns), 6.4), squeeze=False, layout="constrained"
         )
     for axis, column in zip(axes[0], columns, strict=True):
+        apart = np.ptp(table[column]) / 45  # About the height of a label.
         for _, members in table.groupby(group):
-            ordered = members.sort_values(column)
-            for number, (label, row) in enumerate(ordered.iterrows()):
-                left = number % 2 == 0  # Labels take turns, so that neighbours do not overlap.
+            height = {False: -np.inf, True: -np.inf}
+            for label, row in members.sort_values(column).iterrows():
+                # On the side whose last label is further below; pushed up where even that one is too near.
+                left = bool(height[True] <= height[False])
+                height[left] = max(row[column], height[left] + apart)
                 axis.plot(row[group], row[column], "o", color="#33658a", markersize=4)
                 axis.annotate(
                     label,
                     (row[group], row[column]),
-                    xytext=(-6 if left else 6, 0),
-                    textcoords="offset points",
+                    xytext=(row[group] + (-0.15 if left else 0.15), height[left]),
                     ha="right" if left else "left",
                     va="center",
                     fontsize=8,
+                    arrowprops={"arrowstyle": "-", "color": "#bbbbbb", "linewidth": 0.6},
                 )
         axis.set(title=column, xlabel=xlabel, xticks=sorted(table[group].unique()))
         axis.set_xlim(table[group].min() - 0.6, table[group].max() + 0.6)
