@@ -164,7 +164,8 @@ def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple
     for axis, (rule, surface) in zip(axes[0], surfaces.items(), strict=True):
         ranks = np.arange(1, len(surface) + 1)
         levels = np.unique([surface[place - 1, place - 1] for place in range(10, len(surface), 10)])
-        axis.contourf(ranks, ranks, surface, levels=30, cmap="Blues", alpha=0.6)
+        pale = surface.min() + 1.8 * np.ptp(surface)  # Lines and labels must stand out.
+        axis.contourf(ranks, ranks, surface, levels=30, cmap="Blues", vmin=surface.min(), vmax=pale)
         axis.contour(ranks, ranks, surface, levels=levels, colors="#33658a", linewidths=0.9)
         for label, place in points.items():
             axis.plot(*place, "o", color="#b3261e")
