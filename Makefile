@@ -10,12 +10,13 @@ INSTALLED := $(VENV)/installed
 SLOW_TESTS := $(if $(SLOW),,-m "not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint reproduce report scores bench sweep lab data clean
+.PHONY: help install test lint reproduce report scores bench sweep lab exercises data clean
 
 help:  ## show this list
 	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda"
 	@echo "make test         run the tests, with coverage                   SLOW=1 for the slow ones too"
 	@echo "make lab          open JupyterLab on the notebooks"
+	@echo "make exercises    copy the lessons without solutions to notebooks/exercises; what you worked in stays"
 	@echo "make report       build the report from what the notebooks left  PROFILE=..."
 	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
 	@echo "make sweep        run notebooks/sweeps/NAME.yml                  SWEEP=NAME"
@@ -63,6 +64,9 @@ sweep: $(INSTALLED)
 lab: $(INSTALLED)
 	if [ -n "$$NBNAS_DATA" ]; then export NBNAS_DATA="$$(realpath "$$NBNAS_DATA")"; fi; \
 	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+exercises: $(INSTALLED)
+	$(BIN)/nbnas exercises
 
 data: $(INSTALLED)
 	$(BIN)/nbnas data status

@@ -162,6 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="run a notebook over a grid of parameters")
     sweep.add_argument("specification", type=Path, help="notebooks/sweeps/NAME.yml")
     sweep.set_defaults(command=_sweep)
+
+    exercises = commands.add_parser("exercises", help="copy the lessons without solutions to notebooks/exercises")
+    exercises.set_defaults(command=_exercises)
     return parser
 
 
@@ -316,3 +319,11 @@ def _sweep(options: argparse.Namespace) -> None:
     from nbnas.sweep import sweep
 
     print(sweep(options.specification))
+
+
+def _exercises(_: argparse.Namespace) -> None:
+    from nbnas.exercises import make_exercises
+
+    for name, what in make_exercises().items():
+        reason = "" if what == "written" else ": you have worked in it; move it away for a fresh one"
+        print(f"notebooks/exercises/{name} {what}{reason}")

@@ -1,4 +1,4 @@
-"""Checks of a proxy that you wrote: the rules that the package's own proxies keep."""
+"""Checks of a proxy, a network or a search space that you wrote: the rules that the package's own keep."""
 
 import copy
 import random
@@ -12,12 +12,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nbnas.errors import NbnasError
+from nbnas.errors import NbnasError, first_line
 from nbnas.initialisation import INITIALISATIONS
+from nbnas.layers import weight_layers
 from nbnas.proxies import registry
-from nbnas.proxies.probe import Probe
+from nbnas.proxies.copying import copy_network
+from nbnas.proxies.probe import LogitsSelector, Probe
 from nbnas.proxies.registry import Batch, Proxy, ProxyFunction, ProxyInfo
 from nbnas.scoring import score
+from nbnas.spaces.space import EnumeratedSpace, SearchSpace
 
 
 def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
@@ -105,6 +108,152 @@ def forget_proxy(name: str) -> None:
         NbnasError: If there is no such proxy.
     """
     del registry._REGISTRY[_find(name).info.name]
+
+
+def check_network(
+    network: nn.Module, input_shape: tuple[int, ...] = (4, 3, 32, 32), logits: int | str | LogitsSelector | None = None
+) -> None:
+    """Check that a network is one that :func:`nbnas.score` can make sense of.
+
+    >>> check_network(nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), (4, 3, 8, 8))
+    >>> check_network(nn.Sequential(nn.Flatten(), nn.Linear(192, 10), nn.BatchNorm1d(10, track_running_stats=False)),
+    ...     (4, 3, 8, 8))
+    Traceback (most recent call last):
+    AssertionError: in eval mode, the logits of a sample depend on the other samples of its batch
+
+    The rules:
+
+    * It can be copied.
+    * In train and in eval mode it maps a batch to logits (samples, classes), two classes or more, all of them finite.
+    * In eval mode the same inputs give the same logits, and those of a sample do not depend on the others.
+    * Different inputs give different logits, and some parameter has an influence on them.
+
+    Not checked: which proxies apply; their status says that.
+
+    Args:
+        network: Left as it is.
+        input_shape: Of a batch of at least two samples.
+        logits: As for :func:`nbnas.score`.
+
+    Raises:
+        AssertionError: If a rule is broken; one sentence says which.
+    """
+    select = logits if logits is None or callable(logits) else lambda output: output[logits]
+    reference = next(network.parameters(), torch.empty(0))
+    inputs = torch.randn(input_shape, generator=torch.Generator().manual_seed(0)).to(reference)
+
+    def run(mode: str, batch: Tensor) -> Tensor:
+        try:
+            output = copy_network(network).train(mode == "train")(batch.clone())
+            found = output if select is None else select(output)
+        except Exception as error:
+            raise AssertionError(f"in {mode} mode the network fails: {first_line(error)}") from error
+        if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(batch) or found.shape[1] < 2:
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise AssertionError(f"in {mode} mode the logits must be (samples, classes), for {len(batch)} got {shape}")
+        if not found.isfinite().all():
+            raise AssertionError(f"in {mode} mode some logits are not finite")
+        return found
+
+    with _global_generators(0):
+        run("train", inputs)
+        together = run("eval", inputs)
+        again = run("eval", inputs)
+        others = torch.randn(input_shape, generator=torch.Generator().manual_seed(1)).to(reference)
+        among_others = run("eval", torch.cat([inputs[:1], others[1:]]))
+    if not torch.equal(together, again):
+        raise AssertionError("in eval mode, the same inputs do not give the same logits")
+    if not torch.allclose(together[0], among_others[0], rtol=1e-3, atol=1e-4 * float(together.detach().abs().max())):
+        raise AssertionError("in eval mode, the logits of a sample depend on the other samples of its batch")
+    if (together == together[0]).all():
+        raise AssertionError("different inputs give the same logits")
+    if not together.requires_grad:
+        raise AssertionError("no parameter has an influence on the logits")
+
+
+def check_space(space: SearchSpace, samples: int = 5, resolution: int = 32, seed: int = 0) -> None:
+    """Check that a search space keeps the contract of :class:`~nbnas.spaces.SearchSpace`.
+
+    >>> import nbnas
+    >>> check_space(nbnas.get_space("nats_sss"), samples=1, resolution=8)
+
+    The rules:
+
+    * ``sample`` and ``mutate`` draw from the given generator alone. They return valid architectures in their standard
+      spelling; a mutated one differs from what it came from.
+    * ``normalise`` raises :class:`~nbnas.NbnasError` for what is no architecture.
+    * ``build`` gives a network that passes :func:`check_network`, with as many logits as classes are wanted, and with
+      the same parameters each time.
+    * ``params`` and ``flops`` are whole numbers above zero; how they count is up to the space. ``weight_layers`` and
+      ``trainable_layers`` are those of the network.
+    * Where the space can be listed, ``index`` finds what the list holds, and nothing is in it twice.
+
+    Args:
+        space: The search space.
+        samples: Number of architectures to try.
+        resolution: Of the images.
+        seed: Seed of the architectures.
+
+    Raises:
+        AssertionError: If a rule is broken; one sentence says which, and for which architecture.
+    """
+    _check_malformed(space)
+    for number in range(samples):
+        drawn = [space.sample(np.random.default_rng([seed, number])) for _ in range(2)]
+        _require_of(drawn[0] == drawn[1], space, "sample gives another architecture with the same generator", drawn[0])
+        mutated = [space.mutate(drawn[0], np.random.default_rng([seed, number])) for _ in range(2)]
+        _require_of(mutated[0] == mutated[1], space, "mutate gives another one with the same generator", drawn[0])
+        _require_of(mutated[0] != drawn[0], space, "mutate returns what it was given", drawn[0])
+        for arch in (drawn[0], mutated[0]):
+            _require_of(space.is_valid(arch), space, "returns an architecture that it calls malformed", arch)
+            _require_of(space.normalise(arch) == arch, space, "does not return the standard spelling", arch)
+            if isinstance(space, EnumeratedSpace):
+                _require_of(space[space.index(arch)] == arch, space, "has another architecture at its index", arch)
+        _check_build(space, drawn[0], resolution)
+    if isinstance(space, EnumeratedSpace) and len(set(space)) < len(space):
+        raise AssertionError(f"space {space.name!r} lists an architecture twice")
+
+
+def _require_of(condition: bool, space: SearchSpace, sentence: str, arch: str) -> None:
+    if not condition:
+        raise AssertionError(f"space {space.name!r} {sentence}: {arch!r}")
+
+
+def _check_malformed(space: SearchSpace) -> None:
+    for wrong in ("", "no architecture"):
+        try:
+            space.normalise(wrong)
+        except NbnasError:
+            continue
+        except Exception as error:
+            raise AssertionError(
+                f"space {space.name!r} must raise NbnasError for {wrong!r}, not {type(error).__name__}"
+            ) from error
+        raise AssertionError(f"space {space.name!r} takes {wrong!r} for an architecture")
+
+
+def _check_build(space: SearchSpace, arch: str, resolution: int) -> None:
+    shapes = []
+    for classes in (10, 10, 7):
+        network = space.build(arch, classes)
+        shapes.append([(name, tuple(parameter.shape)) for name, parameter in network.named_parameters()])
+        if classes == 10 and len(shapes) == 2:
+            continue
+        try:
+            check_network(network, (4, 3, resolution, resolution))
+        except AssertionError as error:
+            raise AssertionError(f"space {space.name!r} builds a network of which {error}: {arch!r}") from None
+        found = network.eval()(torch.zeros(2, 3, resolution, resolution)).shape[1]
+        _require_of(found == classes, space, f"builds {found} logits for {classes} classes", arch)
+    _require_of(shapes[0] == shapes[1], space, "builds other parameters the second time", arch)
+    for name in ("params", "flops"):
+        value = getattr(space, name)(arch)
+        whole = isinstance(value, int | np.integer) and value > 0
+        _require_of(whole, space, f"has {value!r} for {name}, no whole number above zero", arch)
+    network = space.build(arch)
+    counts = {"weight_layers": len(weight_layers(network)), "trainable_layers": len(list(network.parameters()))}
+    for name, value in counts.items():
+        _require_of(getattr(space, name)(arch) == value, space, f"has other {name} than its network, {value}", arch)
 
 
 def _find(proxy: str | ProxyFunction) -> Proxy:
