@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import FancyArrowPatch
 
-from nbnas import lesson_plots
+from nbnas.plots import lessons as lesson_plots
 
 
 def test_dumbbells_sort_by_the_first_column():

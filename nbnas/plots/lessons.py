@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
+from nbnas.plots.drawing import closed
 from nbnas.spaces.nasbench201 import parse_cell
 from nbnas.spaces.nasbench201_network import EDGES, edges_on_paths
 
@@ -37,8 +38,7 @@ def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str
     axis.set_ylim(len(ordered) - 0.4, -0.6)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     rows = "; ".join(f"{name} {row[first]:.2f} and {row[second]:.2f}" for name, row in ordered.iterrows())
-    plt.close(figure)
-    return figure, f"{title}: {xlabel}, {first} and {second}, for {rows}."
+    return closed(figure), f"{title}: {xlabel}, {first} and {second}, for {rows}."
 
 
 _OPERATION_COLOURS = {
@@ -127,8 +127,7 @@ def stacked_blocks(blocks: Sequence[tuple[str, str]], title: str) -> tuple[Figur
             axis.annotate("", xy=(place - 0.42, 0), xytext=(place - 0.6, 0), arrowprops=arrow)
     axis.set(xlim=(-0.6, len(blocks) - 0.4), ylim=(-1, 1), title=title)
     axis.axis("off")
-    plt.close(figure)
-    return figure, f"{title}: " + ", ".join(label.replace("\n", " ") for label, _ in blocks) + "."
+    return closed(figure), f"{title}: " + ", ".join(label.replace("\n", " ") for label, _ in blocks) + "."
 
 
 def heat_table(table: pd.DataFrame, title: str, label: str) -> tuple[Figure, str]:
@@ -175,8 +174,7 @@ def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple
             )
         axis.set(title=rule, xlabel="rank by the first score", aspect="equal")
     axes[0, 0].set_ylabel("rank by the second score")
-    plt.close(figure)
-    return figure, f"Lines of equal {' and of equal '.join(surfaces)} over two ranks, with {', '.join(points)} marked."
+    return closed(figure), f"Lines of equal {' and of equal '.join(surfaces)} over two ranks, with {', '.join(points)} marked."
 
 
 def values_by_group(
