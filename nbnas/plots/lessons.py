@@ -76,9 +76,8 @@ def cell_graphs(cells: Mapping[str, str], columns: int = 2) -> tuple[Figure, str
     for axis, (title, cell) in zip(axes.flat, cells.items(), strict=False):
         _draw_cell(axis, cell)
         axis.set_title(title, fontsize=10)
-    plt.close(figure)
     described = "; ".join(f"{title}: {cell}" for title, cell in cells.items())
-    return figure, f"Cells of NAS-Bench-201 as graphs with four nodes and six edges. {described}."
+    return closed(figure), f"Cells of NAS-Bench-201 as graphs with four nodes and six edges. {described}."
 
 
 def _draw_cell(axis: plt.Axes, cell: str) -> None:
@@ -142,9 +141,8 @@ def heat_table(table: pd.DataFrame, title: str, label: str) -> tuple[Figure, str
     sns.heatmap(table, ax=axis, annot=True, fmt=".1f", cmap="viridis", cbar_kws={"label": label})
     axis.set(title=title, ylabel=table.index.name or "", xlabel=table.columns.name or "")
     axis.tick_params(axis="y", rotation=0)
-    plt.close(figure)
     low, high = table.stack().idxmin(), table.stack().idxmax()
-    return figure, (
+    return closed(figure), (
         f"{title}: {label}, from {table.loc[low]:.1f} ({', '.join(map(str, low))}) "
         f"to {table.loc[high]:.1f} ({', '.join(map(str, high))})."
     )
@@ -174,7 +172,8 @@ def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple
             )
         axis.set(title=rule, xlabel="rank by the first score", aspect="equal")
     axes[0, 0].set_ylabel("rank by the second score")
-    return closed(figure), f"Lines of equal {' and of equal '.join(surfaces)} over two ranks, with {', '.join(points)} marked."
+    alt = f"Lines of equal {' and of equal '.join(surfaces)} over two ranks, with {', '.join(points)} marked."
+    return closed(figure), alt
 
 
 def values_by_group(
@@ -215,7 +214,6 @@ def values_by_group(
         axis.set_xlim(table[group].min() - 0.6, table[group].max() + 0.6)
         axis.grid(axis="x", visible=False)
     figure.suptitle(title, fontsize=11)
-    plt.close(figure)
     best = {column: table[column].idxmax() for column in columns}
     described = "; ".join(f"best {column} {table.loc[name, column]:.2f} of {name}" for column, name in best.items())
-    return figure, f"{title} against {xlabel}: {described}."
+    return closed(figure), f"{title} against {xlabel}: {described}."
