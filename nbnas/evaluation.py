@@ -17,6 +17,9 @@ from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_inter
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 
+FEWEST = 20
+"""Distinct networks of a sample below which no verdict rests on it."""
+
 NDCG_OF_SAMPLE = "nDCG@1000 needs the whole set, scores are a sample"
 
 
@@ -156,7 +159,10 @@ def evaluate_method(
     dataset: str,
     repeats: int = 1000,
 ) -> pd.DataFrame:
-    """Evaluate one published ranking on given scores; result as of :func:`evaluate`, NaN if no network has a score."""
+    """Evaluate one published ranking on given scores; result as of :func:`evaluate`.
+
+    NaN if no network has a score, or fewer than :data:`FEWEST` were sampled.
+    """
     failed = int(found.table[list(method.scores)].isna().any(axis=1).sum())
     note = f"{found.description} {failed:,} without a score rank last." if failed else found.description
     index = found.table.index.to_numpy()
@@ -164,6 +170,9 @@ def evaluate_method(
         scores = method.rank(found.table)
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
+    networks = len(np.unique(found.groups))
+    if not found.complete and networks < FEWEST:
+        return missing(row_key, dataset, f"{networks} networks of the sample are scored, too few to judge")
     return evaluate(Ranking(row_key, index, scores, found.complete, found.groups, note), benchmark, dataset, repeats)
 
 

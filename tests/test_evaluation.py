@@ -266,12 +266,12 @@ def analog():
 @pytest.fixture
 def columns(analog):
     """Accuracy itself, its negative, and accuracy with two networks that have no score."""
-    cells = nbnas.get_space("nasbench201").sample_subset("filtered-unique", 30)
+    cells = nbnas.get_space("nasbench201").sample_subset("filtered-unique", 40)
     accuracy = pd.Series(analog.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
     partly = accuracy.copy()
     partly.iloc[[3, 7]] = np.nan
     table = pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
-    return NetworkScores(table, np.arange(30) // 2, complete=False, description="made up")
+    return NetworkScores(table, np.arange(40) // 2, complete=False, description="made up")
 
 
 def evaluated(columns, analog):
@@ -309,6 +309,13 @@ def test_networks_without_a_score_rank_last_and_are_counted(columns, analog):
     alone = evaluate(ranking, analog, "cifar10", 20).set_index("metric")
     numbers = ["reproduced", "low", "high"]
     pd.testing.assert_frame_equal(table.loc["partly", numbers], alone[numbers], check_exact=True)
+
+
+def test_a_handful_of_networks_is_not_judged(columns, analog):
+    handful = NetworkScores(columns.table[:38], columns.groups[:38], complete=False, description="made up")
+    table = evaluated(handful, analog)
+    assert table["reproduced"].isna().all()
+    assert set(table["note"]) == {"19 networks of the sample are scored, too few to judge"}
 
 
 def test_a_score_that_no_network_has_does_not_stop_the_others(columns, analog):
