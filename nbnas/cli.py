@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nbnas.errors import NbnasError
 
+WORKERS = "processes (default: one per core, on a GPU one per 12 GiB)"
+
 EXECUTORS = (
     "processes, dask for a Dask cluster of such processes, dask:ADDRESS or dask:FILE.json for the running one "
     "with that scheduler (default: %(default)s)"
@@ -55,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
     score.add_argument("--batch-size", type=int, default=64)
     score.add_argument("--inputs", default="gaussian", help="gaussian noise or images (default: %(default)s)")
-    score.add_argument("--workers", type=int, help="processes (default: one per core, on a GPU one per 12 GiB)")
+    score.add_argument("--workers", type=int, help=WORKERS)
     score.add_argument("--executor", default="processes", help=EXECUTORS)
     score.add_argument("--device", default="cpu")
     score.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     score.set_defaults(command=_score)
 
     everything = commands.add_parser("score-all", help="score all that the notebooks want, in rounds, resumable")
-    everything.add_argument("--workers", type=int, help="processes (default: one per core, on a GPU one per 12 GiB)")
+    everything.add_argument("--workers", type=int, help=WORKERS)
     everything.add_argument("--executor", default="processes", help=EXECUTORS)
     everything.add_argument("--device", default="cpu")
     everything.add_argument("--store", type=Path, help="folder of score tables (default: data/scores)")
@@ -91,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--classes", type=int, metavar="N", help="in place of the data set's")
     search.add_argument("--batch-size", type=int, metavar="N", help="(default: 64)")
     search.add_argument("--inputs", help="gaussian noise (default) or images of the data set")
-    search.add_argument("--workers", type=int, help="processes (default: one per core)")
+    search.add_argument("--workers", type=int, help=WORKERS)
     search.add_argument("--executor", default="processes", help=EXECUTORS)
     search.add_argument("--device", help="(default: cpu)")
     search.add_argument("--checkpoint", type=Path, metavar="FILE", help="(default: TARGET-seedN.search here)")

@@ -30,7 +30,7 @@ IGNORE_INTERRUPT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 @contextmanager
 def open_executor(
-    executor: Executor | str | None, workers: int | None, tasks: int
+    executor: Executor | str | None, workers: int | None, tasks: int, device: str = "cpu"
 ) -> Iterator[tuple[Executor, Callable[[], int]]]:
     """Start or reach what runs the tasks; what this starts ends with the block.
 
@@ -38,8 +38,9 @@ def open_executor(
         executor: ``None`` or ``"processes"`` starts processes, ``"dask"`` starts them as a Dask cluster,
             ``"dask:ADDRESS"`` connects to a running one by the address of its scheduler or by its scheduler file.
             An executor is taken as it is, and stays open.
-        workers: Number of processes to start; ``None`` is one per core.
+        workers: Number of processes to start; ``None`` is :func:`default_workers`.
         tasks: Number of tasks; no more processes than that are started.
+        device: Where they compute.
 
     Yields:
         The executor, and a function that says how many tasks it runs at a time, now: Dask workers come and go.
@@ -54,7 +55,7 @@ def open_executor(
         else:
             yield executor, lambda: workers or available_cores()
         return
-    processes = min(workers or available_cores(), tasks)
+    processes = min(workers or default_workers(device), tasks)
     name = str(executor or "processes")
     address = name.partition(":")[2]
     if name == "processes":

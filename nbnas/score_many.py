@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from nbnas import provenance
 from nbnas.errors import NbnasError
-from nbnas.executors import default_workers, describe_failure, open_executor
+from nbnas.executors import describe_failure, open_executor
 from nbnas.images import load_images
 from nbnas.paths import data_folder
 from nbnas.proxies.registry import select_proxies
@@ -231,11 +232,9 @@ def _run(
     if configuration.inputs == "images":
         run["images"] = load_images(configuration.dataset).description
     needed = {name for _, _, names in tasks for name in names}
-    if workers is None and executor in (None, "processes", "dask"):
-        workers = default_workers(device)
     with ExitStack() as stack:
         # Before the store is touched, which should be left alone if it cannot be had.
-        executor, parallelism = stack.enter_context(open_executor(executor, workers, len(tasks)))
+        executor, parallelism = stack.enter_context(open_executor(executor, workers, len(tasks), device))
         writers = {
             name: stack.enter_context(table.writer({"proxy": name, "init": "published", **asdict(configuration)}, run))
             for name, table in tables.items()
@@ -294,10 +293,7 @@ def _score_network(
     """Score one network; runs in a worker. Returns proxy name -> row of its table."""
     space = get_space(configuration.space)
     shape = space.datasets[configuration.dataset]
-    network = space.build_for(arch, configuration.dataset)
-    if torch.device(device).type == "cpu":
-        # This layout runs these narrow convolutions 1.3 to 2.2 times faster; on a GPU it costs conversions.
-        network = network.to(memory_format=torch.channels_last)
+    network = lay_out(space.build_for(arch, configuration.dataset), device)
     own_seed = derive_seed(seed, configuration.space, arch)
     batches = None
     if configuration.inputs == "images":
@@ -321,6 +317,12 @@ def _score_network(
         row = {"arch": arch, "seed": seed, "status": status, "seconds": round(float(own["seconds"].iloc[0]), 4)}
         rows[proxy.info.name] = row | own["value"].to_dict()
     return rows
+
+
+def lay_out(network: nn.Module, device: str) -> nn.Module:
+    """Return a network in the memory format in which a device scores it fastest."""
+    # Channels-last runs narrow convolutions 1.3 to 2.2 times faster on a CPU; on a GPU it costs conversions.
+    return network.to(memory_format=torch.channels_last) if torch.device(device).type == "cpu" else network
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from nbnas.proxies.gradsign import gradients_one_by_one
 from nbnas.proxies.kernels import exact_kernels
 from nbnas.proxies.registry import Proxy, select_proxies
 from nbnas.proxies.vkdnw import select_entries
+from nbnas.score_many import lay_out
 from nbnas.scoring import score
 from tests.references.vkdnw import reference_jacobian
 
@@ -76,9 +77,7 @@ def measure_passes(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[s
 
 def make_network(index: int, classes: int, device: str) -> nn.Module:
     space = nbnas.get_space("nasbench201")
-    network = space.build(space[index], classes)
-    if device == "cpu":
-        network = network.to(memory_format=torch.channels_last)
+    network = lay_out(space.build(space[index], classes), device)
     torch_default(network, torch.Generator().manual_seed(0))
     return network.to(device)
 

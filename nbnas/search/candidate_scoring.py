@@ -14,7 +14,7 @@ from torch import nn
 from nbnas.errors import NbnasError
 from nbnas.images import load_images
 from nbnas.proxies.registry import select_proxies
-from nbnas.score_many import single_thread
+from nbnas.score_many import lay_out, single_thread
 from nbnas.scoring import score, usable_device
 from nbnas.search.space import COSTS, Searchable
 from nbnas.seeding import derive_seed
@@ -108,10 +108,7 @@ class CandidateScorer:
 
     def _build(self, arch: str) -> nn.Module:
         space = get_space(self.space) if isinstance(self.space, str) else self.space
-        network = space.build(arch, self.scoring.num_classes, **self.scoring.build)
-        # As in score_many: the layout is faster on CPUs, and costs conversions on a GPU.
-        on_cpu = torch.device(self.scoring.device).type == "cpu"
-        return network.to(memory_format=torch.channels_last) if on_cpu else network
+        return lay_out(space.build(arch, self.scoring.num_classes, **self.scoring.build), self.scoring.device)
 
     def _score(self, arch: str, seed: int) -> tuple[dict[str, float], str]:
         names = [name for name in self.scores if name not in COSTS]

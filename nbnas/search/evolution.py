@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.executors import default_workers, describe_failure, open_executor
+from nbnas.executors import describe_failure, open_executor
 from nbnas.search.budget import Budget
 from nbnas.search.candidate_scoring import (
     TOO_SLOW,
@@ -177,10 +177,8 @@ def evolve(
     }
     with ExitStack() as stack:
         opened: Executor = _ThisProcess()
-        if workers is None and executor in ("processes", "dask"):
-            workers = default_workers(scoring.device)
         if executor is not None:
-            opened, _ = stack.enter_context(open_executor(executor, workers, in_flight))
+            opened, _ = stack.enter_context(open_executor(executor, workers, in_flight, scoring.device))
         saved = stack.enter_context(Checkpoint(Path(checkpoint), configuration)) if checkpoint is not None else None
         bar = stack.enter_context(tqdm(total=steps, unit="draw" if count_rejected else "net", disable=not progress))
         ended = _run(search, scorer, opened, saved, in_flight, bar)
