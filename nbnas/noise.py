@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import sparse, stats
+from scipy import stats
 
 from nbnas.errors import NbnasError
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, spearman_rho
@@ -127,52 +127,6 @@ def random_pairs(groups: ArrayLike, seed: int = 0) -> np.ndarray:
     return pairs[["position_x", "position_y"]].to_numpy()
 
 
-def tau_bootstrap(
-    scores: ArrayLike,
-    accuracy: ArrayLike,
-    groups: ArrayLike,
-    *,
-    repeats: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Return ``bootstrap_interval(kendall_tau, scores, accuracy, groups=groups)``, faster for up to a thousand groups.
-
-    The pairs of cells are counted once per pair of groups. A resample then only weights the counts.
-
-    Args:
-        scores: (n,).
-        accuracy: (n,).
-        groups: (n,) labels; whole groups are resampled.
-        repeats: Number of resamples.
-        level: Share of the resamples inside the interval.
-        seed: Seed of the resampling.
-    """
-    labels, group = np.unique(groups, return_inverse=True)
-    members = sparse.csr_matrix(
-        (np.ones(len(group), dtype=np.float32), (group, np.arange(len(group)))), shape=(len(labels), len(group))
-    )
-
-    def counts(signs: np.ndarray) -> np.ndarray:
-        return members @ signs.astype(np.float32) @ members.T
-
-    order_x, order_y = _pair_signs(scores), _pair_signs(accuracy)
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(labels), size=(repeats, len(labels)))
-    weights = np.stack([np.bincount(draw, minlength=len(labels)) for draw in draws]).astype(np.float32)
-
-    def weighted(pairs: np.ndarray) -> np.ndarray:
-        # The product is of whole numbers small enough for 32 bits, their sum is not.
-        return np.einsum("rg,rg->r", weights @ pairs, weights, dtype=np.float64)
-
-    excess = weighted(counts(order_x * order_y))
-    untied = weighted(counts(order_x * order_x)) * weighted(counts(order_y * order_y))
-    with np.errstate(invalid="ignore"):  # A resample of tied networks has no tau.
-        values = excess / np.sqrt(untied)
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def sample_intervals(
     metric: str,
     scores: ArrayLike,
@@ -217,7 +171,7 @@ def sample_intervals(
         if metric == "kendall_tau":
             value = kendall_tau(x, y)
             if number < intervals:
-                low, high = tau_bootstrap(x, y, own_groups, repeats=resamples, seed=number)
+                low, high = bootstrap_interval(kendall_tau, x, y, groups=own_groups, repeats=resamples, seed=number)
         else:
             cutoff = scaled_cutoff(len(x), len(scores))
             value = ndcg(x, y, cutoff)
@@ -259,8 +213,3 @@ def summarise_intervals(table: pd.DataFrame, truth: float) -> dict[str, float]:
         "bias": float(table["value"].mean() - truth),
         "intervals": len(done),
     }
-
-
-def _pair_signs(values: ArrayLike) -> np.ndarray:
-    ranks = stats.rankdata(values, method="dense").astype(np.int32)
-    return np.sign(np.subtract.outer(ranks, ranks)).astype(np.int8)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from nbnas import resampling
 from nbnas.errors import NbnasError
 
 
@@ -179,7 +180,8 @@ def bootstrap_interval(
     """Percentile bootstrap interval of a statistic over architectures.
 
     Args:
-        statistic: Function of the columns, e.g. :func:`kendall_tau`.
+        statistic: Function of the columns. :func:`kendall_tau` and :func:`spearman_rho` are computed for all resamples
+            at once, see :mod:`nbnas.resampling`.
         columns: Arrays (n,), resampled together.
         groups: (n,) labels; whole groups are resampled instead of rows. Use it where scores were computed once per
             network.
@@ -200,13 +202,22 @@ def bootstrap_interval(
     if len(labels) != len(arrays[0]):
         raise NbnasError(f"groups has {len(labels)} entries, the columns have {len(arrays[0])}")
     _, group = np.unique(labels, return_inverse=True)
+    groups_there = int(group.max()) + 1
+    draws = np.random.default_rng(seed).integers(groups_there, size=(repeats, groups_there))
+    at_once = _at_once(statistic, groups_there, len(group))
+    if at_once:
+        counts = np.stack([np.bincount(draw, minlength=groups_there) for draw in draws])
+        return _central(at_once(*arrays, group, counts), level)
     members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(repeats):
-        drawn = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
-        values.append(statistic(*(array[drawn] for array in arrays)))
-    return _central(values, level)
+    resamples = (np.concatenate([members[number] for number in draw]) for draw in draws)
+    return _central([statistic(*(array[drawn] for array in arrays)) for drawn in resamples], level)
+
+
+def _at_once(statistic: Callable[..., float], groups: int, architectures: int) -> Callable[..., np.ndarray] | None:
+    few = groups <= resampling.MOST_GROUPS and architectures <= resampling.MOST_ARCHITECTURES
+    if statistic is kendall_tau and few:
+        return resampling.kendall_taus
+    return resampling.spearman_rhos if statistic is spearman_rho else None
 
 
 def _central(values: Sequence[float], level: float) -> tuple[float, float]:

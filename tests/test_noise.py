@@ -9,7 +9,7 @@ import pytest
 import nbnas
 from nbnas import noise
 from nbnas.errors import NbnasError
-from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg
+from nbnas.rankings import kendall_tau, ndcg
 
 SPACE = nbnas.get_space("nasbench201")
 
@@ -113,22 +113,6 @@ def test_networks_with_other_sizes_have_other_forms():
     sizes["layers"] = [SPACE.trainable_layers(arch) for arch in filtered]
     assert (sizes.groupby("form")[["flops", "layers"]].nunique() == 1).all(axis=None)
     assert sizes["form"].nunique() < len(filtered)
-
-
-@pytest.mark.parametrize("grouped", [True, False])
-@pytest.mark.parametrize("seed", range(3))
-def test_fast_bootstrap_of_tau_is_the_slow_one(grouped, seed):
-    scores, accuracy, groups = tied_data(seed=seed)
-    groups = groups if grouped else np.arange(len(scores))
-    slow = bootstrap_interval(kendall_tau, scores, accuracy, groups=groups, repeats=100, seed=seed)
-    fast = noise.tau_bootstrap(scores, accuracy, groups, repeats=100, seed=seed)
-    assert fast == pytest.approx(slow, abs=1e-12)
-
-
-def test_fast_bootstrap_bears_infinite_scores_and_ties_in_whole_resamples():
-    scores, accuracy = np.array([-np.inf, 1.0, np.inf]), np.array([1.0, 2.0, 3.0])
-    low, high = noise.tau_bootstrap(scores, accuracy, np.arange(3), repeats=200)
-    assert (low, high) == pytest.approx((1.0, 1.0))
 
 
 @pytest.mark.parametrize("metric", ["kendall_tau", "ndcg"])
