@@ -111,12 +111,13 @@ class NasBench201(EnumeratedSpace):
 
     @cached_property
     def _subsets(self) -> dict[str, list[int]]:
-        filtered = [index for index, arch in enumerate(self) if not self.has_dead_edges(arch)]
+        dead = [index for index, arch in enumerate(self) if self.has_dead_edges(arch)]
+        filtered = sorted(set(range(len(self))) - set(dead))
         return {
             "all": list(range(len(self))),
             "filtered": filtered,
             "filtered-unique": sorted({self.network_form(self[i]): i for i in reversed(filtered)}.values()),
-            "dead-edges": [index for index, arch in enumerate(self) if self.has_dead_edges(arch)],
+            "dead-edges": dead,
         }
 
     def subset(self, name: str) -> list[int]:

@@ -122,7 +122,8 @@ class EnumeratedSpace(SearchSpace):
 
     def index(self, arch: str) -> int:
         """Return the index of ``arch``; raises :class:`NbnasError` when it is malformed."""
-        return self._indices[self.normalise(arch)]
+        found = self._indices.get(arch) if isinstance(arch, str) else None
+        return self._indices[self.normalise(arch)] if found is None else found
 
     @cached_property
     def _subsets(self) -> Mapping[str, list[int]]:
@@ -145,7 +146,14 @@ class EnumeratedSpace(SearchSpace):
             size: Number of architectures; ``None`` or more than there are means all of them, still shuffled.
             seed: Seed of the order.
         """
-        return sorted(self.subset(name), key=lambda index: derive_seed(seed, "sample", self[index]))[:size]
+        if (name, seed) not in self._orders:
+            shuffled = sorted(self.subset(name), key=lambda index: derive_seed(seed, "sample", self[index]))
+            self._orders[name, seed] = shuffled
+        return self._orders[name, seed][:size]
+
+    @cached_property
+    def _orders(self) -> dict[tuple[str, int], list[int]]:
+        return {}
 
     def sample(self, rng: np.random.Generator) -> str:
         """Draw an architecture uniformly."""
