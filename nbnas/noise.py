@@ -89,6 +89,17 @@ def run_agreement(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
     }
 
 
+def best_tenth(candidates: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the tenth of the candidates, rounded down, that have the largest values, the best first.
+
+    Args:
+        candidates: (n,) positions in ``values``.
+        values: (all,); equal ones stay in the order of the candidates.
+    """
+    order = np.argsort(-values[candidates], kind="stable")
+    return candidates[order[: len(candidates) // 10]]
+
+
 def pair_shares(scores: ArrayLike, accuracy: ArrayLike) -> tuple[float, float, float]:
     """Return the shares of pairs of networks in the right order, in the wrong one, and tied in either column.
 

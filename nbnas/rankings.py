@@ -169,6 +169,17 @@ def aggregate_ranks(columns: Sequence[ArrayLike], how: str = "log") -> np.ndarra
     return (np.log(ranks) if how == "log" else ranks).sum(axis=0)
 
 
+def paired_difference(statistic: Callable[..., float]) -> Callable[..., float]:
+    """Return the function (new, old, accuracy) -> statistic(new, accuracy) - statistic(old, accuracy).
+
+    Its :func:`bootstrap_interval` compares two scores on the same resampled networks, so what they share cancels.
+
+    >>> round(paired_difference(kendall_tau)([1, 2, 3], [1, 3, 2], [70, 80, 90]), 4)
+    0.6667
+    """
+    return lambda new, old, accuracy: statistic(new, accuracy) - statistic(old, accuracy)
+
+
 def bootstrap_interval(
     statistic: Callable[..., float],
     *columns: ArrayLike,

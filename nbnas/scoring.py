@@ -95,6 +95,11 @@ def usable_device(device: str | torch.device) -> torch.device:
         raise NbnasError(f"device {str(device)!r} cannot be used: {first_line(error)}") from error
 
 
+def draw_inputs(shape: tuple[int, ...], seed: int, number: int = 0) -> Tensor:
+    """Return the standard normal inputs of one batch that :func:`score` draws from a seed, on the CPU in float32."""
+    return torch.randn(shape, generator=generator_for(seed, "inputs", number), dtype=torch.float32)
+
+
 def _draw_batches(
     model: nn.Module,
     proxies: list[Proxy],
@@ -112,7 +117,7 @@ def _draw_batches(
     needs_labels = any(proxy.info.needs_labels for proxy in proxies)
     batches = []
     for number in range(max(proxy.info.batches for proxy in proxies)):
-        inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number), dtype=torch.float32)
+        inputs = draw_inputs(input_shape, seed, number)
         if needs_labels and num_classes is None:
             num_classes = _count_classes(model, inputs[:2], select)
         labels = torch.randint(num_classes or 1, input_shape[:1], generator=generator_for(seed, "labels", number))

@@ -75,6 +75,15 @@ def test_shares_of_pairs_are_those_counted_one_by_one():
     assert noise.pair_shares(scores, accuracy) == pytest.approx(counted)
 
 
+def test_the_best_tenth_is_rounded_down_and_keeps_ties_in_order():
+    values = np.zeros(40)
+    values[[35, 3, 20]] = [2.0, 3.0, 2.0]
+    assert noise.best_tenth(np.arange(39, 0, -1), values).tolist() == [3, 35, 20]
+    values[0] = np.nan  # of no candidate
+    assert noise.best_tenth(np.arange(1, 21), values).tolist() == [3, 20]
+    assert noise.best_tenth(np.arange(9), values).size == 0
+
+
 def test_random_pairs_are_two_members_of_each_group_that_has_two():
     labels = np.array(["a", "b", "a", "c", "b", "a"])
     pairs = noise.random_pairs(labels, seed=3)

@@ -1,5 +1,6 @@
 """The notebooks in the repository: clean, strict, and run by papermill as they should be."""
 
+import ast
 import json
 
 import nbformat
@@ -22,6 +23,25 @@ def test_committed_without_outputs_for_the_kernel_python3(path):
         if cell.cell_type == "code":
             assert cell.outputs == []
             assert cell.execution_count is None
+
+
+def definitions(path):
+    """Names of the functions and classes that a notebook defines."""
+    cells = nbformat.read(path, as_version=4).cells
+    nodes = [node for cell in cells if cell.cell_type == "code" for node in ast.walk(ast.parse(cell.source))]
+    return [node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.parent.name != "lessons"], ids=lambda path: path.stem
+)
+def test_code_that_matters_lives_in_the_package(path):
+    assert definitions(path) == []
+
+
+def test_definitions_are_found_wherever_they_are(tmp_path):
+    source = "for name in 'ab':\n    def function():\n        class Inner: pass\nasync def last(): pass\nf = max"
+    assert sorted(definitions(write_notebook(tmp_path / "defines.ipynb", source).path)) == ["Inner", "function", "last"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

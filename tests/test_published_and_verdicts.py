@@ -69,6 +69,7 @@ def test_rounding_is_half_a_unit_of_the_last_digit(text, half_unit):
         ("0.618", 0.6500, 0.6194, 0.6700, 0, "close"),  # within three times the rounding of the interval
         ("0.618", 0.6500, 0.6300, 0.6700, 0, "differs"),
         ("-0.100", -0.1004, -0.1004, -0.1004, 0, "match"),
+        ("1.000", 1 - 1e-16, 1.0, 1.0, 0, "match"),  # two roundings of one number
     ],
 )
 def test_judge(published, reproduced, low, high, std, verdict):

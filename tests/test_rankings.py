@@ -19,6 +19,7 @@ from nbnas.rankings import (
     lexicographic_rank,
     ndcg,
     ndcg_tie_interval,
+    paired_difference,
     partial_kendall_tau,
     spearman_rho,
 )
@@ -418,6 +419,18 @@ def test_bootstrap_of_copied_rows_needs_groups():
     grouped = width(bootstrap_interval(spearman_rho, *copied, groups=np.repeat(np.arange(60), 9), repeats=200))
     assert grouped == pytest.approx(honest, rel=0.2)
     assert ignored < 0.5 * honest
+
+
+def test_a_paired_difference_leaves_out_what_two_scores_share():
+    accuracy, noise = np.random.default_rng(0).standard_normal((2, 60))
+    score = accuracy + noise
+    better = paired_difference(kendall_tau)(accuracy, score, accuracy)
+    assert better == pytest.approx(1 - kendall_tau(score, accuracy))
+    assert paired_difference(kendall_tau)(score, accuracy, accuracy) == -better
+    low, high = bootstrap_interval(kendall_tau, score, accuracy, repeats=50)
+    assert low < high
+    same_order = bootstrap_interval(paired_difference(kendall_tau), score**3, score, accuracy, repeats=50)
+    assert same_order == (0, 0)
 
 
 def test_groups_of_another_length_are_refused():

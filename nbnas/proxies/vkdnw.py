@@ -120,8 +120,8 @@ def covariance_factor(probabilities: Tensor) -> Tensor:
     return below + torch.diag_embed(diagonal)
 
 
-def fisher_matrix(jacobian: Tensor, probabilities: Tensor, variant: str = "official") -> Tensor:
-    """Empirical Fisher information matrix, averaged over samples.
+def fisher_root(jacobian: Tensor, probabilities: Tensor, variant: str = "official") -> Tensor:
+    """Return A of all samples, one below the other: the Fisher matrix is A^T A / N.
 
     Args:
         jacobian: (N, C, P).
@@ -130,7 +130,7 @@ def fisher_matrix(jacobian: Tensor, probabilities: Tensor, variant: str = "offic
             definition puts it.
 
     Returns:
-        Symmetric positive semi-definite matrix (P, P).
+        (N C, P).
 
     Raises:
         ValueError: If ``variant`` is neither.
@@ -142,8 +142,17 @@ def fisher_matrix(jacobian: Tensor, probabilities: Tensor, variant: str = "offic
         scaled = factor.mT @ jacobian
     else:
         raise ValueError(f"variant must be 'official' or 'paper', got {variant!r}")
-    stacked = scaled.flatten(0, 1)
-    return stacked.T @ stacked / len(jacobian)
+    return scaled.flatten(0, 1)
+
+
+def fisher_matrix(jacobian: Tensor, probabilities: Tensor, variant: str = "official") -> Tensor:
+    """Empirical Fisher information matrix, averaged over samples; arguments and errors of :func:`fisher_root`.
+
+    Returns:
+        Symmetric positive semi-definite matrix (P, P).
+    """
+    root = fisher_root(jacobian, probabilities, variant)
+    return root.T @ root / len(jacobian)
 
 
 def spectrum_deciles(matrix: Tensor, quantiles: Sequence[float] = QUANTILES) -> Tensor:

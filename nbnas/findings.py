@@ -1,0 +1,134 @@
+"""The numbers that a study leaves behind, each under the keys by which its text finds it again."""
+
+import math
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+from nbnas.errors import NbnasError
+
+
+class Finding(NamedTuple):
+    """One number, and what it rests on."""
+
+    value: float
+    low: float
+    """Lower end of its interval; NaN without one."""
+    high: float
+    networks: int
+    """How many networks it was computed from."""
+
+
+class Findings:
+    """A growing table of numbers, in which no number is missing and none is there twice.
+
+    >>> findings = Findings("section", "score")
+    >>> findings.add("agreement", "flops", value=0.62, interval=(0.6, 0.64), networks=9445)
+    >>> findings["agreement", "flops"].value
+    0.62
+
+    Args:
+        keys: Names of the columns that tell numbers apart.
+    """
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = keys
+        self._found: dict[tuple[Hashable, ...], Finding] = {}
+
+    def add(
+        self,
+        *keys: Hashable,
+        value: float,
+        interval: tuple[float, float] = (math.nan, math.nan),
+        networks: int,
+    ) -> None:
+        """Keep one number.
+
+        Args:
+            keys: One per key column.
+            value: The number.
+            interval: Its lower and upper end.
+            networks: How many networks it was computed from.
+
+        Raises:
+            NbnasError: If the value is not finite, or a number is there already under these keys.
+        """
+        name = self._check(keys)
+        if keys in self._found:
+            raise NbnasError(f"{name} is there already")
+        if not math.isfinite(value):
+            raise NbnasError(f"{name} must be a finite number, got {float(value)}")
+        low, high = interval
+        self._found[keys] = Finding(float(value), float(low), float(high), int(networks))
+
+    def __getitem__(self, keys: Hashable | tuple[Hashable, ...]) -> Finding:
+        """Return the number under these keys; raises :class:`NbnasError` if there is none."""
+        keys = keys if isinstance(keys, tuple) else (keys,)
+        name = self._check(keys)
+        if keys not in self._found:
+            raise NbnasError(f"no number for {name}")
+        return self._found[keys]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per number in the order in which they came: the keys, ``value``, ``low``, ``high``, ``networks``."""
+        rows = [(*keys, *finding) for keys, finding in self._found.items()]
+        return pd.DataFrame(rows, columns=[*self._keys, *Finding._fields])
+
+    def select(self, **keys: Hashable) -> pd.DataFrame:
+        """Return the rows of the table with these keys, without the columns that are then all the same.
+
+        Raises:
+            NbnasError: If there are none, or there is no such column.
+        """
+        unknown = set(keys) - set(self._keys)
+        if unknown:
+            raise NbnasError(f"no key {', '.join(sorted(unknown))}; there are {', '.join(self._keys)}")
+        table = self.table
+        for name, key in keys.items():
+            table = table[table[name] == key]
+        if table.empty:
+            raise NbnasError("no number for " + ", ".join(f"{name} {key!r}" for name, key in keys.items()))
+        return table.drop(columns=list(keys)).reset_index(drop=True)
+
+    def with_intervals(self, index: str, columns: str, digits: int = 3, **keys: Hashable) -> pd.DataFrame:
+        """Return selected numbers as text, "value (low to high)", or "value" where there is no interval.
+
+        Args:
+            index: The key that gets a row for each of its values.
+            columns: The key that gets a column for each.
+            digits: Decimals.
+            keys: See :meth:`select`.
+
+        Raises:
+            NbnasError: As :meth:`select`, or if two numbers fall into one cell.
+        """
+        rows = self.select(**keys)
+        if rows.duplicated([index, columns]).any():
+            raise NbnasError(f"several numbers with the same {index} and {columns}; select by other keys, too")
+        value, low, high = (rows[name].map(f"{{:.{digits}f}}".format) for name in ("value", "low", "high"))
+        rows["text"] = value.where(rows["low"].isna(), value + " (" + low + " to " + high + ")")
+        table = rows.pivot(index=index, columns=columns, values="text")
+        return table.loc[rows[index].unique(), rows[columns].unique()].fillna("")
+
+    def _check(self, keys: tuple[Hashable, ...]) -> str:
+        """Return the keys in words."""
+        if len(keys) != len(self._keys):
+            raise NbnasError(f"a number has the keys {', '.join(self._keys)}, got {keys!r}")
+        return ", ".join(f"{name} {key!r}" for name, key in zip(self._keys, keys, strict=True))
+
+
+def span(values: Iterable[float], form: str = ".2f") -> str:
+    """Return the smallest and the largest value in words.
+
+    >>> span([0.31, 0.27, 0.29]), span([0.251, 0.249], ".0%")
+    ('0.27 to 0.31', '25%')
+
+    Args:
+        values: At least one number.
+        form: How to write a number; where both ends look alike, there is only one.
+    """
+    values = list(values)
+    ends = f"{min(values):{form}}", f"{max(values):{form}}"
+    return " to ".join(dict.fromkeys(ends))
