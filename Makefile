@@ -15,7 +15,7 @@ SLOW_TESTS := $(if $(SLOW),,-m "not slow")
 help:  ## show this list
 	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda"
 	@echo "make test         run the tests, with coverage                   SLOW=1 for the slow ones too"
-	@echo "make lab          open JupyterLab on the notebooks"
+	@echo "make lab          open JupyterLab on the start page of the notebooks"
 	@echo "make exercises    copy the lessons without solutions to notebooks/exercises; what you worked in stays"
 	@echo "make report       build the report from what the notebooks left  PROFILE=..."
 	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
@@ -63,7 +63,7 @@ sweep: $(INSTALLED)
 
 lab: $(INSTALLED)
 	if [ -n "$$NBNAS_DATA" ]; then export NBNAS_DATA="$$(realpath "$$NBNAS_DATA")"; fi; \
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/index.ipynb
 
 exercises: $(INSTALLED)
 	$(BIN)/nbnas exercises

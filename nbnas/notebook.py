@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,6 +71,12 @@ def last_run(output: Path) -> dict[str, object]:
         return json.loads(stamp_file(output).read_text())
     except (OSError, ValueError):
         return {}
+
+
+def natural_order(item: str) -> tuple[bool, str, int, str]:
+    """Sort key of items such as ``vkdnw/table1``: tables before figures, and table 2 before table 10."""
+    kind, number, rest = re.match(r"(\D+)(\d*)(.*)", item).groups()
+    return "/fig" in kind, kind, int(number or 0), rest
 
 
 def run_time(seconds: float) -> str:

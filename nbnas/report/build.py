@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pygments.formatters import HtmlFormatter
 from nbnas import artefacts
 from nbnas.atomic import replace_file
 from nbnas.benchmarks.nasbench201 import SOURCES
-from nbnas.notebook import FOLDERS, last_run, run_time
+from nbnas.notebook import FOLDERS, last_run, natural_order, run_time
 from nbnas.paths import notebooks_folder
 from nbnas.published import load_published
 from nbnas.report.api_page import api_sections
@@ -146,7 +145,7 @@ def _executed_notebooks(reports: Path) -> list[Page]:
             item = path.relative_to(reports).with_suffix("").as_posix()
             if path.with_suffix(".stamp.json").exists() and (notebooks_folder() / f"{item}.ipynb").exists():
                 pages.append(Page(item, _title(path), last_run(path).get("seconds", math.nan), path))
-    return sorted(pages, key=lambda page: (FOLDERS.index(_folder(page.item)), _natural_order(page.item)))
+    return sorted(pages, key=lambda page: (FOLDERS.index(_folder(page.item)), natural_order(page.item)))
 
 
 def _title(path: Path) -> str:
@@ -175,7 +174,7 @@ def _paper(name: str, key: str, verdicts: pd.DataFrame, pages: Sequence[Page], r
     own = verdicts[verdicts["item"].map(_folder) == key]
     by_item = {page.item: page for page in pages}
     items = []
-    for item in sorted(set(own["item"]), key=_natural_order):
+    for item in sorted(set(own["item"]), key=natural_order):
         rows = own[own["item"] == item]
         saved = artefacts.load(item, reports)
         record = saved[1] if saved else {"figures": []}
@@ -199,12 +198,6 @@ def _paper(name: str, key: str, verdicts: pd.DataFrame, pages: Sequence[Page], r
             }
         )
     return {"name": name, "anchor": key, "items": items, "counts": count_verdicts(own)}
-
-
-def _natural_order(item: str) -> tuple[bool, str, int, str]:
-    """Tables before figures, and table 2 before table 10."""
-    kind, number, rest = re.match(r"(\D+)(\d*)(.*)", item).groups()
-    return "/fig" in kind, kind, int(number or 0), rest
 
 
 def _number(value: float) -> str:
