@@ -36,10 +36,10 @@ class Entry:
     name: str
     anchor: str
     kind: str
-    """``function``, ``class``, ``method``, ``data`` or ``alias``, which is explained elsewhere."""
+    """``function``, ``class``, ``method``, ``data``, ``module`` or ``alias``: explained elsewhere on the page."""
     signature: str = ""
     text: str = ""
-    """HTML; of an alias, its link."""
+    """HTML."""
     source: str = ""
     location: str = ""
     """File and line."""
@@ -114,12 +114,11 @@ class _Links:
 def _entry(module: ModuleType, name: str, anchors: dict[str, str]) -> Entry:
     value, full = inspect.unwrap(getattr(module, name)), f"{module.__name__}.{name}"
     anchor = anchors[full]
-    if inspect.ismodule(value):
-        target = f"#{value.__name__}" if value.__name__ in anchors else None
-        text = docstring_to_html(value.__doc__, _Links(value.__name__, anchors))
-        return Entry(name, full, "module", text=text, signature=target or "", location=_location(value))
-    if anchor != full:
+    if anchor != full or full in MODULES:
         return Entry(name, full, "alias", text=f'<p>See <a href="#{anchor}"><code>{anchor}</code></a>.</p>')
+    if inspect.ismodule(value):
+        text = docstring_to_html(value.__doc__, _Links(value.__name__, anchors))
+        return Entry(name, full, "module", text=text)
     if not (inspect.isclass(value) or inspect.isfunction(value)):
         text = docstring_to_html(_text_of_data(module, name), _Links(module.__name__, anchors))
         names = ", ".join(value) if isinstance(value, Mapping) else ""
@@ -168,7 +167,7 @@ def _parsed(value: object) -> tuple[ast.AST, str]:
 def _location(value: object) -> str:
     package = Path(nbnas.__file__).parent
     file = Path(inspect.getsourcefile(value)).relative_to(package.parent).as_posix()
-    return file if inspect.ismodule(value) else f"{file}, line {inspect.getsourcelines(value)[1]}"
+    return f"{file}, line {inspect.getsourcelines(value)[1]}"
 
 
 def _signature(node: ast.FunctionDef, name: str, is_method: bool = False) -> str:

@@ -1,5 +1,6 @@
 """One executed notebook as the body of an HTML page, with formulas as MathML."""
 
+import html
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class _MathMLRenderer(IPythonRenderer):
 
     def inline_math(self, body: str) -> str:
         return _to_mathml(body, "inline")
+
+    def heading(self, text: str, level: int, **_: object) -> str:
+        # The identifier that JupyterLab gives it, so that links from other notebooks work in both.
+        plain = html.unescape(re.sub(r"<[^>]+>", "", text))
+        return f'<h{level} id="{html.escape(plain.replace(" ", "-"))}">{text}</h{level}>\n'
 
 
 def _to_mathml(body: str, display: str) -> str:
@@ -67,8 +73,8 @@ def without_first_heading(body: str) -> str:
 
 def headings(body: str) -> list[Heading]:
     """List the sections of a body, for its table of contents."""
-    found = re.findall(r'<h([23]) id="([^"]*)">(.*?)<a class="anchor-link"', body, re.DOTALL)
-    return [Heading(int(level), anchor, text) for level, anchor, text in found]
+    found = re.findall(r'<h([23]) id="([^"]*)">(.*?)</h', body, re.DOTALL)
+    return [Heading(int(level), html.unescape(anchor), text) for level, anchor, text in found]
 
 
 def unlink(body: str, item: str, pages: Container[str]) -> str:
