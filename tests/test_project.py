@@ -59,7 +59,7 @@ def test_commands_named_in_the_readme_exist():
     pictures = re.findall(r'<img src="([^"]+)"', readme)
     assert pictures
     for path in pictures:
-        assert (ROOT / path).stat().st_size < 200_000, path
+        assert (ROOT / path).stat().st_size < 250_000, path
 
 
 def test_search_in_the_readme_runs(capsys):

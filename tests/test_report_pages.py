@@ -135,7 +135,7 @@ def test_solutions_and_the_parameters_of_a_run_are_folded(reports):
     text = (reports / "lessons" / "01_a.html").read_text()
     folded = re.findall(r"<details([^>]*)><summary>(.*?)</summary>(.*?)</details>", text, re.DOTALL)
     plain = {(state, summary): re.sub(r"<.*?>", "", content).split() for state, summary, content in folded}
-    assert ["seed", "=", "7"] == plain["", "Parameters of this run"]
+    assert plain["", "Parameters of this run"] == ["seed", "=", "7"]
     solutions = [content for state, summary, content in folded if summary == "Solution"]
     assert len(solutions) == 2
     assert "42" in solutions[0]
@@ -156,8 +156,9 @@ def test_every_public_name_is_explained(sections, name):
     section = sections[name]
     module = importlib.import_module(name)
     assert [entry.name for entry in section.entries] == public_names(module) != []
-    for entry in [section, *section.entries, *(m for entry in section.entries for m in entry.methods)]:
-        assert len(re.sub(r"<.*?>", "", entry.text).split()) >= 2, entry.name
+    methods = [method for entry in section.entries for method in entry.methods]
+    for explained in (section, *section.entries, *methods):
+        assert len(re.sub(r"<.*?>", "", explained.text).split()) >= 2, explained.name
 
 
 def test_every_proxy_is_listed_with_formula_source_and_requirements(reports):
