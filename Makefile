@@ -5,19 +5,21 @@ DEVICE ?= cpu
 EXECUTOR ?= processes
 VENV ?= .venv
 SWEEP ?= vkdnw_batch_size
+BROWSER ?= chromium
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 SLOW_TESTS := $(if $(SLOW),,-m "not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint reproduce report scores bench sweep lab exercises data clean
+.PHONY: help install test lint reproduce report scores bench picture sweep lab exercises data clean
 
 help:  ## show this list
 	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda"
 	@echo "make test         run the tests, with coverage                   SLOW=1 for the slow ones too"
-	@echo "make lab          open JupyterLab on the notebooks"
+	@echo "make lab          open JupyterLab on the start page of the notebooks"
 	@echo "make exercises    copy the lessons without solutions to notebooks/exercises; what you worked in stays"
 	@echo "make report       build the report from what the notebooks left  PROFILE=..."
+	@echo "make picture      take the README's picture of the report        BROWSER=chromium|google-chrome"
 	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
 	@echo "make sweep        run notebooks/sweeps/NAME.yml                  SWEEP=NAME"
 	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
@@ -51,6 +53,10 @@ reproduce: $(INSTALLED)
 report: $(INSTALLED)
 	$(BIN)/nbnas report --profile $(PROFILE)
 
+picture: report
+	$(BROWSER) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,900 \
+	  --blink-settings=preferredColorScheme=1 --screenshot=reports/verdict-page.png "file://$(CURDIR)/reports/index.html"
+
 scores: $(INSTALLED)
 	$(BIN)/nbnas score-all --device $(DEVICE) --executor $(EXECUTOR)
 
@@ -63,7 +69,7 @@ sweep: $(INSTALLED)
 
 lab: $(INSTALLED)
 	if [ -n "$$NBNAS_DATA" ]; then export NBNAS_DATA="$$(realpath "$$NBNAS_DATA")"; fi; \
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/index.ipynb
 
 exercises: $(INSTALLED)
 	$(BIN)/nbnas exercises

@@ -1,7 +1,9 @@
 """Running one notebook strictly: parameters are checked first, and only a complete run counts."""
 
 import ast
+import json
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +12,9 @@ from pathlib import Path
 import nbformat
 
 from nbnas.errors import NbnasError
+
+FOLDERS = ("vkdnw", "tcet", "studies", "lessons")
+"""Folders of ``notebooks/`` in the order in which they run and appear in the report."""
 
 Value = str | int | float | bool | None
 """What a notebook parameter may be."""
@@ -53,6 +58,37 @@ def read_notebook(path: Path) -> Notebook:
         profiles=dict(metadata.get("profiles", {})),
         minutes=dict(metadata.get("minutes", {})),
     )
+
+
+def stamp_file(output: Path) -> Path:
+    """Where a complete run of a notebook is remembered, beside its output."""
+    return output.with_suffix(".stamp.json")
+
+
+def last_run(output: Path) -> dict[str, object]:
+    """Return what is remembered of the last complete run: ``digest``, ``seconds``, ``parameters``; empty if nothing."""
+    try:
+        return json.loads(stamp_file(output).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def natural_order(item: str) -> tuple[bool, str, int, str]:
+    """Sort key of items such as ``vkdnw/table1``: tables before figures, and table 2 before table 10."""
+    kind, number, rest = re.match(r"(\D+)(\d*)(.*)", item).groups()
+    return "/fig" in kind, kind, int(number or 0), rest
+
+
+def run_time(seconds: float) -> str:
+    """Say how long something takes, as precisely as a reader needs it.
+
+    >>> run_time(0.4), run_time(48), run_time(150), run_time(7300)
+    ('1 s', '48 s', '2.5 min', '2 h')
+    """
+    if seconds < 59.5:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.2g} min" if minutes < 99.5 else f"{minutes / 60:.2g} h"
 
 
 def _literals(source: str, path: Path) -> dict[str, Value]:

@@ -13,14 +13,12 @@ from nbnas.atomic import replace_file
 from nbnas.benchmarks import USER_FILES, load_benchmark, nasbench201, nats_sss
 from nbnas.benchmarks.analog import installed_data_file
 from nbnas.errors import NbnasError
-from nbnas.notebook import Notebook, Value, read_notebook, run_notebook
+from nbnas.notebook import FOLDERS, Notebook, Value, last_run, read_notebook, run_notebook, stamp_file
 from nbnas.paths import data_folder, notebooks_folder, project_root, reports_folder, user_data_file
 from nbnas.report import build_report
 from nbnas.scoring_plan import run_plan
 
 PROFILES = ("smoke", "default", "full")
-FOLDERS = ("vkdnw", "tcet", "studies", "lessons")
-"""Folders of ``notebooks/`` in the order in which they run and appear in the report."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +34,17 @@ class Job:
 
     @property
     def stamp(self) -> Path:
-        return self.output.with_suffix(".stamp.json")
+        return stamp_file(self.output)
 
     @property
     def minutes(self) -> float:
         """How long the last run took, else what the notebook says."""
-        return self._last_run().get("seconds", 60 * self.expected_minutes) / 60
+        return last_run(self.output).get("seconds", 60 * self.expected_minutes) / 60
 
     @property
     def up_to_date(self) -> bool:
         """Whether the result was made from what is there now."""
-        return self.output.exists() and self._last_run().get("digest") == self.digest
-
-    def _last_run(self) -> dict:
-        try:
-            return json.loads(self.stamp.read_text())
-        except (OSError, ValueError):
-            return {}
+        return self.output.exists() and last_run(self.output).get("digest") == self.digest
 
 
 def profile_reports(profile: str) -> Path:

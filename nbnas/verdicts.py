@@ -149,6 +149,11 @@ def not_attempted(item: str, reasons: Mapping[str, str] | None = None) -> pd.Dat
     return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}), reasons)
 
 
+def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
+    """Return verdict -> number of rows, in the order of :data:`VERDICTS`, zeros included."""
+    return {name: int((table["verdict"] == name).sum()) for name in VERDICTS}
+
+
 def absent_rows(table: pd.DataFrame) -> pd.DataFrame:
     """List what was not attempted: a row per reason, with the rows and data sets that it concerns."""
     absent = table[table["verdict"] == NOT_ATTEMPTED]

@@ -56,6 +56,10 @@ def test_commands_named_in_the_readme_exist():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for path in re.findall(r"\]\(([^)#:]+)\)", readme):
         assert (ROOT / path).exists(), path
+    pictures = re.findall(r'<img src="([^"]+)"', readme)
+    assert pictures
+    for path in pictures:
+        assert (ROOT / path).stat().st_size < 250_000, path
 
 
 def test_search_in_the_readme_runs(capsys):

@@ -48,3 +48,6 @@ def load_benchmark(space: str, source: str = "auto") -> Benchmark:
         known = ", ".join(BENCHMARKS)
         raise NbnasError(f"no trained accuracies for search space {space!r}; there are some for {known}")
     return BENCHMARKS[space]() if source == "auto" else BENCHMARKS[space](source)
+
+
+__all__ = ["BENCHMARKS", "Benchmark", "load_benchmark"]

@@ -19,6 +19,7 @@ METRIC_NAMES = {
     "ndcg_1000": "nDCG@1000",
     "partial_kendall_tau": "partial τ",
 }
+"""Name of a metric in tables -> as figures print it."""
 
 
 def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figure, str]:

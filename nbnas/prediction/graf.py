@@ -130,6 +130,7 @@ _FUNCTIONS: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
 }
 
 FAMILIES = tuple(_FUNCTIONS)
+"""All families of graph features, each a set of columns of :func:`graph_feature_table`."""
 
 
 def _has(operations: Sequence[str], cells: np.ndarray) -> np.ndarray:

@@ -1,26 +1,53 @@
 """Builds the report from the artefacts that notebooks saved."""
 
 import json
-import re
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from pygments.formatters import HtmlFormatter
 
 from nbnas import artefacts
+from nbnas.atomic import replace_file
 from nbnas.benchmarks.nasbench201 import SOURCES
+from nbnas.notebook import FOLDERS, last_run, natural_order, run_time
 from nbnas.paths import notebooks_folder
 from nbnas.published import load_published
-from nbnas.report.notebook_page import notebook_body
-from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, VERDICTS, not_attempted
+from nbnas.report.api_page import api_sections
+from nbnas.report.notebook_page import headings, notebook_body, unlink, without_first_heading
+from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, count_verdicts, not_attempted
 
 PAPERS = {"vkdnw": "VKDNW (CVPR 2025)", "tcet": "T-CET (AutoML 2023)"}
+OTHERS = {"studies": "Studies beyond the papers", "lessons": "Lessons"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """An executed notebook."""
+
+    item: str
+    title: str
+    seconds: float
+    """How long the run took; NaN if unknown."""
+    path: Path
+    """The executed notebook."""
+
+    @property
+    def href(self) -> str:
+        """Relative to the first page."""
+        return f"{self.item}.html"
+
+    @property
+    def anchor(self) -> str:
+        """Of its section on the first page."""
+        return self.item.replace("/", "-")
 
 
 def build_report(reports: Path, profile: str) -> Path:
-    """Write ``verdicts.csv``, ``index.html`` and a page per executed notebook into ``reports``.
+    """Write ``verdicts.csv``, ``index.html``, ``api.html`` and a page per executed notebook into ``reports``.
 
     Args:
         reports: Folder with what the notebooks left there.
@@ -30,24 +57,27 @@ def build_report(reports: Path, profile: str) -> Path:
         Path of the first page.
     """
     reports.mkdir(parents=True, exist_ok=True)
-    environment = Environment(loader=PackageLoader("nbnas.report"), autoescape=select_autoescape(), trim_blocks=True)
-    environment.filters["number"] = _number
-    style = environment.loader.get_source(environment, "style.css")[0]
-    pages = _notebook_pages(reports, environment, style)
+    environment = _environment()
+    pages = _executed_notebooks(reports)
     verdicts = collect_verdicts(reports)
     verdicts.to_csv(reports / "verdicts.csv", index=False)
+    neighbours = zip([None, *pages[:-1]], pages, [*pages[1:], None], strict=True)
+    for before, page, after in neighbours if pages else ():
+        _write_notebook_page(environment, reports, page, before, after, verdicts, {other.item for other in pages})
+    _write(environment, "api.html.jinja", reports / "api.html", root="", sections=api_sections())
     index = reports / "index.html"
-    page = environment.get_template("index.html.jinja").render(
-        style=style,
+    _write(
+        environment,
+        "index.html.jinja",
+        index,
+        root="",
         profile=profile,
-        pages=pages,
         papers=[_paper(name, key, verdicts, pages, reports) for key, name in PAPERS.items()],
-        totals=_totals(verdicts),
+        others={name: [page for page in pages if _folder(page.item) == key] for key, name in OTHERS.items()},
+        totals=count_verdicts(verdicts),
         sources=sorted(set(verdicts["source"]) & set(SOURCES)),
-        verdict_names=VERDICTS,
         not_attempted=NOT_ATTEMPTED,
     )
-    index.write_text(page)
     return index
 
 
@@ -60,26 +90,62 @@ def collect_verdicts(reports: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
-def _notebook_pages(reports: Path, environment: Environment, style: str) -> list[dict[str, str]]:
-    code_style = HtmlFormatter(style="default").get_style_defs(".highlight")
-    dark_style = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("nbnas.report"),
+        autoescape=select_autoescape(["html.jinja"]),
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"number": _number, "run_time": run_time}
+    environment.globals |= {
+        "style": environment.loader.get_source(environment, "style.css")[0],
+        "code_style": HtmlFormatter(style="default").get_style_defs(".highlight"),
+        "dark_code_style": HtmlFormatter(style="github-dark").get_style_defs(".highlight"),
+    }
+    return environment
+
+
+def _write(environment: Environment, template: str, path: Path, **values: object) -> None:
+    text = environment.get_template(template).render(**values)
+    replace_file(path, lambda partial: partial.write_text(text))
+
+
+def _write_notebook_page(
+    environment: Environment,
+    reports: Path,
+    page: Page,
+    before: Page | None,
+    after: Page | None,
+    verdicts: pd.DataFrame,
+    items: set[str],
+) -> None:
+    body = without_first_heading(unlink(notebook_body(page.path), page.item, items))
+    own = verdicts[verdicts["item"] == page.item]
+    saved = artefacts.load(page.item, reports)
+    _write(
+        environment,
+        "page.html.jinja",
+        page.path.with_suffix(".html"),
+        root="../",
+        page=page,
+        before=before,
+        after=after,
+        body=body,
+        contents=headings(body),
+        counts=count_verdicts(own) if len(own) else {},
+        facts=_facts(saved[1]) if saved else {},
+    )
+
+
+def _executed_notebooks(reports: Path) -> list[Page]:
     pages = []
-    for path in _executed_notebooks(reports):
-        item = path.relative_to(reports).with_suffix("").as_posix()
-        title = _title(path)
-        page = environment.get_template("page.html.jinja").render(
-            style=style, code_style=code_style, dark_style=dark_style, title=title, item=item, body=notebook_body(path)
-        )
-        path.with_suffix(".html").write_text(page)
-        pages.append({"item": item, "title": title, "href": f"{item}.html"})
-    return pages
-
-
-def _executed_notebooks(reports: Path) -> Iterable[Path]:
-    for stamp in sorted(reports.glob("*/*.stamp.json")):
-        path = stamp.with_name(stamp.name.removesuffix(".stamp.json") + ".ipynb")
-        if path.exists() and (notebooks_folder() / path.relative_to(reports)).exists():
-            yield path
+    for folder in FOLDERS:
+        for path in (reports / folder).glob("*.ipynb"):
+            item = path.relative_to(reports).with_suffix("").as_posix()
+            if path.with_suffix(".stamp.json").exists() and (notebooks_folder() / f"{item}.ipynb").exists():
+                pages.append(Page(item, _title(path), last_run(path).get("seconds", math.nan), path))
+    return sorted(pages, key=lambda page: (FOLDERS.index(_folder(page.item)), natural_order(page.item)))
 
 
 def _title(path: Path) -> str:
@@ -88,16 +154,30 @@ def _title(path: Path) -> str:
     return "".join(heading["source"]).splitlines()[0].lstrip("# ")
 
 
-def _paper(
-    name: str, key: str, verdicts: pd.DataFrame, pages: list[dict[str, str]], reports: Path
-) -> dict[str, object]:
-    own = verdicts[verdicts["item"].str.startswith(f"{key}/")]
-    titles = {page["item"]: page for page in pages}
+def _folder(item: str) -> str:
+    return item.partition("/")[0]
+
+
+def _facts(record: dict) -> dict[str, str]:
+    """What a reader must know to trust the numbers of a page: protocol, then where and when it was run."""
+    provenance = record["provenance"]
+    versions = ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
+    run = {
+        "run": f"{provenance['time']}, commit {provenance['commit']}",
+        "machine": f"{provenance['device']}, Python {provenance['python']}",
+        "versions": versions,
+    }
+    return {**record["protocol"], **run}
+
+
+def _paper(name: str, key: str, verdicts: pd.DataFrame, pages: Sequence[Page], reports: Path) -> dict[str, object]:
+    own = verdicts[verdicts["item"].map(_folder) == key]
+    by_item = {page.item: page for page in pages}
     items = []
-    for item in sorted(set(own["item"]), key=_natural_order):
+    for item in sorted(set(own["item"]), key=natural_order):
         rows = own[own["item"] == item]
         saved = artefacts.load(item, reports)
-        record = saved[1] if saved else {"protocol": {}, "figures": []}
+        record = saved[1] if saved else {"figures": []}
         attempted = rows[rows["verdict"] != NOT_ATTEMPTED]
         missing = rows[rows["verdict"] == NOT_ATTEMPTED]
         reasons = missing.groupby("note", sort=False).agg(
@@ -106,27 +186,18 @@ def _paper(
         items.append(
             {
                 "item": item,
-                "page": titles.get(item),
-                "counts": _totals(rows),
+                "anchor": item.replace("/", "-"),
+                "page": by_item.get(item),
+                "counts": count_verdicts(rows),
                 "rows": attempted.to_dict("records"),
                 "reasons": reasons.reset_index().to_dict("records"),
                 "figures": [
                     {**figure, "file": f"{Path(item).parent}/{figure['file']}"} for figure in record["figures"]
                 ],
-                "protocol": record["protocol"],
+                "facts": _facts(record) if saved else {},
             }
         )
-    return {"name": name, "items": items, "counts": _totals(own)}
-
-
-def _natural_order(item: str) -> tuple[bool, str, int, str]:
-    """Tables before figures, and table 2 before table 10."""
-    kind, number, rest = re.match(r"(\D+)(\d*)(.*)", item).groups()
-    return "/fig" in kind, kind, int(number or 0), rest
-
-
-def _totals(verdicts: pd.DataFrame) -> dict[str, int]:
-    return {name: int((verdicts["verdict"] == name).sum()) for name in VERDICTS}
+    return {"name": name, "anchor": key, "items": items, "counts": count_verdicts(own)}
 
 
 def _number(value: float) -> str:

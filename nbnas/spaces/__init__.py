@@ -31,6 +31,7 @@ SPACES: dict[str, type[SearchSpace]] = {
         MobileNetV2Space,
     )
 }
+"""Name -> search space; :func:`get_space` makes one."""
 
 
 @cache

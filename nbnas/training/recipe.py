@@ -140,6 +140,7 @@ IMAGENET_150_EPOCHS = dataclasses.replace(
 """The shorter variant of AZ-NAS: a larger learning rate, label smoothing, and no other regularisation."""
 
 RECIPES = {"cifar": CIFAR, "imagenet": IMAGENET, "imagenet_150_epochs": IMAGENET_150_EPOCHS}
+"""Name -> published recipe; :func:`get_recipe` returns one."""
 
 
 def get_recipe(name: str) -> Recipe:
