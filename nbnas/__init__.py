@@ -1,10 +1,11 @@
 """nbnas: training-free neural architecture search, reproducible and explained.
 
 The companion of VKDNW (CVPR 2025) and T-CET (AutoML 2023). Start with :func:`score` for your own network and
-:func:`get_space` for the benchmarks, or open ``notebooks/lessons/01_tour.ipynb``.
+:func:`get_space` for the benchmarks, look at what you have with :mod:`nbnas.show`, or open
+``notebooks/lessons/01_tour.ipynb``.
 """
 
-from nbnas import initialisation, rankings
+from nbnas import initialisation, rankings, show
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.proxies import list_proxies
@@ -25,4 +26,5 @@ __all__ = [
     "rankings",
     "score",
     "score_many",
+    "show",
 ]

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -61,27 +62,57 @@ def score(
         NbnasError: If the arguments are unusable: an unknown proxy, init or device, neither batches nor a shape.
     """
     chosen = select_proxies(proxies)
-    if init not in ("published", None):
-        raise NbnasError(f"init must be 'published' or None, got {init!r}")
-    select = logits if logits is None or callable(logits) else lambda output: output[logits]
-    reference = next(model.parameters(), torch.empty(0))
-    device = usable_device(device if device is not None else reference.device)
     rows = {}
-    with exact_kernels(device):
-        if batches is None:
-            batches = _draw_batches(model, chosen, input_shape, num_classes, seed, select)
-        batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
-        if device.type == "cuda":  # As the network, see move_network.
-            batches = [(inputs.contiguous(), labels) for inputs, labels in batches]
-        # Tensors made in inference mode cannot be differentiated, their copies can.
-        batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
-        session = ScoringSession(model, batches, init, seed, device, select)
+    with open_session(
+        model,
+        chosen,
+        batches=batches,
+        input_shape=input_shape,
+        num_classes=num_classes,
+        init=init,
+        seed=seed,
+        device=device,
+        logits=logits,
+    ) as session:
         # Proxies that start from the same weights follow each other: only the passes of one start are in memory.
         for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
             session.keep_only(session.initialisation_of(proxy.info))
             rows[proxy.info.name] = _run(proxy, session)
     rows = [row for proxy in chosen for row in rows[proxy.info.name]]
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
+
+
+@contextmanager
+def open_session(
+    model: nn.Module,
+    proxies: Sequence[Proxy],
+    *,
+    batches: Sequence[Batch] | None = None,
+    input_shape: tuple[int, int, int, int] | None = None,
+    num_classes: int | None = None,
+    init: str | None = "published",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    logits: int | str | LogitsSelector | None = None,
+) -> Iterator[ScoringSession]:
+    """Give proxies what :func:`score` shows them of a network, under the kernels that it computes with.
+
+    Arguments and errors are those of :func:`score`; ``proxies`` decide how many batches are drawn.
+    """
+    if init not in ("published", None):
+        raise NbnasError(f"init must be 'published' or None, got {init!r}")
+    select = logits if logits is None or callable(logits) else lambda output: output[logits]
+    reference = next(model.parameters(), torch.empty(0))
+    device = usable_device(device if device is not None else reference.device)
+    with exact_kernels(device):
+        if batches is None:
+            batches = _draw_batches(model, proxies, input_shape, num_classes, seed, select)
+        batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
+        if device.type == "cuda":  # As the network, see move_network.
+            batches = [(inputs.contiguous(), labels) for inputs, labels in batches]
+        # Tensors made in inference mode cannot be differentiated, their copies can.
+        batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
+        yield ScoringSession(model, batches, init, seed, device, select)
 
 
 def usable_device(device: str | torch.device) -> torch.device:
@@ -102,7 +133,7 @@ def draw_inputs(shape: tuple[int, ...], seed: int, number: int = 0) -> Tensor:
 
 def _draw_batches(
     model: nn.Module,
-    proxies: list[Proxy],
+    proxies: Sequence[Proxy],
     input_shape: tuple[int, ...] | None,
     num_classes: int | None,
     seed: int,

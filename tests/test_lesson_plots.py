@@ -2,8 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
-from matplotlib.patches import FancyArrowPatch
 
 from nbnas.plots import lessons as lesson_plots
 
@@ -17,26 +15,6 @@ def test_dumbbells_sort_by_the_first_column():
     assert list(first.get_xdata()) == [0.9, 0.1]
     assert list(second.get_xdata()) == [-0.2, 0.5]
     assert "b 0.90 and -0.20; a 0.10 and 0.50" in alt
-
-
-DEAD = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-
-
-def test_a_cell_has_six_edges_and_its_dead_ones_are_dashed():
-    figure, alt = lesson_plots.cell_graphs({"a cell": DEAD})
-    (axis,) = figure.axes
-    styles = [arrow.get_linestyle() for arrow in axis.patches if isinstance(arrow, FancyArrowPatch)]
-    assert (styles.count("-"), styles.count("--"), styles.count(":")) == (1, 1, 4)
-    labels = [text.get_text() for text in axis.texts]
-    assert labels[-4:] == ["in", "1", "2", "out"]
-    assert sorted(labels[:6]) == ["conv 3x3", "none", "none", "none", "none", "skip"]
-    assert DEAD in alt
-
-
-@pytest.mark.parametrize(("cells", "panels"), [(1, 1), (2, 2), (3, 4)])
-def test_cells_are_drawn_two_in_a_row(cells, panels):
-    figure, _ = lesson_plots.cell_graphs({f"cell {number}": DEAD for number in range(cells)})
-    assert len(figure.axes) == panels
 
 
 def test_blocks_stand_in_order_with_arrows_between():

@@ -4,6 +4,7 @@ import ast
 import re
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from nbnas.notebook import read_notebook
 from nbnas.paths import notebooks_folder
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.proxies.vkdnw import vkdnw_scores
+from nbnas.search import Budget, evolve
 from tests.networks import ConvNeXt, ResNet, convnet, mlp, nasbench201
 
 LESSONS = sorted((notebooks_folder() / "lessons").glob("*.ipynb"))
@@ -193,3 +195,29 @@ def test_the_definitions_of_lesson_4_leave_the_network_as_it_was():
     built["synflow_saliency"](network, inputs)
     built["layer_kernels"](network, inputs)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+class NoisyAccuracies:
+    """NAS-Bench-201 with accuracies that are noise, ties among them."""
+
+    space = nbnas.get_space("nasbench201")
+
+    def __init__(self, seed):
+        self.values = np.random.default_rng(seed).integers(20, size=len(self.space))
+
+    def rate(self, arch):
+        return float(self.values[self.space.index(arch)])
+
+
+@pytest.mark.parametrize(("seed", "limit"), [(0, 400_000), (1, 400_000), (2, np.inf)])
+def test_lesson_9_draws_what_the_library_draws(seed, limit):
+    by_hand = definitions("09_evolutionary_search")["search_by_hand"]
+    benchmark = NoisyAccuracies(seed)
+    space = benchmark.space
+    built = by_hand(space, benchmark.rate, lambda arch: space.params(arch) <= limit, 120, population=8, seed=seed)
+    options = {"population": 8, "steps": 120, "seed": seed, "in_flight": 1, "progress": False}
+    library = evolve(space, benchmark.rate, budget=Budget(params=limit), **options).history
+    assert built["arch"].tolist() == library["arch"].tolist()
+    assert built["objective"].tolist() == library["objective"].tolist()
+    assert built["parent"].astype("Int64").tolist() == library["parent"].tolist()
+    assert space.params(max(built["arch"], key=space.params)) <= limit

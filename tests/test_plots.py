@@ -48,23 +48,6 @@ def test_bars_stand_at_their_position_and_some_are_highlighted():
     assert "left; right" in alt
 
 
-def test_scatter_labels_its_axes_by_the_names_of_the_series():
-    scores, accuracy = pd.Series([1.0, 2.0], name="entropy"), pd.Series([90.0, 91.0], name="accuracy (%)")
-    figure, alt = plots.scores_against_accuracy(scores, accuracy, "two networks")
-    (axis,) = figure.axes
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("entropy", "accuracy (%)")
-    assert axis.collections[0].get_offsets().tolist() == [[1.0, 90.0], [2.0, 91.0]]
-    assert "accuracy (%) against entropy for 2 networks" in alt
-
-
-def test_spectrum_is_sorted_and_leaves_zeros_out():
-    figure, _ = plots.spectrum({"a": [3.0, 0.0, 1.0]}, "title")
-    (line,) = figure.axes[0].lines
-    assert line.get_ydata().tolist() == [1.0, 3.0]
-    assert line.get_xdata().tolist() == [0.5, 1.0]
-    assert figure.axes[0].get_yscale() == "log"
-
-
 def test_paired_spectra_have_their_ratio_below():
     pair = {"x": [1.0, 0.0, 4.0], "y": [0.0, 3.0, 2.0]}
     figure, alt = plots.paired_spectra({"a": pair, "b": pair}, "Title")

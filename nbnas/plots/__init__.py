@@ -1,4 +1,7 @@
-"""Figures of the notebooks and the report. Each function returns a figure and its alternative text."""
+"""Figures of the notebooks and the report. Each function returns a figure and its alternative text.
+
+Cells, spectra, rankings and layers of one's own are drawn by :mod:`nbnas.show`, which calls on these modules.
+"""
 
 from nbnas.plots.distributions import boxes_by_group, grouped_values, repeated_values, two_seeds
 from nbnas.plots.layers import layer_profiles, layers_against_size
@@ -8,10 +11,9 @@ from nbnas.plots.rankings import (
     heat_maps,
     ranked_bars,
     ranked_intervals,
-    scores_against_accuracy,
 )
 from nbnas.plots.search import search_progress, searches_against_costs
-from nbnas.plots.spectra import paired_spectra, spectrum
+from nbnas.plots.spectra import paired_spectra
 from nbnas.plots.verdicts import COLOURS, METRIC_NAMES, published_against_reproduced, published_curves
 
 __all__ = [
@@ -31,9 +33,7 @@ __all__ = [
     "ranked_bars",
     "ranked_intervals",
     "repeated_values",
-    "scores_against_accuracy",
     "search_progress",
     "searches_against_costs",
-    "spectrum",
     "two_seeds",
 ]

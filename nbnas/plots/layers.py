@@ -62,6 +62,39 @@ def layer_profiles(
     return closed(figure), alt
 
 
+def layer_vectors(networks: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, str]:
+    """Draw the two vectors whose dot product is T-CET, layer by layer, side by side; zeros have no logarithm.
+
+    Args:
+        networks: Name -> layers, see :func:`nbnas.proxies.tcet.layer_vectors`; they are named below where there is
+            room, which is for one network of up to 24 layers.
+        title: Title of the figure.
+    """
+    panels = {"signal_to_noise": "S / σ of saliencies", "log_determinant": "ln |det K| (nats)"}
+    colours = sns.color_palette("colorblind", len(networks))
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), layout="constrained")
+    for axis, (column, label) in zip(axes, panels.items(), strict=True):
+        for (name, layers), colour in zip(networks.items(), colours, strict=True):
+            depth = range(1, len(layers) + 1)
+            axis.plot(depth, layers[column], "o-", color=colour, markersize=3, linewidth=0.8, label=name)
+        axis.set(xlabel="layer, in the order of the network", ylabel=label)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    if all((layers["signal_to_noise"] >= 0).all() for layers in networks.values()):
+        axes[0].set_yscale("log")
+    if len(networks) == 1:
+        (layers,) = networks.values()
+        if len(layers) <= 24:
+            for axis in axes:
+                axis.set_xticks(range(1, len(layers) + 1), layers.index, rotation=60, ha="right", fontsize=8)
+    else:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(networks)), frameon=False)
+    figure.suptitle(title, fontsize=11)
+    counts = ", ".join(f"{len(layers)} of {name}" for name, layers in networks.items())
+    return closed(figure), f"{title}: {' and '.join(panels.values())} over layers, {counts}."
+
+
 def layers_against_size(
     table: pd.DataFrame,
     references: Mapping[str, tuple[Sequence[float], Sequence[float]]],

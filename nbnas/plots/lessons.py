@@ -7,13 +7,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
 
-from nbnas.plots.drawing import closed
-from nbnas.spaces.nasbench201 import parse_cell
-from nbnas.spaces.nasbench201_network import EDGES, edges_on_paths
-
-_CENTRED = {"ha": "center", "va": "center"}
+from nbnas.plots.drawing import CENTRED, closed
 
 
 def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str]:
@@ -41,73 +36,6 @@ def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str
     return closed(figure), f"{title}: {xlabel}, {first} and {second}, for {rows}."
 
 
-_OPERATION_COLOURS = {
-    "none": "#b5b5b5",
-    "skip_connect": "#4d4d4d",
-    "nor_conv_1x1": "#b26a00",
-    "nor_conv_3x3": "#33658a",
-    "avg_pool_3x3": "#2e7d32",
-}
-_SHORT_NAMES = {
-    "none": "none",
-    "skip_connect": "skip",
-    "nor_conv_1x1": "conv 1x1",
-    "nor_conv_3x3": "conv 3x3",
-    "avg_pool_3x3": "pool 3x3",
-}
-_BENDS = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): -0.55, (1, 3): 0.55, (0, 3): -0.7}
-"""Edge -> height of its arc as a share of its length; above the nodes where negative."""
-
-
-def cell_graphs(cells: Mapping[str, str], columns: int = 2) -> tuple[Figure, str]:
-    """Draw cells of NAS-Bench-201 as graphs.
-
-    Edges that hold ``none`` are dotted. Dead edges, on no path from input to output, are dashed.
-
-    Args:
-        cells: Title -> architecture string.
-        columns: Number of panels in a row.
-    """
-    columns = min(columns, len(cells))
-    rows = -(-len(cells) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.9 * columns, 2.9 * rows), squeeze=False, layout="constrained")
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, (title, cell) in zip(axes.flat, cells.items(), strict=False):
-        _draw_cell(axis, cell)
-        axis.set_title(title, fontsize=10)
-    described = "; ".join(f"{title}: {cell}" for title, cell in cells.items())
-    return closed(figure), f"Cells of NAS-Bench-201 as graphs with four nodes and six edges. {described}."
-
-
-def _draw_cell(axis: plt.Axes, cell: str) -> None:
-    operations = dict(zip(EDGES, parse_cell(cell), strict=True))
-    live = edges_on_paths([edge for edge, name in operations.items() if name != "none"])
-    for edge, name in operations.items():
-        (source, target), colour = edge, _OPERATION_COLOURS[name]
-        style = ":" if name == "none" else "-" if edge in live else "--"
-        arrow = FancyArrowPatch(
-            (source, 0),
-            (target, 0),
-            connectionstyle=f"arc3,rad={_BENDS[edge]}",
-            arrowstyle="-|>",
-            mutation_scale=12,
-            shrinkA=13,
-            shrinkB=13,
-            linestyle=style,
-            linewidth=1 if name == "none" else 2,
-            color=colour,
-        )
-        axis.add_patch(arrow)
-        height = -_BENDS[edge] * (target - source) / 2
-        box = {"facecolor": "white", "edgecolor": colour, "linestyle": style, "boxstyle": "round,pad=0.25"}
-        axis.text((source + target) / 2, height, _SHORT_NAMES[name], color=colour, fontsize=8, bbox=box, **_CENTRED)
-    for node, name in enumerate(("in", "1", "2", "out")):
-        circle = {"facecolor": "#eef2f6", "edgecolor": "black", "boxstyle": "circle,pad=0.35"}
-        axis.text(node, 0, name, fontsize=9, bbox=circle, **_CENTRED)
-    axis.set(xlim=(-0.3, 3.3), ylim=(-0.8, 1.25))
-
-
 def stacked_blocks(blocks: Sequence[tuple[str, str]], title: str) -> tuple[Figure, str]:
     """Draw the parts of a network as a row of boxes, input on the left.
 
@@ -120,7 +48,7 @@ def stacked_blocks(blocks: Sequence[tuple[str, str]], title: str) -> tuple[Figur
     figure, axis = plt.subplots(figsize=(0.6 + 0.85 * len(blocks), 1.5), layout="constrained")
     for place, (label, kind) in enumerate(blocks):
         box = {"facecolor": palette[kind], "edgecolor": "#555555", "boxstyle": "round,pad=0.35"}
-        axis.text(place, 0, label, fontsize=8, bbox=box, **_CENTRED)
+        axis.text(place, 0, label, fontsize=8, bbox=box, **CENTRED)
         if place:
             arrow = {"arrowstyle": "-|>", "color": "#555555"}
             axis.annotate("", xy=(place - 0.42, 0), xytext=(place - 0.6, 0), arrowprops=arrow)

@@ -131,5 +131,7 @@ def scores_against_accuracy(scores: pd.Series, accuracy: pd.Series, title: str) 
         figure, axis = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
     axis.scatter(scores, accuracy, s=14, alpha=0.6, linewidths=0, color="#33658a", rasterized=True)
     axis.set(xlabel=scores.name, ylabel=accuracy.name, title=title)
-    alt = f"Scatter plot of {accuracy.name} against {scores.name} for {len(scores)} networks. {title}."
+    alt = f"Scatter plot of {accuracy.name} against {scores.name} for {len(scores)} networks. {title}.".replace(
+        "\n", ": "
+    )
     return closed(figure), alt

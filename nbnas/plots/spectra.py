@@ -10,11 +10,19 @@ from matplotlib.figure import Figure
 from nbnas.plots.drawing import closed
 
 
-def spectrum(eigenvalues: Mapping[str, Sequence[float]], title: str) -> tuple[Figure, str]:
-    """Draw sorted eigenvalues on a logarithmic scale, one line per network; zeros are left out."""
+def spectrum(
+    eigenvalues: Mapping[str, Sequence[float]], title: str, quantiles: Sequence[float] | None = None
+) -> tuple[Figure, str]:
+    """Draw sorted eigenvalues on a logarithmic scale, one line per network; zeros are left out.
+
+    Args:
+        eigenvalues: Name of a network -> values.
+        title: Title of the figure.
+        quantiles: Of the values, if they are not all eigenvalues but some of their quantiles; drawn as dots.
+    """
     with sns.axes_style("whitegrid"):
         figure, axis = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
-    _draw_spectra(axis, eigenvalues)
+    _draw_spectra(axis, eigenvalues, quantiles)
     axis.set(xlabel="quantile", ylabel="eigenvalue", title=title)
     alt = f"Eigenvalues against their quantile on a logarithmic scale for {', '.join(eigenvalues)}. {title}."
     return closed(figure), alt
@@ -55,10 +63,15 @@ def paired_spectra(
     return closed(figure), alt
 
 
-def _draw_spectra(axis: plt.Axes, eigenvalues: Mapping[str, Sequence[float]]) -> None:
-    for name, values in eigenvalues.items():
+def _draw_spectra(
+    axis: plt.Axes, eigenvalues: Mapping[str, Sequence[float]], quantiles: Sequence[float] | None = None
+) -> None:
+    colours = sns.color_palette("colorblind", len(eigenvalues))
+    for (name, values), colour in zip(eigenvalues.items(), colours, strict=True):
         ordered = np.sort(np.asarray(values))
-        quantiles = np.linspace(0, 1, len(ordered))
-        axis.plot(quantiles[ordered > 0], ordered[ordered > 0], label=name)
+        places = np.linspace(0, 1, len(ordered)) if quantiles is None else np.asarray(quantiles)
+        style = "-" if quantiles is None else "o-"
+        axis.plot(places[ordered > 0], ordered[ordered > 0], style, color=colour, label=name)
     axis.set_yscale("log")
-    axis.legend(frameon=False)
+    if len(eigenvalues) > 1:
+        axis.legend(frameon=False)

@@ -83,8 +83,13 @@ def layer_vectors(network: nn.Module, batch: Batch, saliency: str = "snip", vari
     device = next(network.parameters()).device
     probe = Probe(ScoringSession(network, [batch], None, 0, device), _info("tcet_snip", "", ""))
     with exact_kernels(device):
-        saliencies = SALIENCIES[saliency](probe)
-        determinants = layer_log_determinants(probe)
+        return probe_layer_vectors(probe, saliency, variant)
+
+
+def probe_layer_vectors(probe: Probe, saliency: str = "snip", variant: str = "official") -> pd.DataFrame:
+    """As :func:`layer_vectors`, of the network that a probe shows."""
+    saliencies = SALIENCIES[saliency](probe)
+    determinants = layer_log_determinants(probe)
     rows = [
         (name, saliencies[name].numel(), float(ratio), float(determinants.get(name, float("nan"))))
         for name, ratio in layer_ratios(saliencies, variant).items()

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
+from nbnas.errors import NbnasError
 from nbnas.proxies.entry_jacobian import entry_jacobian
 from nbnas.proxies.kernels import exact_kernels
 from nbnas.proxies.probe import Probe
@@ -153,6 +154,30 @@ def fisher_matrix(jacobian: Tensor, probabilities: Tensor, variant: str = "offic
     """
     root = fisher_root(jacobian, probabilities, variant)
     return root.T @ root / len(jacobian)
+
+
+def fisher_eigenvalues(probe: Probe, variant: str = "official") -> Tensor:
+    """Return all eigenvalues of the matrix whose deciles the proxy ``vkdnw`` takes.
+
+    Args:
+        probe: As the proxy gets it.
+        variant: See :func:`fisher_matrix`.
+
+    Returns:
+        (P,), ascending, at least 0, in float64.
+
+    Raises:
+        NbnasError: If the network's output is not finite, or ``variant`` is unknown.
+        UnsupportedModelError: See :func:`entry_jacobian`.
+    """
+    if variant not in ("official", "paper"):
+        raise NbnasError(f"variant must be 'official' or 'paper', got {variant!r}")
+    network, (inputs, _) = probe.shared_network(), probe.shared_batch()
+    jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
+    matrix = fisher_matrix(jacobian.double(), smoothed_probabilities(logits.double()), variant)
+    if not matrix.isfinite().all():
+        raise NbnasError("the Fisher matrix is not finite, so it has no spectrum")
+    return torch.linalg.eigvalsh(matrix).clamp(min=0)
 
 
 def spectrum_deciles(matrix: Tensor, quantiles: Sequence[float] = QUANTILES) -> Tensor:

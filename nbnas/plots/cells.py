@@ -1,0 +1,212 @@
+"""Cells as graphs: nodes in a row, edges as arcs between them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+
+from nbnas.errors import NbnasError
+from nbnas.plots.drawing import CENTRED, closed
+from nbnas.spaces import get_space, nasbench101, nasbench201, nasbench301, transnasbench101
+from nbnas.spaces.nasbench201_network import EDGES, edges_on_paths
+from nbnas.spaces.nasbench301_network import NODES
+
+STYLES = {"live": "-", "dead": "--", "none": ":"}
+"""An edge on a path from input to output, one that is on none, one without an operation -> its line."""
+
+_COLOURS = {
+    "none": "#999999",
+    "skip": "#4d4d4d",
+    "conv 1x1": "#d55e00",
+    "conv 3x3": "#0072b2",
+    "sep 3x3": "#0072b2",
+    "sep 5x5": "#d55e00",
+    "dil 3x3": "#cc79a7",
+    "dil 5x5": "#e69f00",
+}
+"""Okabe and Ito's colours, which stay apart for colour-blind eyes; operations are named as well."""
+_POOLING = "#009e73"
+
+_SHORT_NAMES = {
+    "skip_connect": "skip",
+    "skip connection": "skip",
+    "nor_conv_1x1": "conv 1x1",
+    "nor_conv_3x3": "conv 3x3",
+    "1x1 convolution": "conv 1x1",
+    "3x3 convolution": "conv 3x3",
+    "conv1x1-bn-relu": "conv 1x1",
+    "conv3x3-bn-relu": "conv 3x3",
+    "maxpool3x3": "max 3x3",
+    "max_pool_3x3": "max 3x3",
+    "avg_pool_3x3": "pool 3x3",
+    "input": "in",
+    "output": "out",
+}
+
+
+@dataclass(frozen=True)
+class _Edge:
+    source: int
+    target: int
+    operation: str | None
+    """Short name; ``None`` where operations are on the nodes."""
+    bend: float
+    """Height of its arc as a share of its length; above the nodes where positive."""
+    style: str = "live"
+
+
+@dataclass(frozen=True)
+class _Graph:
+    name: str
+    """Of the cell, where an architecture has several."""
+    nodes: tuple[str, ...]
+    edges: tuple[_Edge, ...]
+
+
+def cell_graphs(cells: Mapping[str, str], space: str = "nasbench201", columns: int = 2) -> tuple[Figure, str]:
+    """Draw cells as graphs.
+
+    Edges that hold ``none`` are dotted. Dead edges, on no path from input to output, are dashed.
+
+    Args:
+        cells: Title -> architecture string.
+        space: Space of the architectures; one of :data:`CELL_SPACES`.
+        columns: Number of panels in a row.
+
+    Raises:
+        NbnasError: If the space has no cells, or a string is malformed.
+    """
+    if space not in CELL_SPACES:
+        get_space(space)
+        raise NbnasError(f"architectures of {space} are no cells; those of {', '.join(CELL_SPACES)} are")
+    panels = [(title, graph) for title, arch in cells.items() for graph in CELL_SPACES[space](arch)]
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    longest = max(len(graph.nodes) for _, graph in panels)
+    # One unit of an axis is the distance between two nodes.
+    spacing = 1.35 if longest == 4 else 1.15
+    low, high = min(_low(graph) for _, graph in panels), max(_high(graph) for _, graph in panels)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=((longest - 0.1) * spacing * columns, ((high - low) * spacing + 0.3) * rows),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (title, graph) in zip(axes.flat, panels, strict=False):
+        _draw(axis, graph)
+        axis.set(xlim=(-0.45, longest - 0.55), ylim=(low, high), aspect="equal")
+        axis.set_title(", ".join(filter(None, (title, graph.name))), fontsize=10)
+    described = "; ".join(f"{title}: {arch}" for title, arch in cells.items())
+    return closed(figure), f"Cells of {space} as graphs. {described}."
+
+
+def _draw(axis: plt.Axes, graph: _Graph) -> None:
+    for edge in graph.edges:
+        colour = _colour(edge.operation)
+        straight = edge.bend == 0
+        arrow = FancyArrowPatch(
+            (edge.source, 0),
+            (edge.target, 0),
+            connectionstyle=f"arc3,rad={-edge.bend}",
+            arrowstyle="-|>",
+            mutation_scale=12,
+            shrinkA=_half_width(graph.nodes[edge.source]) if straight else 14,
+            shrinkB=_half_width(graph.nodes[edge.target]) if straight else 14,
+            linestyle=STYLES[edge.style],
+            linewidth=1 if edge.style == "none" else 2,
+            color=colour,
+        )
+        axis.add_patch(arrow)
+        if edge.operation is not None:
+            place = (edge.source + edge.target) / 2, _height(edge)
+            box = {"facecolor": "white", "edgecolor": colour, "linestyle": STYLES[edge.style]}
+            axis.text(*place, edge.operation, fontsize=8, bbox={**box, "boxstyle": "round,pad=0.25"}, **CENTRED)
+    for place, name in enumerate(graph.nodes):
+        colour = _colour(name) if name in _COLOURS or name.endswith("3x3") else "black"
+        shape = "circle,pad=0.35" if len(name) < 4 else "round,pad=0.45"
+        box = {"facecolor": "#eef2f6", "edgecolor": colour, "linewidth": 1.5, "boxstyle": shape}
+        axis.text(place, 0, name, fontsize=9, bbox=box, **CENTRED)
+
+
+def _half_width(name: str) -> float:
+    """About half the width of a node, in points."""
+    return 13 if len(name) < 4 else 8 + 2.4 * len(name)
+
+
+def _height(edge: _Edge) -> float:
+    return edge.bend * (edge.target - edge.source) / 2
+
+
+def _low(graph: _Graph) -> float:
+    return min(0.0, *map(_height, graph.edges)) - 0.3
+
+
+def _high(graph: _Graph) -> float:
+    return max(0.0, *map(_height, graph.edges)) + 0.3
+
+
+def _colour(operation: str | None) -> str:
+    return "#4d4d4d" if operation is None else _COLOURS.get(operation, _POOLING)
+
+
+def _short(operation: str) -> str:
+    return _SHORT_NAMES.get(operation, operation.replace("_conv_", " "))
+
+
+_BENDS = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): 0.55, (1, 3): -0.55, (0, 3): 0.7}
+
+
+def _four_nodes(operations: tuple[str, ...]) -> Iterator[_Graph]:
+    placed = dict(zip(EDGES, operations, strict=True))
+    live = edges_on_paths([edge for edge, name in placed.items() if name != "none"])
+    edges = tuple(
+        _Edge(*edge, _short(name), _BENDS[edge], "none" if name == "none" else "live" if edge in live else "dead")
+        for edge, name in placed.items()
+    )
+    yield _Graph("", ("in", "1", "2", "out"), edges)
+
+
+def _nasbench201(arch: str) -> Iterator[_Graph]:
+    return _four_nodes(nasbench201.parse_cell(arch))
+
+
+def _transnasbench101_micro(arch: str) -> Iterator[_Graph]:
+    return _four_nodes(tuple(transnasbench101.OPERATIONS[digit] for digit in transnasbench101.parse_cell(arch)))
+
+
+def _nasbench101(arch: str) -> Iterator[_Graph]:
+    graph = nasbench101.parse_cell(arch)
+
+    def bend(source: int, target: int) -> float:
+        # Straight to the next; above to the output, below to the others.
+        return 0.0 if target == source + 1 else 0.5 if target == graph.output else -0.5
+
+    edges = tuple(_Edge(source, target, None, bend(source, target)) for source, target in graph.edges)
+    yield _Graph("", tuple(map(_short, graph.operations)), edges)
+
+
+def _nasbench301(arch: str) -> Iterator[_Graph]:
+    for name, cell in zip(nasbench301.CELLS, nasbench301.parse_architecture(arch), strict=True):
+        edges = []
+        for target, node in zip(NODES, cell, strict=True):
+            # The nearer input arrives from below, the farther one from above.
+            for edge, bend in zip(node, (0.6, -0.6), strict=True):
+                edges.append(_Edge(edge.source, target, _short(edge.operation), bend))
+        yield _Graph(f"{name} cell", ("k-2", "k-1", *map(str, NODES)), tuple(edges))
+
+
+CELL_SPACES: Mapping[str, Callable[[str], Iterator[_Graph]]] = {
+    "nasbench201": _nasbench201,
+    "nasbench101": _nasbench101,
+    "nasbench1shot1_ss1": _nasbench101,
+    "nasbench1shot1_ss2": _nasbench101,
+    "nasbench1shot1_ss3": _nasbench101,
+    "nasbench301": _nasbench301,
+    "transnasbench101_micro": _transnasbench101_micro,
+}
+"""Space whose architectures are cells -> the graphs of one, two where it has a normal and a reduction cell."""
