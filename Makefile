@@ -4,7 +4,7 @@ PROFILE ?= default
 DEVICE ?= cpu
 EXECUTOR ?= processes
 VENV ?= .venv
-SWEEP ?= vkdnw_batch_size
+SWEEP ?= smoke
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 SLOW_TESTS := $(if $(SLOW),,-m "not slow")
@@ -19,7 +19,7 @@ help:  ## show this list
 	@echo "make exercises    copy the lessons without solutions to notebooks/exercises; what you worked in stays"
 	@echo "make report       build the report from what the notebooks left  PROFILE=..."
 	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
-	@echo "make sweep        run notebooks/sweeps/NAME.yml                  SWEEP=NAME"
+	@echo "make sweep        run notebooks/sweeps/NAME.yml, resumable       SWEEP=NAME WORKERS=N"
 	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
 	@echo "make data         say which trained accuracies are present"
 	@echo "make lint         check style and format"
@@ -59,7 +59,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench_search
 
 sweep: $(INSTALLED)
-	$(BIN)/nbnas sweep notebooks/sweeps/$(SWEEP).yml
+	$(BIN)/nbnas sweep notebooks/sweeps/$(SWEEP).yml $(if $(WORKERS),--workers $(WORKERS))
 
 lab: $(INSTALLED)
 	if [ -n "$$NBNAS_DATA" ]; then export NBNAS_DATA="$$(realpath "$$NBNAS_DATA")"; fi; \
