@@ -78,7 +78,9 @@ def write_sweep_page(
         minutes=sum(point.seconds for point in finished) / 60,
         provenance=record["provenance"],
         settings={
-            name: value for name, value in {**sweep.fixed, **_common_protocol(finished)}.items() if name != "device"
+            name: value
+            for name, value in {**sweep.fixed, **_common_protocol(finished)}.items()
+            if name not in (*sweep.axes, "device")
         },
     )
     page.write_text(text)
