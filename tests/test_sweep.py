@@ -91,6 +91,7 @@ def test_points_are_the_product_of_the_axes(tmp_path):
     [
         ("", "must be a mapping"),
         ("notebook: doubles.ipynb\naxes: [", "not YAML, line 2"),
+        ("axes:\n  seed: [1]\n  seed: [2]", "not YAML, line 3: 'seed' stands twice"),
         ("axes: {seed: [1]}", "a sweep needs 'notebook'"),
         ("notebook: doubles.ipynb", "a sweep needs 'axes'"),
         ("notebook: absent.ipynb\naxes: {seed: [1]}", "no notebook"),

@@ -108,7 +108,7 @@ def read_sweep(specification: Path) -> Sweep:
     if not specification.is_file():
         raise NbnasError(f"no sweep specification {specification}")
     try:
-        content = yaml.safe_load(specification.read_text())
+        content = yaml.load(specification.read_text(), _StrictLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         reason = getattr(error, "problem", None) or first_line(error)
@@ -120,6 +120,19 @@ def read_sweep(specification: Path) -> Sweep:
     except _MalformedError as error:
         raise NbnasError(f"{specification}: {error}") from error
     return sweep
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a name that stands twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = []
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(problem=f"{name!r} stands twice", problem_mark=key.start_mark)
+            seen.append(name)
+        return super().construct_mapping(node, deep)
 
 
 class _MalformedError(Exception):
