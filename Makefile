@@ -4,7 +4,7 @@ PROFILE ?= default
 DEVICE ?= cpu
 EXECUTOR ?= processes
 VENV ?= .venv
-SWEEP ?= vkdnw_batch_size
+SWEEP ?= smoke
 BROWSER ?= chromium
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -21,7 +21,7 @@ help:  ## show this list
 	@echo "make report       build the report from what the notebooks left  PROFILE=..."
 	@echo "make picture      take the README's picture of the report        BROWSER=chromium|google-chrome"
 	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
-	@echo "make sweep        run notebooks/sweeps/NAME.yml                  SWEEP=NAME"
+	@echo "make sweep        run notebooks/sweeps/NAME.yml, resumable       SWEEP=NAME WORKERS=N"
 	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
 	@echo "make data         say which trained accuracies are present"
 	@echo "make lint         check style and format"
@@ -65,7 +65,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench_search
 
 sweep: $(INSTALLED)
-	$(BIN)/nbnas sweep notebooks/sweeps/$(SWEEP).yml
+	$(BIN)/nbnas sweep notebooks/sweeps/$(SWEEP).yml $(if $(WORKERS),--workers $(WORKERS))
 
 lab: $(INSTALLED)
 	if [ -n "$$NBNAS_DATA" ]; then export NBNAS_DATA="$$(realpath "$$NBNAS_DATA")"; fi; \

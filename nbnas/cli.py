@@ -9,7 +9,9 @@ from pathlib import Path
 
 from nbnas.errors import NbnasError
 
-WORKERS = "processes (default: one per core, on a GPU one per 12 GiB)"
+DEFAULT_WORKERS = "(default: one per core, on a GPU one per 12 GiB)"
+
+WORKERS = f"processes {DEFAULT_WORKERS}"
 
 EXECUTORS = (
     "processes, dask for a Dask cluster of such processes, dask:ADDRESS or dask:FILE.json for the running one "
@@ -161,8 +163,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--profile", default="default")
     report.set_defaults(command=_report)
 
-    sweep = commands.add_parser("sweep", help="run a notebook over a grid of parameters")
+    sweep = commands.add_parser("sweep", help="run a notebook over a grid of parameters, resumable")
     sweep.add_argument("specification", type=Path, help="notebooks/sweeps/NAME.yml")
+    sweep.add_argument("--workers", type=int, metavar="N", help=f"points that run at a time {DEFAULT_WORKERS}")
     sweep.set_defaults(command=_sweep)
 
     exercises = commands.add_parser("exercises", help="copy the lessons without solutions to notebooks/exercises")
@@ -320,7 +323,7 @@ def _report(options: argparse.Namespace) -> None:
 def _sweep(options: argparse.Namespace) -> None:
     from nbnas.sweep import sweep
 
-    print(sweep(options.specification))
+    print(f"summary: {sweep(options.specification, options.workers)}")
 
 
 def _exercises(_: argparse.Namespace) -> None:

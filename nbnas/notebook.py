@@ -171,7 +171,9 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
             parameters=checked,
             progress_bar=False,
             cwd=notebook.path.parent,
-            extra_arguments=["--log-level=40"],  # Errors only: the kernel's remarks would break the progress display.
+            extra_arguments=[
+                "--log-level=50"
+            ],  # What the kernel remarks, even on its way out, would break the progress.
         )
         _check_complete(partial)
     except Exception as error:

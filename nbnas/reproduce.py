@@ -68,7 +68,7 @@ def plan(profile: str, device: str = "cpu") -> list[Job]:
     Raises:
         NbnasError: If the profile is unknown or a notebook is malformed.
     """
-    reports, inputs = profile_reports(profile), _shared_inputs()
+    reports, inputs = profile_reports(profile), shared_inputs()
     jobs = []
     for folder in FOLDERS:
         for path in sorted((notebooks_folder() / folder).glob("*.ipynb")):
@@ -83,10 +83,10 @@ def plan(profile: str, device: str = "cpu") -> list[Job]:
 
 
 def make_job(
-    item: str, notebook: Notebook, parameters: dict[str, Value], output: Path, inputs: str = "", minutes: float = 1.0
+    item: str, notebook: Notebook, parameters: dict[str, Value], output: Path, inputs: str, minutes: float = 1.0
 ) -> Job:
-    """Describe one run; ``inputs`` is the digest of everything that all notebooks depend on."""
-    text = json.dumps([notebook.path.read_text(), parameters, inputs or _shared_inputs()])
+    """Describe one run; ``inputs`` is what :func:`shared_inputs` returns."""
+    text = json.dumps([notebook.path.read_text(), parameters, inputs])
     return Job(item, notebook, parameters, output, hashlib.sha256(text.encode()).hexdigest(), minutes)
 
 
@@ -164,12 +164,12 @@ def _announce(profile: str, jobs: list[Job], waiting: list[Job]) -> None:
         print(f"to run, about {minutes:.0f} min on two cores: " + ", ".join(job.item for job in waiting))
 
 
-def _shared_inputs() -> str:
-    """Digest of the package, its libraries, the stored scores, the published numbers and the accuracies."""
+def shared_inputs() -> str:
+    """Return the digest of the package, its libraries, the stored scores, the published numbers and the accuracies."""
     digest = hashlib.sha256()
     package = sorted((project_root() / "nbnas").rglob("*.py"))
-    # The report's own code draws pages from finished notebooks, so it is no reason to run them again.
-    files = [path for path in package if "report" not in path.relative_to(project_root()).parts]
+    # What draws pages from finished notebooks, or runs them over a grid, is no reason to run them again.
+    files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(project_root()).parts)]
     files += sorted((data_folder() / "published").glob("*.csv"))
     files += sorted((data_folder() / "scores").rglob("*.parquet")) + sorted((data_folder() / "scores").rglob("*.jsonl"))
     imported = (nasbench201.imported_table(), nats_sss.imported_table())

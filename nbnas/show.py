@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.noise import tau_bootstrap
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
@@ -133,7 +132,7 @@ def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = Non
     if len(whole) < len(pairs):
         lines[0] += f" ({len(pairs) - len(whole):,} without a number left out)"
     if (whole.nunique() > 1).all():
-        low, high = _tau_interval(whole["score"], whole["accuracy"])
+        low, high = bootstrap_interval(kendall_tau, whole["score"], whole["accuracy"], repeats=200)
         tau = kendall_tau(whole["score"], whole["accuracy"])
         lines.append(f"Kendall's τ = {tau:.2f}, 95 % interval {low:.2f} to {high:.2f}")
     named = (
@@ -233,13 +232,6 @@ def _numbers(values: ArrayLike, what: str, *, finite: bool = True) -> np.ndarray
     if array.ndim != 1 or not len(array) or (finite and not np.isfinite(array).all()):
         raise NbnasError(f"{what} must be {'finite and ' if finite else ''}in one row, got shape {array.shape}")
     return array
-
-
-def _tau_interval(scores: pd.Series, accuracy: pd.Series) -> tuple[float, float]:
-    # Counting pairs once is faster, but the table of pairs must fit into memory; many networks need few resamples.
-    if len(scores) <= 1000:
-        return tau_bootstrap(scores, accuracy, range(len(scores)))
-    return bootstrap_interval(kendall_tau, scores, accuracy, repeats=200)
 
 
 def _need_matplotlib() -> None:

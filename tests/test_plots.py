@@ -331,3 +331,43 @@ def test_every_search_has_a_panel_with_its_own_choice(search_history):
     stars = [(list(axis.lines[1].get_xdata()), list(axis.lines[1].get_ydata())) for axis in figure.axes]
     assert stars == [([20.0], [6.0]), ([30.0], [7.0])]
     assert "a 6, b 7" in alt
+
+
+@pytest.fixture
+def swept():
+    rows = [(size, kind, seed, size / 10 + seed / 100) for size in (4, 16) for kind in "ab" for seed in (0, 1)]
+    table = pd.DataFrame(rows, columns=["size", "kind", "seed", "tau"])
+    return table.assign(low=table["tau"] - 0.1, high=table["tau"] + 0.1)
+
+
+ORDER = {"size": [4, 16], "kind": ["a", "b"], "seed": [0, 1]}
+
+
+def test_a_sweep_has_a_dot_and_a_bar_per_run_and_a_line_through_the_means(swept):
+    figure, alt = plots.swept_values(
+        swept, "size", "tau", hue="kind", interval=("low", "high"), order=ORDER, labels={"tau": "Kendall's τ"}
+    )
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["4", "16"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("size", "Kendall's τ")
+    dots, means = axis.lines[:2]
+    assert dots.get_ydata().tolist() == pytest.approx([0.4, 0.41, 1.6, 1.61])
+    assert means.get_ydata().tolist() == pytest.approx([0.405, 1.605])
+    assert sum(len(bars.get_segments()) for bars in axis.collections) == 8
+    places = np.concatenate([line.get_xdata() for line in axis.lines[::2]])
+    assert len(set(places.round(6))) == 8  # No run hides another.
+    assert np.abs(places - places.round()).max() < 0.5
+    assert alt == (
+        "Kendall's τ against size: 8 runs, with intervals. Mean from the first to the last size: "
+        "a: 0.405 to 1.6; b: 0.405 to 1.6."
+    )
+
+
+def test_panels_of_a_sweep_and_runs_that_are_missing(swept):
+    swept.loc[swept["kind"] == "b", "tau"] = np.nan
+    figure, alt = plots.swept_values(swept, "size", "tau", panel="kind", order=ORDER, labels={}, title="A title")
+    assert [axis.get_title() for axis in figure.axes] == ["kind a", "kind b"]
+    assert [len(axis.lines) for axis in figure.axes] == [2, 0]
+    assert alt.startswith("A title: 4 runs. Mean")
+    _, alt = plots.swept_values(swept[:0], "size", "tau", order=ORDER, labels={})
+    assert alt.endswith("none.")

@@ -9,9 +9,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from nbnas import artefacts, reproduce, sweep, verdicts
+from nbnas import artefacts, reproduce, verdicts
 from nbnas.cli import main
-from nbnas.errors import NbnasError
 from nbnas.published import load_published
 from nbnas.report import build, build_report
 from nbnas.report.notebook_page import notebook_body
@@ -296,57 +295,6 @@ def test_artefacts_round_trip_with_figures(folders):
     assert (reports / "vkdnw" / "fig1-bars.png").read_bytes().startswith(b"\x89PNG")
     assert record["provenance"]["versions"]["nbnas"]
     assert artefacts.load("vkdnw/fig3", reports) is None
-
-
-SWEPT = """
-import pandas as pd
-from nbnas import artefacts
-if seed == 2:
-    raise ValueError("two is unlucky")
-artefacts.save("result", pd.DataFrame({"double": [2 * seed], "published": ["x"]}), {}, {})
-"""
-
-
-def test_a_sweep_joins_tables_resumes_and_reports_failed_points(folders, tmp_path, capsys):
-    _, reports = folders
-    write(tmp_path / "grid" / "doubles.ipynb", SWEPT)
-    specification = tmp_path / "grid" / "doubles.yml"
-    specification.write_text("notebook: doubles.ipynb\naxes:\n  seed: [1, 2]\n")
-    assert main(["sweep", str(specification)]) == 1
-    assert "1 of 2 points failed" in capsys.readouterr().err
-    table = pd.read_csv(reports / "sweeps" / "doubles.csv")
-    assert table.to_dict("records") == [{"seed": 1, "double": 2, "published": "x"}]
-
-    specification.write_text("notebook: doubles.ipynb\naxes:\n  seed: [1, 3]\n")
-    assert main(["sweep", str(specification)]) == 0
-    assert "seed=1 is up to date" in capsys.readouterr().out
-    assert pd.read_csv(reports / "sweeps" / "doubles.csv")["double"].tolist() == [2, 6]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("notebook: doubles.ipynb", "axes"),
-        ("axes: {seed: 1}", "lists"),
-        ("axes: [", "notebook"),
-        ("", "lists"),
-        ("notebook: doubles.ipynb\naxes: {seed: []}", "axis without values"),
-    ],
-)
-def test_a_malformed_sweep_is_refused(tmp_path, text, message):
-    write(tmp_path / "doubles.ipynb", SWEPT)
-    (tmp_path / "bad.yml").write_text(text)
-    with pytest.raises(NbnasError, match=message):
-        sweep.sweep(tmp_path / "bad.yml")
-
-
-def test_a_sweep_checks_every_point_before_it_runs_one(folders, tmp_path):
-    _, reports = folders
-    write(tmp_path / "doubles.ipynb", SWEPT)
-    (tmp_path / "doubles.yml").write_text("notebook: doubles.ipynb\naxes:\n  seed: [1, one]\n")
-    with pytest.raises(NbnasError, match="must be int"):
-        sweep.sweep(tmp_path / "doubles.yml")
-    assert not reports.exists()
 
 
 def test_rows_that_are_named_by_numbers_stay_text(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from nbnas.plots.rankings import (
 )
 from nbnas.plots.search import search_progress, searches_against_costs
 from nbnas.plots.spectra import paired_spectra
+from nbnas.plots.sweeps import swept_values
 from nbnas.plots.verdicts import COLOURS, METRIC_NAMES, published_against_reproduced, published_curves
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "repeated_values",
     "search_progress",
     "searches_against_costs",
+    "swept_values",
     "two_seeds",
 ]

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from pygments.formatters import HtmlFormatter
+from jinja2 import Environment
 
 from nbnas import artefacts
-from nbnas.atomic import replace_file
 from nbnas.benchmarks.nasbench201 import SOURCES
-from nbnas.notebook import FOLDERS, last_run, natural_order, run_time
+from nbnas.notebook import FOLDERS, last_run, natural_order
 from nbnas.paths import notebooks_folder
 from nbnas.published import load_published
 from nbnas.report.api_page import api_sections
 from nbnas.report.notebook_page import headings, notebook_body, unlink, without_first_heading
+from nbnas.report.rendering import facts, open_templates, write_page
 from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, count_verdicts, not_attempted
 
 PAPERS = {"vkdnw": "VKDNW (CVPR 2025)", "tcet": "T-CET (AutoML 2023)"}
@@ -57,20 +56,21 @@ def build_report(reports: Path, profile: str) -> Path:
         Path of the first page.
     """
     reports.mkdir(parents=True, exist_ok=True)
-    environment = _environment()
+    environment = open_templates()
     pages = _executed_notebooks(reports)
     verdicts = collect_verdicts(reports)
     verdicts.to_csv(reports / "verdicts.csv", index=False)
     neighbours = zip([None, *pages[:-1]], pages, [*pages[1:], None], strict=True)
     for before, page, after in neighbours if pages else ():
         _write_notebook_page(environment, reports, page, before, after, verdicts, {other.item for other in pages})
-    _write(environment, "api.html.jinja", reports / "api.html", root="", sections=api_sections())
+    write_page(environment, "api.html.jinja", reports / "api.html", root="", report=True, sections=api_sections())
     index = reports / "index.html"
-    _write(
+    write_page(
         environment,
         "index.html.jinja",
         index,
         root="",
+        report=True,
         profile=profile,
         papers=[_paper(name, key, verdicts, pages, reports) for key, name in PAPERS.items()],
         others={name: [page for page in pages if _folder(page.item) == key] for key, name in OTHERS.items()},
@@ -90,27 +90,6 @@ def collect_verdicts(reports: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("nbnas.report"),
-        autoescape=select_autoescape(["html.jinja"]),
-        trim_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"number": _number, "run_time": run_time}
-    environment.globals |= {
-        "style": environment.loader.get_source(environment, "style.css")[0],
-        "code_style": HtmlFormatter(style="default").get_style_defs(".highlight"),
-        "dark_code_style": HtmlFormatter(style="github-dark").get_style_defs(".highlight"),
-    }
-    return environment
-
-
-def _write(environment: Environment, template: str, path: Path, **values: object) -> None:
-    text = environment.get_template(template).render(**values)
-    replace_file(path, lambda partial: partial.write_text(text))
-
-
 def _write_notebook_page(
     environment: Environment,
     reports: Path,
@@ -123,18 +102,19 @@ def _write_notebook_page(
     body = without_first_heading(unlink(notebook_body(page.path), page.item, items))
     own = verdicts[verdicts["item"] == page.item]
     saved = artefacts.load(page.item, reports)
-    _write(
+    write_page(
         environment,
         "page.html.jinja",
         page.path.with_suffix(".html"),
         root="../",
+        report=True,
         page=page,
         before=before,
         after=after,
         body=body,
         contents=headings(body),
         counts=count_verdicts(own) if len(own) else {},
-        facts=_facts(saved[1]) if saved else {},
+        facts=facts(saved[1]) if saved else {},
     )
 
 
@@ -156,18 +136,6 @@ def _title(path: Path) -> str:
 
 def _folder(item: str) -> str:
     return item.partition("/")[0]
-
-
-def _facts(record: dict) -> dict[str, str]:
-    """What a reader must know to trust the numbers of a page: protocol, then where and when it was run."""
-    provenance = record["provenance"]
-    versions = ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
-    run = {
-        "run": f"{provenance['time']}, commit {provenance['commit']}",
-        "machine": f"{provenance['device']}, Python {provenance['python']}",
-        "versions": versions,
-    }
-    return {**record["protocol"], **run}
 
 
 def _paper(name: str, key: str, verdicts: pd.DataFrame, pages: Sequence[Page], reports: Path) -> dict[str, object]:
@@ -194,11 +162,7 @@ def _paper(name: str, key: str, verdicts: pd.DataFrame, pages: Sequence[Page], r
                 "figures": [
                     {**figure, "file": f"{Path(item).parent}/{figure['file']}"} for figure in record["figures"]
                 ],
-                "facts": _facts(record) if saved else {},
+                "facts": facts(record) if saved else {},
             }
         )
     return {"name": name, "anchor": key, "items": items, "counts": count_verdicts(own)}
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"

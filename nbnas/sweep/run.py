@@ -1,0 +1,214 @@
+"""Running the points of a sweep side by side, only those that are not up to date."""
+
+import hashlib
+import itertools
+import multiprocessing
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from nbnas import artefacts
+from nbnas.errors import NbnasError
+from nbnas.executors import default_workers, describe_failure, open_executor
+from nbnas.notebook import Value, rerun_command
+from nbnas.paths import reports_folder
+from nbnas.report.sweep_page import FailedPoint, FinishedPoint, write_sweep_page
+from nbnas.reproduce import Job, make_job, run_job, shared_inputs
+from nbnas.sweep.specification import Sweep, read_sweep
+
+RESULT = "result"
+"""Item under which a swept notebook saves its table."""
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Environment of every kernel: the kernels already fill the cores, and one thread is reproducible."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the grid and the run that computes it."""
+
+    values: dict[str, Value]
+    job: Job
+
+    @property
+    def label(self) -> str:
+        return describe_point(self.values)
+
+    @property
+    def folder(self) -> Path:
+        return self.job.output.parent
+
+    @property
+    def up_to_date(self) -> bool:
+        return self.job.up_to_date and artefacts.load(RESULT, self.folder) is not None
+
+
+def sweep(specification: Path, workers: int | None = None) -> Path:
+    """Run every point of the grid that is not up to date, join the tables and write the summary page.
+
+    All points are checked before the first kernel starts. Each runs in a kernel with one thread, several side by side.
+    A failing point does not stop the others, and the next call tries it again. Interrupt it as you like, even with
+    ``kill -9``: what was finished is kept.
+
+    Args:
+        specification: Path of the YAML file, see :mod:`nbnas.sweep.specification`.
+        workers: Number of points that run at a time; ``None`` is one per core, on a GPU no more than its memory holds.
+
+    Returns:
+        The page ``reports/sweeps/NAME.html``; beside it ``NAME.csv`` has a column per axis and those of the tables.
+
+    Raises:
+        NbnasError: If the specification is malformed, a plot shows a column that the tables lack, or, after all other
+            points have run, a point failed.
+    """
+    plan = read_sweep(specification)
+    if workers is not None and workers < 1:
+        raise NbnasError(f"workers must be at least 1, got {workers}")
+    points = plan_points(plan)
+    waiting = [point for point in points if not point.up_to_date]
+    for point in points:
+        if point not in waiting:
+            plan.require_columns(_table(point).columns)
+    device = str(plan.fixed.get("device", "cpu"))
+    workers = min(workers or default_workers(device), max(len(waiting), 1))
+    print(f"sweep {plan.name!r}: {len(points)} points, {len(points) - len(waiting)} up to date", flush=True)
+    if waiting:
+        whole = f"; all points take about {plan.minutes:g} min on two idle cores" if plan.minutes else ""
+        print(f"to run: {len(waiting)}, {workers} at a time{whole}", flush=True)
+    errors = _run(plan, waiting, workers) if waiting else {}
+    page = _summarise(plan, points, errors, device)
+    if errors:
+        lines = [f"{label}: {error}" for label, error in errors.items()]
+        raise NbnasError(
+            f"{len(errors)} of {len(points)} points failed, the others stand in {page}; the same command tries only "
+            "the failed ones again:\n" + "\n".join(lines)
+        )
+    return page
+
+
+def plan_points(plan: Sweep) -> list[Point]:
+    """List the points of a sweep, each with the run that computes it."""
+    inputs = shared_inputs()
+    points = []
+    for values in plan.points:
+        label = describe_point(values)
+        output = reports_folder().absolute() / "sweeps" / plan.name / _folder_name(label) / f"{RESULT}.ipynb"
+        points.append(Point(values, make_job(label, plan.notebook, {**plan.parameters, **values}, output, inputs)))
+    return points
+
+
+def describe_point(values: Mapping[str, Value]) -> str:
+    """Write a point as ``batch_size=4 seed=0``."""
+    return " ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _folder_name(label: str) -> str:
+    name = re.sub(r"[^\w.=-]", "_", label.replace(" ", "-"))[:100]
+    # Where something was replaced or cut, two labels may have become one.
+    return name if name == label.replace(" ", "-") else f"{name}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+
+
+def _run(plan: Sweep, waiting: Sequence[Point], workers: int) -> dict[str, str]:
+    """Run points side by side; returns the label and the error of those that failed."""
+    errors = {}
+    remaining, running, done = iter(waiting), {}, 0
+    with open_executor(None, workers, len(waiting)) as (executor, _):
+        try:
+            while True:
+                # No more than run: a process pool starts what waits in its queue even after an error.
+                for point in itertools.islice(remaining, workers - len(running)):
+                    running[executor.submit(_run_point, point.job)] = point
+                if not running:
+                    break
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    point = running.pop(future)
+                    done += 1
+                    outcome = _outcome(future, point, errors)
+                    print(f"[{done}/{len(waiting)}] {point.label}: {outcome}", flush=True)
+                    if point.label not in errors:
+                        plan.require_columns(_table(point).columns)
+        except BrokenExecutor as error:
+            raise NbnasError(f"{describe_failure(error)}; finished points are kept, rerun to continue") from error
+        except BaseException:
+            # A notebook may take long, and nobody wants its result any more. A kernel ends with its parent.
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    return errors
+
+
+def _run_point(job: Job) -> float:
+    """Run one point; in a worker process, whose environment and folder are its own. Returns seconds."""
+    os.environ.update(ONE_THREAD)
+    start = time.monotonic()
+    run_job(job, job.output.parent)
+    return time.monotonic() - start
+
+
+def _outcome(future: Future, point: Point, errors: dict[str, str]) -> str:
+    try:
+        seconds = future.result()
+        if artefacts.load(RESULT, point.folder) is None:
+            raise NbnasError(
+                f"{point.job.notebook.path.name} saved no table: it must call artefacts.save({RESULT!r}, ...)"
+            )
+    except NbnasError as error:
+        errors[point.label] = str(error)
+        return "failed"
+    return f"done in {seconds:.0f} s"
+
+
+def _table(point: Point) -> pd.DataFrame:
+    """Return the table of a finished point, the axes in front."""
+    table, _ = artefacts.load(RESULT, point.folder)
+    others = [name for name in table.columns if name not in point.values]
+    return table.assign(**point.values)[[*point.values, *others]]
+
+
+def _summarise(plan: Sweep, points: Sequence[Point], errors: Mapping[str, str], device: str) -> Path:
+    from nbnas.plots import swept_values
+
+    finished = [point for point in points if point.label not in errors]
+    tables = [_table(point) for point in finished]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(plan.axes))
+    figures = {}
+    for number, plot in enumerate(plan.plots if tables else (), start=1):
+        figures[f"{number}-{plot.y}"] = swept_values(
+            table,
+            plot.x,
+            plot.y,
+            hue=plot.hue,
+            panel=plot.panel,
+            interval=(plot.low, plot.high) if plot.low else None,
+            order=plan.axes,
+            labels=plan.labels,
+            title=plot.title,
+        )
+    protocol = {
+        "notebook": plan.notebook.path.name,
+        "axes": plan.axes,
+        "parameters": plan.fixed,
+        "failed": list(errors),
+    }
+    artefacts.save(f"sweeps/{plan.name}", table, figures, protocol, device)
+    return write_sweep_page(
+        reports_folder() / "sweeps",
+        plan,
+        table,
+        [
+            FinishedPoint(point.label, point.job.output, len(own), 60 * point.job.minutes)
+            for point, own in zip(finished, tables, strict=True)
+        ],
+        [
+            FailedPoint(point.label, errors[point.label], rerun_command(point.job.notebook, point.job.parameters))
+            for point in points
+            if point.label in errors
+        ],
+    )
