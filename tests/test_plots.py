@@ -369,5 +369,6 @@ def test_panels_of_a_sweep_and_runs_that_are_missing(swept):
     assert [axis.get_title() for axis in figure.axes] == ["kind a", "kind b"]
     assert [len(axis.lines) for axis in figure.axes] == [2, 0]
     assert alt.startswith("A title: 4 runs. Mean")
-    _, alt = plots.swept_values(swept[:0], "size", "tau", order=ORDER, labels={})
+    figure, alt = plots.swept_values(swept[:0], "size", "tau", order=ORDER, labels={}, from_zero=True)
+    assert figure.axes[0].get_ylim()[0] == 0
     assert alt.endswith("none.")

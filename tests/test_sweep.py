@@ -113,6 +113,7 @@ def test_points_are_the_product_of_the_axes(tmp_path):
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, hue: seed}]", "one axis twice"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, low: l}]", "'high' together"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, color: d}]", "no key 'color'"),
+        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, from_zero: 0}]", "true or false, got 0"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nlabels: {seed: 1}", "'seed' must be text"),
     ],
 )

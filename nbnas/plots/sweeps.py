@@ -24,6 +24,7 @@ def swept_values(
     order: Mapping[str, Sequence[object]],
     labels: Mapping[str, str],
     title: str | None = None,
+    from_zero: bool = False,
 ) -> tuple[Figure, str]:
     """Draw every run as a dot, with its interval as a bar, and a line through the means.
 
@@ -40,6 +41,7 @@ def swept_values(
         order: Axis -> its values in order.
         labels: Axis or column -> what to call it; its own name where there is none.
         title: Title; by default y against x.
+        from_zero: Whether the axis upwards begins at zero.
     """
     names = {name: labels.get(name, name.replace("_", " ")) for name in (x, y, hue, panel) if name}
     title = title or f"{names[y][:1].upper()}{names[y][1:]} against {names[x]}"
@@ -78,6 +80,8 @@ def swept_values(
             named = ", ".join(str(value) for value in (shown, line) if value is not None)
             changes.append(f"{named + ': ' if named else ''}{means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
         axis.set(xlabel=names[x], ylabel=names[y], xlim=(-0.5, len(positions) - 0.5))
+        if from_zero:
+            axis.set_ylim(bottom=0)
         if panel:
             axis.set_title(f"{names[panel]} {shown}", fontsize=10)
         axis.set_xticks(range(len(positions)), [str(value) for value in positions])

@@ -190,6 +190,7 @@ def _summarise(plan: Sweep, points: Sequence[Point], errors: Mapping[str, str], 
             order=plan.axes,
             labels=plan.labels,
             title=plot.title,
+            from_zero=plot.from_zero,
         )
     protocol = {
         "notebook": plan.notebook.path.name,

@@ -15,7 +15,8 @@
     labels: {batch_size: images}       optional: how plots name a column
 
 A plot has the values of the axis ``x`` from left to right and the column ``y`` of the table upwards. It may have lines
-by an axis ``hue``, panels by an axis ``panel``, and intervals from columns ``low`` to ``high``.
+by an axis ``hue``, panels by an axis ``panel``, intervals from columns ``low`` to ``high``, a ``title``, and with
+``from_zero: true`` an upward axis that begins at zero.
 """
 
 import itertools
@@ -40,6 +41,7 @@ class Plot:
     low: str | None = None
     high: str | None = None
     title: str | None = None
+    from_zero: bool = False
 
     @property
     def axes(self) -> list[str]:
@@ -203,7 +205,10 @@ def _plot(found: object, axes: Mapping[str, list]) -> Plot:
     for key in ("x", "y"):
         if key not in found:
             raise _MalformedError(f"a plot needs {key!r}, got {found!r}")
-    plot = Plot(**{key: _text(found, key) for key in found})
+    from_zero = found.pop("from_zero", False)
+    if not isinstance(from_zero, bool):
+        raise _MalformedError(f"'from_zero' of a plot must be true or false, got {from_zero!r}")
+    plot = Plot(**{key: _text(found, key) for key in found}, from_zero=from_zero)
     for name in plot.axes:
         if name not in axes:
             raise _MalformedError(f"a plot has {name!r} as x, hue or panel, which is no axis: {', '.join(axes)}")
