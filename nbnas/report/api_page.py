@@ -1,16 +1,15 @@
 """What the API page shows: every public name with its signature, docstring and source."""
 
-import ast
 import importlib
 import inspect
-import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
 import nbnas
 from nbnas.proxies import list_proxies
+from nbnas.report.definitions import class_signature, documented, parsed, signature, text_of_data
 from nbnas.report.docstrings import docstring_to_html
 
 MODULES = (
@@ -63,6 +62,18 @@ class Section:
 def api_sections() -> list[Section]:
     """Describe the public names of :data:`MODULES`."""
     modules = [importlib.import_module(name) for name in MODULES]
+    anchors = _anchors(modules)
+    sections = []
+    for module in modules:
+        entries = [_entry(module, name, anchors) for name in public_names(module)]
+        text = docstring_to_html(module.__doc__, _Links(module.__name__, anchors))
+        proxies = list_proxies().reset_index().to_dict("records") if module is nbnas.proxies else []
+        sections.append(Section(module.__name__, text, entries, proxies))
+    return sections
+
+
+def _anchors(modules: Iterable[ModuleType]) -> dict[str, str]:
+    """Full name of whatever the page explains, under every module that has it, -> where it is explained."""
     anchors: dict[str, str] = {}
     homes: dict[int, str] = {}
     for module in modules:
@@ -77,13 +88,7 @@ def api_sections() -> list[Section]:
                     anchors[f"{anchor}.{method}"] = f"{anchor}.{method}"
                     anchors[f"{value.__module__}.{name}.{method}"] = f"{anchor}.{method}"
         anchors[module.__name__] = module.__name__
-    sections = []
-    for module in modules:
-        entries = [_entry(module, name, anchors) for name in public_names(module)]
-        text = docstring_to_html(module.__doc__, _Links(module.__name__, anchors))
-        proxies = list_proxies().reset_index().to_dict("records") if module is nbnas.proxies else []
-        sections.append(Section(module.__name__, text, entries, proxies))
-    return sections
+    return anchors
 
 
 def public_names(module: ModuleType) -> list[str]:
@@ -120,10 +125,10 @@ def _entry(module: ModuleType, name: str, anchors: dict[str, str]) -> Entry:
         text = docstring_to_html(value.__doc__, _Links(value.__name__, anchors))
         return Entry(name, full, "module", text=text)
     if not (inspect.isclass(value) or inspect.isfunction(value)):
-        text = docstring_to_html(_text_of_data(module, name), _Links(module.__name__, anchors))
+        text = docstring_to_html(text_of_data(module, name), _Links(module.__name__, anchors))
         names = ", ".join(value) if isinstance(value, Mapping) else ""
         return Entry(name, full, "data", f"{name}: {names}" if names else name, text)
-    node, source = _parsed(value)
+    node, source = parsed(value)
     links = _Links(f"{value.__module__}.{name}", anchors)
     common = {
         "text": docstring_to_html(value.__doc__ or "", links),
@@ -131,19 +136,19 @@ def _entry(module: ModuleType, name: str, anchors: dict[str, str]) -> Entry:
         "location": _location(value),
     }
     if inspect.isfunction(value):
-        return Entry(name, full, "function", _signature(node, name), **common)
+        return Entry(name, full, "function", signature(node, name), **common)
     methods = [
         Entry(
             method,
             f"{full}.{method}",
             "method",
-            _signature(_parsed(function)[0], method, is_method=True),
+            signature(parsed(function)[0], method, is_method=True),
             docstring_to_html(function.__doc__, links),
         )
         for method, function in _methods(value).items()
     ]
-    attributes = [(what, docstring_to_html(text, links)) for what, text in _documented(node)]
-    return Entry(name, full, "class", _class_signature(node), attributes=attributes, methods=methods, **common)
+    attributes = [(what, docstring_to_html(text, links)) for what, text in documented(node)]
+    return Entry(name, full, "class", class_signature(node), attributes=attributes, methods=methods, **common)
 
 
 def _methods(value: type | object) -> dict[str, object]:
@@ -159,82 +164,7 @@ def _methods(value: type | object) -> dict[str, object]:
     }
 
 
-def _parsed(value: object) -> tuple[ast.AST, str]:
-    source = textwrap.dedent(inspect.getsource(value))
-    return ast.parse(source).body[0], source
-
-
 def _location(value: object) -> str:
     package = Path(nbnas.__file__).parent
     file = Path(inspect.getsourcefile(value)).relative_to(package.parent).as_posix()
     return f"{file}, line {inspect.getsourcelines(value)[1]}"
-
-
-def _signature(node: ast.FunctionDef, name: str, is_method: bool = False) -> str:
-    """Return a definition as written, one argument a line if it is long."""
-    if any(isinstance(decorator, ast.Name) and decorator.id == "property" for decorator in node.decorator_list):
-        return f"{name}: {ast.unparse(node.returns)}" if node.returns else name
-    arguments = [argument for argument in _arguments(node.args) if not (is_method and argument in ("self", "cls"))]
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return _call(name, arguments, returns)
-
-
-def _class_signature(node: ast.ClassDef) -> str:
-    constructors = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-    if constructors:
-        return _signature(constructors[0], node.name, is_method=True).removesuffix(" -> None")
-    if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
-        fields = [ast.unparse(item) for item in node.body if isinstance(item, ast.AnnAssign)]
-        return _call(node.name, fields)
-    bases = [ast.unparse(base) for base in node.bases]
-    return _call(f"class {node.name}", bases) if bases else f"class {node.name}"
-
-
-def _call(name: str, arguments: list[str], returns: str = "", width: int = 88) -> str:
-    line = f"{name}({', '.join(arguments)}){returns}"
-    if len(line) <= width:
-        return line
-    return "\n".join([f"{name}(", *(f"    {argument}," for argument in arguments), f"){returns}"]).replace("*,,", "*,")
-
-
-def _arguments(arguments: ast.arguments) -> Iterator[str]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
-    for argument, default in zip(positional, defaults, strict=True):
-        yield _argument(argument, default)
-    if arguments.vararg:
-        yield f"*{ast.unparse(arguments.vararg)}"
-    elif arguments.kwonlyargs:
-        yield "*"
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        yield _argument(argument, default)
-    if arguments.kwarg:
-        yield f"**{ast.unparse(arguments.kwarg)}"
-
-
-def _argument(argument: ast.arg, default: ast.expr | None) -> str:
-    text = ast.unparse(argument)
-    if default is None:
-        return text
-    return f"{text} = {ast.unparse(default)}" if argument.annotation else f"{text}={ast.unparse(default)}"
-
-
-def _documented(node: ast.Module | ast.ClassDef) -> Iterator[tuple[str, str]]:
-    """Yield names that are assigned in a body and followed by a string, with that string."""
-    for assignment, after in zip(node.body, node.body[1:], strict=False):
-        is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if is_text and isinstance(after.value.value, str) and isinstance(assignment, ast.Assign | ast.AnnAssign):
-            target = assignment.target if isinstance(assignment, ast.AnnAssign) else assignment.targets[0]
-            yield ast.unparse(target), after.value.value
-
-
-def _text_of_data(module: ModuleType, name: str) -> str:
-    """Return the string below the assignment, in the module that the name comes from; empty if there is none."""
-    tree = ast.parse(inspect.getsource(module))
-    for documented, text in _documented(tree):
-        if documented == name:
-            return text
-    for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom) and name in [alias.name for alias in statement.names]:
-            return _text_of_data(importlib.import_module(statement.module), name)
-    return ""

@@ -1,7 +1,6 @@
 """Builds the report from the artefacts that notebooks saved."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,8 @@ class Page:
 
     item: str
     title: str
-    seconds: float
-    """How long the run took; NaN if unknown."""
+    seconds: float | None
+    """How long the run took, if known."""
     path: Path
     """The executed notebook."""
 
@@ -124,7 +123,7 @@ def _executed_notebooks(reports: Path) -> list[Page]:
         for path in (reports / folder).glob("*.ipynb"):
             item = path.relative_to(reports).with_suffix("").as_posix()
             if path.with_suffix(".stamp.json").exists() and (notebooks_folder() / f"{item}.ipynb").exists():
-                pages.append(Page(item, _title(path), last_run(path).get("seconds", math.nan), path))
+                pages.append(Page(item, _title(path), last_run(path).get("seconds"), path))
     return sorted(pages, key=lambda page: (FOLDERS.index(_folder(page.item)), natural_order(page.item)))
 
 
