@@ -129,7 +129,8 @@ def scores_against_accuracy(scores: pd.Series, accuracy: pd.Series, title: str) 
     """Scatter one score against accuracy in percent; names of the series label the axes."""
     with sns.axes_style("whitegrid"):
         figure, axis = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
-    axis.scatter(scores, accuracy, s=14, alpha=0.6, linewidths=0, color="#33658a", rasterized=True)
+    size = 14 if len(scores) > 200 else 32
+    axis.scatter(scores, accuracy, s=size, alpha=0.6, linewidths=0, color="#33658a", rasterized=True)
     axis.set(xlabel=scores.name, ylabel=accuracy.name, title=title)
     alt = f"Scatter plot of {accuracy.name} against {scores.name} for {len(scores)} networks. {title}.".replace(
         "\n", ": "
