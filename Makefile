@@ -14,7 +14,7 @@ SLOW_TESTS := $(if $(SLOW),,-m "not slow")
 .PHONY: help install test lint reproduce report scores bench picture sweep lab exercises data clean
 
 help:  ## show this list
-	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda"
+	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda WORKERS=N"
 	@echo "make test         run the tests, with coverage                   SLOW=1 for the slow ones too"
 	@echo "make lab          open JupyterLab on the start page of the notebooks"
 	@echo "make exercises    copy the lessons without solutions to notebooks/exercises; what you worked in stays"
@@ -48,7 +48,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 reproduce: $(INSTALLED)
-	$(BIN)/nbnas reproduce --profile $(PROFILE) --device $(DEVICE)
+	$(BIN)/nbnas reproduce --profile $(PROFILE) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS))
 
 report: $(INSTALLED)
 	$(BIN)/nbnas report --profile $(PROFILE)

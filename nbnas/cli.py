@@ -157,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("items", nargs="*", metavar="ITEM", help="only these, e.g. vkdnw/table1")
     reproduce.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
     reproduce.add_argument("--device", default="cpu")
+    reproduce.add_argument(
+        "--workers", type=int, metavar="N", help="notebooks that run at a time (default: one per core)"
+    )
     reproduce.set_defaults(command=_reproduce)
 
     report = commands.add_parser("report", help="build the report from what the notebooks left")
@@ -310,7 +313,7 @@ def _run(options: argparse.Namespace) -> None:
 def _reproduce(options: argparse.Namespace) -> None:
     from nbnas.reproduce import reproduce
 
-    reproduce(options.profile, options.device, options.items)
+    reproduce(options.profile, options.device, options.items, options.workers)
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -32,6 +32,8 @@ class Notebook:
     """Profile -> parameters it changes, from the metadata ``nbnas.profiles``."""
     minutes: dict[str, float]
     """Profile -> expected minutes on two cores, from the metadata ``nbnas.minutes``."""
+    alone: bool = False
+    """Whether nothing else must run at the same time, since it measures time: from the metadata ``nbnas.alone``."""
 
 
 def read_notebook(path: Path) -> Notebook:
@@ -57,6 +59,7 @@ def read_notebook(path: Path) -> Notebook:
         title=(heading.splitlines() or [path.stem])[0].lstrip("# "),
         profiles=dict(metadata.get("profiles", {})),
         minutes=dict(metadata.get("minutes", {})),
+        alone=bool(metadata.get("alone", False)),
     )
 
 

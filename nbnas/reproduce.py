@@ -1,50 +1,18 @@
 """Running every notebook of a profile, only where something it depends on has changed."""
 
-import hashlib
-import json
-import os
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from nbnas import provenance
-from nbnas.atomic import replace_file
-from nbnas.benchmarks import USER_FILES, load_benchmark, nasbench201, nats_sss
-from nbnas.benchmarks.analog import installed_data_file
+from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.notebook import FOLDERS, Notebook, Value, last_run, read_notebook, run_notebook, stamp_file
-from nbnas.paths import data_folder, notebooks_folder, project_root, reports_folder, user_data_file
+from nbnas.executors import available_cores
+from nbnas.jobs import Job, make_job, run_jobs, shared_inputs
+from nbnas.notebook import FOLDERS, read_notebook
+from nbnas.paths import notebooks_folder, reports_folder
 from nbnas.report import build_report
 from nbnas.scoring_plan import run_plan
 
 PROFILES = ("smoke", "default", "full")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One notebook to run, and whether its result is up to date."""
-
-    item: str
-    notebook: Notebook
-    parameters: dict[str, Value]
-    output: Path
-    digest: str
-    expected_minutes: float
-
-    @property
-    def stamp(self) -> Path:
-        return stamp_file(self.output)
-
-    @property
-    def minutes(self) -> float:
-        """How long the last run took, else what the notebook says."""
-        return last_run(self.output).get("seconds", 60 * self.expected_minutes) / 60
-
-    @property
-    def up_to_date(self) -> bool:
-        """Whether the result was made from what is there now."""
-        return self.output.exists() and last_run(self.output).get("digest") == self.digest
 
 
 def profile_reports(profile: str) -> Path:
@@ -78,51 +46,24 @@ def plan(profile: str, device: str = "cpu") -> list[Job]:
                 parameters["device"] = device
             item = f"{folder}/{path.stem}"
             minutes = notebook.minutes.get(profile, notebook.minutes.get("default", 1.0))
-            jobs.append(make_job(item, notebook, parameters, reports / f"{item}.ipynb", inputs, minutes))
+            jobs.append(make_job(item, notebook, parameters, reports / f"{item}.ipynb", reports, inputs, minutes))
     return jobs
 
 
-def make_job(
-    item: str, notebook: Notebook, parameters: dict[str, Value], output: Path, inputs: str, minutes: float = 1.0
-) -> Job:
-    """Describe one run; ``inputs`` is what :func:`shared_inputs` returns."""
-    text = json.dumps([notebook.path.read_text(), parameters, inputs])
-    return Job(item, notebook, parameters, output, hashlib.sha256(text.encode()).hexdigest(), minutes)
-
-
-def run_job(job: Job, reports: Path) -> None:
-    """Run one notebook and remember what it was run on.
-
-    Raises:
-        NbnasError: See :func:`nbnas.notebook.run_notebook`.
-    """
-    # Should the run fail, the report must not show the previous result as this one.
-    job.stamp.unlink(missing_ok=True)
-    job.output.with_suffix(".json").unlink(missing_ok=True)
-    before = os.environ.get("NBNAS_REPORTS")
-    os.environ["NBNAS_REPORTS"] = str(reports)  # The kernel inherits it.
-    start = time.monotonic()
-    try:
-        run_notebook(job.notebook, job.parameters, job.output)
-    finally:
-        if before is None:
-            del os.environ["NBNAS_REPORTS"]
-        else:
-            os.environ["NBNAS_REPORTS"] = before
-    stamp = {"digest": job.digest, "seconds": round(time.monotonic() - start, 1), "parameters": job.parameters}
-    replace_file(job.stamp, lambda path: path.write_text(json.dumps(stamp, indent=1) + "\n"))
-
-
-def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str] = ()) -> Path:
+def reproduce(
+    profile: str = "default", device: str = "cpu", items: Sequence[str] = (), workers: int | None = None
+) -> Path:
     """Say what will be done, run what is out of date, and build the report.
 
-    A failing notebook does not stop the others. The profile ``full`` first scores all that the notebooks want and that
+    Notebooks run side by side, the longest first, and those that measure time alone, at the end. A failing one does
+    not stop the others. The profile ``full`` first scores all that the notebooks want and that
     the store lacks, see :mod:`nbnas.scoring_plan`: hours on a GPU, weeks on a CPU, resumable.
 
     Args:
         profile: One of :data:`PROFILES`.
         device: Torch device of the notebooks.
         items: Only these, e.g. ``vkdnw/table1``; empty is all.
+        workers: Notebooks that run at a time; ``None`` is one per core, and one on a GPU.
 
     Returns:
         The first page of the report.
@@ -130,6 +71,8 @@ def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str
     Raises:
         NbnasError: At the end, if a notebook failed; the report is built from the others.
     """
+    if workers is not None and workers < 1:
+        raise NbnasError(f"workers must be at least 1, got {workers}")
     reports = profile_reports(profile)
     if profile == "full":
         run_plan(device)
@@ -138,17 +81,20 @@ def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str
     if unknown:
         raise NbnasError(f"no notebook for {', '.join(sorted(unknown))}")
     waiting = [job for job in jobs if not job.up_to_date]
-    _announce(profile, jobs, waiting)
-    failures = []
-    for number, job in enumerate(waiting, start=1):
-        print(f"[{number}/{len(waiting)}] {job.item} ...", end=" ", flush=True)
-        start = time.monotonic()
-        try:
-            run_job(job, reports)
-            print(f"done in {time.monotonic() - start:.0f} s", flush=True)
-        except NbnasError as error:
-            print("failed", flush=True)
-            failures.append(str(error))
+    # Notebooks use a GPU from several processes themselves.
+    workers = workers or (1 if device.startswith("cuda") else available_cores())
+    alone = [job for job in waiting if job.notebook.alone]
+    together = sorted((job for job in waiting if not job.notebook.alone), key=lambda job: -job.minutes)
+    _announce(profile, jobs, together, alone, workers)
+    failures, done = [], 0
+    for batch, number in ((together, workers), (alone, 1)):
+        for job, outcome in run_jobs(batch, number) if batch else ():
+            done += 1
+            failed = isinstance(outcome, NbnasError)
+            result = "failed" if failed else f"done in {outcome:.0f} s"
+            print(f"[{done}/{len(waiting)}] {job.item} {result}", flush=True)
+            if failed:
+                failures.append(str(outcome))
     index = build_report(reports, profile)
     print(f"report: {index}")
     if failures:
@@ -156,27 +102,13 @@ def reproduce(profile: str = "default", device: str = "cpu", items: Sequence[str
     return index
 
 
-def _announce(profile: str, jobs: list[Job], waiting: list[Job]) -> None:
+def _announce(profile: str, jobs: Sequence[Job], together: Sequence[Job], alone: Sequence[Job], workers: int) -> None:
+    waiting = [*together, *alone]
     print(f"profile {profile!r}: {len(jobs)} notebooks, {len(jobs) - len(waiting)} up to date")
     print(f"accuracies: {load_benchmark('nasbench201').description}")
     if waiting:
-        minutes = sum(job.minutes for job in waiting)
-        print(f"to run, about {minutes:.0f} min on two cores: " + ", ".join(job.item for job in waiting))
-
-
-def shared_inputs() -> str:
-    """Return the digest of the package, its libraries, the stored scores, the published numbers and the accuracies."""
-    digest = hashlib.sha256()
-    package = sorted((project_root() / "nbnas").rglob("*.py"))
-    # What draws pages from finished notebooks, or runs them over a grid, is no reason to run them again.
-    files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(project_root()).parts)]
-    files += sorted((data_folder() / "published").glob("*.csv"))
-    files += sorted((data_folder() / "scores").rglob("*.parquet")) + sorted((data_folder() / "scores").rglob("*.jsonl"))
-    imported = (nasbench201.imported_table(), nats_sss.imported_table())
-    accuracies = (*imported, *map(user_data_file, USER_FILES), installed_data_file())
-    files += [path for path in accuracies if path is not None]
-    for path in files:
-        if path.exists():
-            digest.update(path.read_bytes())
-    digest.update(json.dumps(provenance.library_versions()).encode())
-    return digest.hexdigest()
+        minutes = [job.minutes for job in together]
+        longest = max(minutes, default=0)
+        total = max(longest, sum(minutes) / workers) + sum(job.minutes for job in alone)
+        names = ", ".join(job.item for job in waiting)
+        print(f"to run, about {total:.0f} min, {workers} at a time: {names}", flush=True)

@@ -132,7 +132,7 @@ def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = Non
     if len(whole) < len(pairs):
         lines[0] += f" ({len(pairs) - len(whole):,} without a number left out)"
     if (whole.nunique() > 1).all():
-        low, high = bootstrap_interval(kendall_tau, whole["score"], whole["accuracy"], repeats=200)
+        low, high = bootstrap_interval(kendall_tau, whole["score"], whole["accuracy"])
         tau = kendall_tau(whole["score"], whole["accuracy"])
         lines.append(f"Kendall's τ = {tau:.2f}, 95 % interval {low:.2f} to {high:.2f}")
     named = (

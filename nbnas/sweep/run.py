@@ -1,13 +1,9 @@
 """Running the points of a sweep side by side, only those that are not up to date."""
 
 import hashlib
-import itertools
-import multiprocessing
-import os
 import re
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +11,15 @@ import pandas as pd
 
 from nbnas import artefacts
 from nbnas.errors import NbnasError
-from nbnas.executors import default_workers, describe_failure, open_executor
+from nbnas.executors import default_workers
+from nbnas.jobs import Job, make_job, run_jobs, shared_inputs
 from nbnas.notebook import Value, rerun_command
 from nbnas.paths import reports_folder
 from nbnas.report.sweep_page import FailedPoint, FinishedPoint, write_sweep_page
-from nbnas.reproduce import Job, make_job, run_job, shared_inputs
 from nbnas.sweep.specification import Sweep, read_sweep
 
 RESULT = "result"
 """Item under which a swept notebook saves its table."""
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Environment of every kernel: the kernels already fill the cores, and one thread is reproducible."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,9 @@ def plan_points(plan: Sweep) -> list[Point]:
     for values in plan.points:
         label = describe_point(values)
         output = reports_folder().absolute() / "sweeps" / plan.name / _folder_name(label) / f"{RESULT}.ipynb"
-        points.append(Point(values, make_job(label, plan.notebook, {**plan.parameters, **values}, output, inputs)))
+        points.append(
+            Point(values, make_job(label, plan.notebook, {**plan.parameters, **values}, output, output.parent, inputs))
+        )
     return points
 
 
@@ -116,53 +111,21 @@ def _folder_name(label: str) -> str:
 
 def _run(plan: Sweep, waiting: Sequence[Point], workers: int) -> dict[str, str]:
     """Run points side by side; returns the label and the error of those that failed."""
-    errors = {}
-    remaining, running, done = iter(waiting), {}, 0
-    with open_executor(None, workers, len(waiting)) as (executor, _):
-        try:
-            while True:
-                # No more than run: a process pool starts what waits in its queue even after an error.
-                for point in itertools.islice(remaining, workers - len(running)):
-                    running[executor.submit(_run_point, point.job)] = point
-                if not running:
-                    break
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    point = running.pop(future)
-                    done += 1
-                    outcome = _outcome(future, point, errors)
-                    print(f"[{done}/{len(waiting)}] {point.label}: {outcome}", flush=True)
-                    if point.label not in errors:
-                        plan.require_columns(_table(point).columns)
-        except BrokenExecutor as error:
-            raise NbnasError(f"{describe_failure(error)}; finished points are kept, rerun to continue") from error
-        except BaseException:
-            # A notebook may take long, and nobody wants its result any more. A kernel ends with its parent.
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+    errors, by_label = {}, {point.label: point for point in waiting}
+    with closing(run_jobs([point.job for point in waiting], workers)) as outcomes:
+        for done, (job, outcome) in enumerate(outcomes, start=1):
+            point = by_label[job.item]
+            if not isinstance(outcome, NbnasError) and artefacts.load(RESULT, point.folder) is None:
+                call = f"artefacts.save({RESULT!r}, ...)"
+                outcome = NbnasError(f"{job.notebook.path.name} saved no table: it must call {call}")
+            failed = isinstance(outcome, NbnasError)
+            result = "failed" if failed else f"done in {outcome:.0f} s"
+            print(f"[{done}/{len(waiting)}] {point.label}: {result}", flush=True)
+            if failed:
+                errors[point.label] = str(outcome)
+            else:
+                plan.require_columns(_table(point).columns)
     return errors
-
-
-def _run_point(job: Job) -> float:
-    """Run one point; in a worker process, whose environment and folder are its own. Returns seconds."""
-    os.environ.update(ONE_THREAD)
-    start = time.monotonic()
-    run_job(job, job.output.parent)
-    return time.monotonic() - start
-
-
-def _outcome(future: Future, point: Point, errors: dict[str, str]) -> str:
-    try:
-        seconds = future.result()
-        if artefacts.load(RESULT, point.folder) is None:
-            raise NbnasError(
-                f"{point.job.notebook.path.name} saved no table: it must call artefacts.save({RESULT!r}, ...)"
-            )
-    except NbnasError as error:
-        errors[point.label] = str(error)
-        return "failed"
-    return f"done in {seconds:.0f} s"
 
 
 def _table(point: Point) -> pd.DataFrame:
