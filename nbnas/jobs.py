@@ -21,7 +21,7 @@ from nbnas.notebook import Notebook, Value, last_run, run_notebook, stamp_file
 from nbnas.paths import data_folder, project_root, user_data_file
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Environment of kernels that run side by side: they already fill the cores, and one thread is reproducible."""
+"""Environment of kernels that run side by side: they already fill the cores."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,15 @@ def make_job(
     return Job(item, notebook, parameters, output, reports, hashlib.sha256(text.encode()).hexdigest(), minutes)
 
 
-def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, float | NbnasError]]:
+def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> Iterator[tuple[Job, float | NbnasError]]:
     """Run notebooks side by side, in the given order, and yield each when it ends: its seconds, or why it failed.
 
-    Every notebook has a kernel of its own, with one thread where there are several workers. A failing one does not stop
-    the others.
+    Every notebook has a kernel of its own. A failing one does not stop the others.
 
     Args:
         jobs: What to run.
         workers: How many at a time.
+        one_thread: Whether kernels compute with one thread, so that results do not depend on how many run at a time.
 
     Raises:
         NbnasError: If a worker process dies; what has been yielded is finished.
@@ -85,7 +85,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, float | N
             while True:
                 # No more than run: a process pool starts what waits in its queue even after an error.
                 for job in itertools.islice(remaining, workers - len(running)):
-                    running[executor.submit(_run_job, job, workers > 1)] = job
+                    running[executor.submit(_run_job, job, one_thread)] = job
                 if not running:
                     break
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -88,7 +88,7 @@ def reproduce(
     _announce(profile, jobs, together, alone, workers)
     failures, done = [], 0
     for batch, number in ((together, workers), (alone, 1)):
-        for job, outcome in run_jobs(batch, number) if batch else ():
+        for job, outcome in run_jobs(batch, number, one_thread=number > 1) if batch else ():
             done += 1
             failed = isinstance(outcome, NbnasError)
             result = "failed" if failed else f"done in {outcome:.0f} s"

@@ -55,6 +55,8 @@ def reports(tmp_path_factory):
         nbformat.v4.new_code_cell("answer = 42", metadata={"tags": ["solution"]}),
         nbformat.v4.new_markdown_cell("Because it is.", metadata={"tags": ["solution"]}),
     ]
+    (reports / "sweeps").mkdir(parents=True)
+    (reports / "sweeps" / "widths.html").write_text("<h1>Widths</h1>")
     write_run(notebooks, reports, "vkdnw/fig4", figure, 71.0)
     write_run(notebooks, reports, "vkdnw/table10", figure[:1], 5.0)
     write_run(notebooks, reports, "vkdnw/table2", figure[:1], 5.0)
@@ -87,7 +89,8 @@ class Page(HTMLParser):
 
 def test_links_and_anchors_of_all_pages_resolve(reports):
     pages = {path.resolve(): Page(path) for path in reports.rglob("*.html")}
-    assert len(pages) == 6
+    assert len(pages) == 7
+    assert "sweeps/widths.html" in pages[(reports / "index.html").resolve()].links
     followed = 0
     for path, page in pages.items():
         assert len(page.ids) == len(set(page.ids)), path

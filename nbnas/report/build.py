@@ -73,6 +73,7 @@ def build_report(reports: Path, profile: str) -> Path:
         profile=profile,
         papers=[_paper(name, key, verdicts, pages, reports) for key, name in PAPERS.items()],
         others={name: [page for page in pages if _folder(page.item) == key] for key, name in OTHERS.items()},
+        sweeps=sorted(path.stem for path in (reports / "sweeps").glob("*.html")),
         totals=count_verdicts(verdicts),
         sources=sorted(set(verdicts["source"]) & set(SOURCES)),
         not_attempted=NOT_ATTEMPTED,
