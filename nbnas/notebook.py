@@ -31,7 +31,7 @@ class Notebook:
     profiles: dict[str, dict[str, Value]]
     """Profile -> parameters it changes, from the metadata ``nbnas.profiles``."""
     minutes: dict[str, float]
-    """Profile -> expected minutes on two cores, from the metadata ``nbnas.minutes``."""
+    """Profile -> expected minutes on a core, from the metadata ``nbnas.minutes``."""
     alone: bool = False
     """Whether nothing else must run at the same time, since it measures time: from the metadata ``nbnas.alone``."""
 
