@@ -8,19 +8,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-import torch
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.proxies.probe import ScoringSession
+from nbnas.fisher_factor import published_start
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.vkdnw import select_entries, vkdnw_scores
 from nbnas.published_rankings import worst_for_missing
 from nbnas.rankings import bootstrap_interval, kendall_tau, lexicographic_rank
 from nbnas.samples import sample_architectures
-from nbnas.score_many import ScoringConfiguration, lay_out, score_many
+from nbnas.score_many import ScoringConfiguration, score_many
 from nbnas.scoring import usable_device
-from nbnas.seeding import derive_seed, generator_for
 from nbnas.spaces import get_space
 
 
@@ -96,18 +94,18 @@ def score_sample_by_fisher(
         )
     if configuration.inputs != "gaussian":
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {configuration.inputs!r}")
-    space = get_space(configuration.space)
-    shape = space.datasets[configuration.dataset]
-    inputs_shape = (configuration.batch_size, shape.channels, shape.resolution, shape.resolution)
+    device = str(usable_device(device))
     rows = []
     for arch in sample_architectures(configuration.space, size=networks):
-        own_seed = derive_seed(seed, configuration.space, arch)
-        model = lay_out(space.build_for(arch, configuration.dataset), device)
         start = time.perf_counter()
-        network = ScoringSession(model, [], "published", own_seed, usable_device(device)).build(
-            "kaiming_normal", "eval"
+        network, inputs = published_start(
+            arch,
+            configuration.batch_size,
+            space=configuration.space,
+            dataset=configuration.dataset,
+            seed=seed,
+            device=device,
         )
-        inputs = torch.randn(inputs_shape, generator=generator_for(own_seed, "inputs", 0)).to(device)
         entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
         value = float(vkdnw_scores(network, inputs, entries)["entropy"])
         seconds = round(time.perf_counter() - start, 4)

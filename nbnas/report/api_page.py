@@ -14,6 +14,7 @@ from nbnas.report.docstrings import docstring_to_html
 
 MODULES = (
     "nbnas",
+    "nbnas.show",
     "nbnas.initialisation",
     "nbnas.proxies",
     "nbnas.spaces",
