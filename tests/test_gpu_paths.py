@@ -8,7 +8,7 @@ from torch import nn
 
 import nbnas
 from nbnas import executors
-from nbnas.proxies import entry_jacobian, moving, per_sample
+from nbnas.proxies import directions, entry_jacobian, moving, per_sample, te_nas
 
 
 def network(norm: bool = True, classes: int = 5) -> nn.Module:
@@ -22,16 +22,47 @@ def values(table) -> torch.Tensor:
     return torch.tensor(table.value.to_numpy(copy=True))
 
 
+class OwnDerivative(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, inputs):
+        return 2 * inputs
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient
+
+
+class Doubling(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return OwnDerivative.apply(inputs)
+
+
 @pytest.mark.parametrize("classes", [3, 5, 9])
 @pytest.mark.parametrize("at_once", [2, 3, 16])
-def test_vkdnw_does_not_depend_on_how_many_directions_go_together(monkeypatch, classes, at_once):
-    expected = nbnas.score(network(classes=classes), "vkdnw", input_shape=(4, 3, 8, 8))
+@pytest.mark.parametrize("proxy", ["vkdnw", "te_nas_ntk"])
+@pytest.mark.parametrize("own_derivative", [False, True])
+def test_scores_do_not_depend_on_how_many_directions_go_together(monkeypatch, classes, at_once, proxy, own_derivative):
+    model = network(classes=classes)
+    if own_derivative:
+        model.insert(2, Doubling())
+    expected = nbnas.score(model, proxy, input_shape=(4, 3, 8, 8))
     seen = []
-    monkeypatch.setattr(entry_jacobian, "directions_at_once", lambda inputs, width: seen.append(width) or at_once)
-    actual = nbnas.score(network(classes=classes), "vkdnw", input_shape=(4, 3, 8, 8))
-    assert seen == [min(classes, 4)]
+    for module in (entry_jacobian, te_nas):
+        monkeypatch.setattr(module, "directions_at_once", lambda inputs: seen.append(inputs.shape) or at_once)
+    actual = nbnas.score(model, proxy, input_shape=(4, 3, 8, 8))
+    assert seen == [(4, 3, 8, 8)]
     assert set(expected.status) == {"ok"}
     torch.testing.assert_close(values(actual), values(expected))
+
+
+def test_directions_in_which_a_target_is_unused():
+    inputs = torch.randn(3, 2, requires_grad=True)
+    unused = torch.randn(2, requires_grad=True)
+    for at_once in (1, 2, 5):
+        parts = list(directions.gradients_along(3 * inputs, [inputs, unused], torch.ones(5, 3, 2), at_once))
+        assert [part.stop - part.start for part, _ in parts] == {1: [1] * 5, 2: [2, 2, 1], 5: [5]}[at_once]
+        assert torch.equal(torch.cat([found for _, (found, _) in parts]), torch.full((5, 3, 2), 3.0))
+        assert torch.equal(torch.cat([found for _, (_, found) in parts]), torch.zeros(5, 2))
 
 
 @pytest.mark.parametrize("proxy", ["gradsign", "te_nas_ntk"])

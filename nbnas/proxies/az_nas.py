@@ -25,6 +25,7 @@ from nbnas.layers import UnsupportedModelError
 from nbnas.proxies.feature_maps import require_feature_maps
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.small_matrices import eigenvalues, largest_singular_value
 
 
 def channel_rows(feature: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ def feature_entropy(feature: Tensor) -> Tensor:
     """
     rows = channel_rows(feature.detach())
     centred = rows - rows.mean(0, keepdim=True)
-    spectrum = torch.linalg.eigvalsh((centred.T @ centred / len(rows)).double()).clamp(min=0)
+    spectrum = eigenvalues((centred.T @ centred / len(rows)).double()).clamp(min=0)
     share = spectrum / spectrum.sum()
     # By rounding, the covariance of a constant is not always zero.
     return torch.where((rows == rows[0]).all(), float("nan"), -(share * (share + 1e-8).log()).sum())
@@ -67,7 +68,7 @@ def block_trainability(gradient_in: Tensor, gradient_out: Tensor) -> Tensor:
     if factor > 1:
         gradient_in = functional.pixel_unshuffle(gradient_in, factor)
     entering, leaving = channel_rows(gradient_in), channel_rows(gradient_out)
-    largest = torch.linalg.matrix_norm((entering.T @ leaving / len(leaving)).double(), ord=2)
+    largest = largest_singular_value((entering.T @ leaving / len(leaving)).double())
     return torch.where(unchanged, -torch.inf, _value(largest))
 
 

@@ -49,7 +49,9 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight, mean, inverse = ctx.saved_tensors
-        at_inputs, at_weight, at_bias = _Backward.apply(gradient, inputs, weight, mean, inverse, ctx.eps)
+        # Without a graph the kernel will do, and can be vectorised over many gradients.
+        backward = _Backward.apply if torch.is_grad_enabled() else _kernel
+        at_inputs, at_weight, at_bias = backward(gradient, inputs, weight, mean, inverse, ctx.eps)
         return at_inputs, at_weight if weight is not None else None, at_bias if weight is not None else None, None
 
 

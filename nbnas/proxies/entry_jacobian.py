@@ -1,9 +1,8 @@
 """Per-sample Jacobian of the logits with respect to a few single entries of the parameters.
 
-One forward pass and min(C, F) input-gradient passes, for C logits and F features before the classifier. A GPU, which
-wants few large kernels, sends several of them through as many copies of the batch at once. The gradient of one weight
-entry is an inner product of what enters its layer and what flows back into the layer's output, so no weight gradient is
-ever formed:
+One forward pass and min(C, F) input-gradient passes, for C logits and F features before the classifier. The gradient of
+one weight entry is an inner product of what enters its layer and what flows back into the layer's output, so no weight
+gradient is ever formed:
 
     convolution w[o, i, u, v]:  dz/dw = sum over positions q of  dz/dout[o, q] * in[i, q * stride + (u, v)]
 
@@ -22,6 +21,7 @@ from torch.nn import functional
 
 from nbnas.layers import BATCH_NORMS, UnsupportedModelError, uses_batch_statistics
 from nbnas.proxies.autograd_graph import differentiating_twice
+from nbnas.proxies.directions import directions_at_once, gradients_along
 from nbnas.proxies.recording import LayerCall, Recording, record
 
 _PLAIN_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -85,28 +85,16 @@ def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[st
     by_layer, others = _group_by_layer(model, recording, entries)
     classifier = _small_classifier(recording)
     width = (recording.logits if classifier is None else classifier.inputs).shape[1]
-    copies = directions_at_once(inputs, width)
-    copied = recording if copies == 1 else record(model, inputs.repeat(copies, *[1] * (inputs.dim() - 1)))
-    outputs = copied.logits if classifier is None else copied.classifier.inputs
-    chosen = [
-        (call, twin.output)
-        for call, twin in zip(recording.calls, copied.calls, strict=True)
-        if call.layer in by_layer and call.output.requires_grad
-    ]
-    calls, targets = [call for call, _ in chosen], [output for _, output in chosen]
+    outputs = logits if classifier is None else classifier.inputs
+    # The classifier is not below its own features.
+    calls = [call for call in recording.calls if call.layer in by_layer and call.output.requires_grad]
+    calls = [call for call in calls if call is not classifier]
+    targets = [call.output for call in calls]
     factors = [[_factor(call.layer, entry, call.inputs.detach()) for entry in by_layer[call.layer]] for call in calls]
     jacobian = logits.new_zeros(len(logits), width, len(entries)).detach()
-    for first in range(0, width if calls else 0, copies):
-        directions = slice(first, min(first + copies, width))
-        together = directions.stop - directions.start
-        # Copy d of the batch goes in direction first + d; copies without one in none.
-        basis = torch.eye(copies, width - first, dtype=outputs.dtype, device=outputs.device)
-        basis = functional.pad(basis, (first, 0)).repeat_interleave(len(logits), 0)
-        gradients = torch.autograd.grad(outputs, targets, basis, retain_graph=True, allow_unused=True)
+    basis = torch.eye(width, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(width, len(logits), width)
+    for directions, gradients in gradients_along(outputs, targets, basis, directions_at_once(inputs)) if calls else ():
         for call, call_factors, gradient in zip(calls, factors, gradients, strict=True):
-            if gradient is None:  # The classifier is not below its own features.
-                continue
-            gradient = gradient.unflatten(0, (copies, len(logits)))[:together]
             channels = gradient.movedim(-1 if isinstance(call.layer, nn.Linear) else 2, 0)
             for entry, factor in zip(by_layer[call.layer], call_factors, strict=True):
                 flowing = channels[entry.position[0]]
@@ -121,11 +109,6 @@ def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[st
     if others:
         jacobian[:, :, others] = _second_derivatives(model, logits, [entries[column] for column in others])
     return jacobian, logits.detach()
-
-
-def directions_at_once(inputs: Tensor, width: int) -> int:
-    """How many directions to send back together, each through its own copy of the batch."""
-    return max(1, min(width, 512 // len(inputs))) if inputs.is_cuda else 1
 
 
 def _small_classifier(recording: Recording) -> LayerCall | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.small_matrices import eigenvalues
 
 
 def correlation_matrix(rows: Tensor) -> Tensor:
@@ -33,8 +34,8 @@ def jacov_score(input_gradients: Tensor) -> Tensor:
     """Score from the input gradients (N, ...) of the sum of all logits; NaN if a sample has a constant gradient."""
     correlation = correlation_matrix(input_gradients.flatten(1))
     broken = correlation.isnan().any()
-    eigenvalues = torch.linalg.eigvalsh(torch.where(broken, torch.eye(len(correlation)).to(correlation), correlation))
-    score = -((eigenvalues + 1e-5).log() + 1 / (eigenvalues + 1e-5)).sum()
+    values = eigenvalues(torch.where(broken, torch.eye(len(correlation)).to(correlation), correlation))
+    score = -((values + 1e-5).log() + 1 / (values + 1e-5)).sum()
     return torch.where(broken, float("nan"), score)
 
 

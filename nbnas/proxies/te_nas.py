@@ -11,17 +11,19 @@ published condition number (it is several to several hundred times smaller than 
 fixed). Each row of G then takes a backward pass through the whole batch. Without BatchNorm one pass gives all rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from nbnas.layers import UnsupportedModelError
+from nbnas.proxies.directions import directions_at_once, gradients_along
 from nbnas.proxies.naswot import relu_agreements
 from nbnas.proxies.per_sample import per_sample_gradients, samples_interact
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.recording import Recording
 from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.small_matrices import eigenvalues
 
 
 def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
@@ -45,14 +47,10 @@ def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
     parameters = [network.get_parameter(name) for name in names if name in recording.used]
     if not parameters:
         return sums.new_zeros(len(sums), len(sums), dtype=torch.float64)
-    return _gram(_coupled_gradients(sums, parameters))
-
-
-def _coupled_gradients(sums: Tensor, parameters: list[Tensor]) -> Iterator[Tensor]:
-    """Yield the gradients (N, *shape) of every parameter, by one pass through the whole batch per sample."""
-    options = {"retain_graph": True, "allow_unused": True}
-    rows = [torch.autograd.grad(own_sum, parameters, **options) for own_sum in sums]
-    return (torch.stack(column) for column in zip(*rows, strict=True) if column[0] is not None)
+    # One pass through the whole batch for each sample.
+    basis = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)
+    rows = [rows for _, rows in gradients_along(sums, parameters, basis, directions_at_once(recording.inputs))]
+    return _gram(torch.cat(parts) for parts in zip(*rows, strict=True))
 
 
 def _gram(gradients: Iterable[Tensor]) -> Tensor:
@@ -65,9 +63,9 @@ def negative_condition_number(kernel: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         kernel: (N, N), float64.
     """
-    eigenvalues = torch.linalg.eigvalsh(kernel)
-    singular = eigenvalues[0] <= eigenvalues[-1] * len(kernel) * torch.finfo(torch.float32).eps
-    return -eigenvalues[-1] / eigenvalues[0], singular
+    values = eigenvalues(kernel)
+    singular = values[0] <= values[-1] * len(kernel) * torch.finfo(torch.float32).eps
+    return -values[-1] / values[0], singular
 
 
 @register(

@@ -21,6 +21,7 @@ from nbnas.proxies.entry_jacobian import entry_jacobian
 from nbnas.proxies.kernels import exact_kernels
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.small_matrices import eigenvalues
 
 QUANTILES = tuple(k / 10 for k in range(1, 10))
 """The inner deciles; minimum and maximum are left out on purpose."""
@@ -177,7 +178,7 @@ def fisher_eigenvalues(probe: Probe, variant: str = "official") -> Tensor:
     matrix = fisher_matrix(jacobian.double(), smoothed_probabilities(logits.double()), variant)
     if not matrix.isfinite().all():
         raise NbnasError("the Fisher matrix is not finite, so it has no spectrum")
-    return torch.linalg.eigvalsh(matrix).clamp(min=0)
+    return eigenvalues(matrix).clamp(min=0)
 
 
 def spectrum_deciles(matrix: Tensor, quantiles: Sequence[float] = QUANTILES) -> Tensor:
@@ -186,9 +187,9 @@ def spectrum_deciles(matrix: Tensor, quantiles: Sequence[float] = QUANTILES) -> 
     A matrix that is not finite has no eigenvalues; its quantiles are NaN.
     """
     finite = matrix.isfinite().all()
-    eigenvalues = torch.linalg.eigvalsh(torch.where(finite, matrix, torch.eye(len(matrix)).to(matrix))).clamp(min=0)
+    spectrum = eigenvalues(torch.where(finite, matrix, torch.eye(len(matrix)).to(matrix))).clamp(min=0)
     levels = torch.as_tensor(quantiles, dtype=matrix.dtype, device=matrix.device)
-    return torch.where(finite, torch.quantile(eigenvalues, levels), float("nan"))
+    return torch.where(finite, torch.quantile(spectrum, levels), float("nan"))
 
 
 def entropy(deciles: Tensor) -> Tensor:
