@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nbnas.errors import NbnasError
 
-DEFAULT_WORKERS = "(default: one per core, on a GPU one per 12 GiB)"
+DEFAULT_WORKERS = "(default: one per core, on a GPU one per 8 GiB)"
 
 WORKERS = f"processes {DEFAULT_WORKERS}"
 

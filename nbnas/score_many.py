@@ -170,7 +170,7 @@ def score_many(
         executor: Any ``concurrent.futures`` executor, such as ``Client.get_executor()`` of Dask. ``None`` or
             ``"processes"`` starts one process per core, each with one thread; ``"dask"`` starts them as a Dask cluster;
             ``"dask:ADDRESS"`` uses a running one, by the address of its scheduler or by its scheduler file.
-        workers: Number of those processes; ``None`` is one per core, on a GPU no more than have 12 GiB of its memory.
+        workers: Number of those processes; ``None`` is one per core, on a GPU no more than have 8 GiB of its memory.
         device: Torch device of the networks.
         progress: Show a progress bar with rate and time left.
 

@@ -89,18 +89,16 @@ def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[st
     # The classifier is not below its own features.
     calls = [call for call in recording.calls if call.layer in by_layer and call.output.requires_grad]
     calls = [call for call in calls if call is not classifier]
-    targets = [call.output for call in calls]
     factors = [[_factor(call.layer, entry, call.inputs.detach()) for entry in by_layer[call.layer]] for call in calls]
     jacobian = logits.new_zeros(len(logits), width, len(entries)).detach()
     basis = torch.eye(width, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(width, len(logits), width)
-    for directions, gradients in gradients_along(outputs, targets, basis, directions_at_once(inputs)) if calls else ():
-        for call, call_factors, gradient in zip(calls, factors, gradients, strict=True):
-            channels = gradient.movedim(-1 if isinstance(call.layer, nn.Linear) else 2, 0)
-            for entry, factor in zip(by_layer[call.layer], call_factors, strict=True):
-                flowing = channels[entry.position[0]]
-                product = flowing if factor is None else flowing * factor
-                # A layer that is called twice contributes twice.
-                jacobian[:, directions, entry.column] += product.reshape(*product.shape[:2], -1).sum(2).T
+    done = 0
+    for part in basis.split(directions_at_once(inputs)) if calls else ():
+        columns = jacobian[:, done : done + len(part)]
+        gradients = gradients_along(outputs, [call.output for call in calls], part)
+        _add_products(columns, calls, gradients, by_layer, factors)
+        done += len(part)
+        del gradients  # They fill the memory that the next ones need.
     if classifier is not None:
         jacobian = torch.einsum("cf,nfe->nce", classifier.layer.weight.detach(), jacobian)
         for entry in by_layer.get(classifier.layer, []):
@@ -109,6 +107,23 @@ def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[st
     if others:
         jacobian[:, :, others] = _second_derivatives(model, logits, [entries[column] for column in others])
     return jacobian, logits.detach()
+
+
+def _add_products(
+    jacobian: Tensor,
+    calls: Sequence[LayerCall],
+    gradients: Sequence[Tensor],
+    by_layer: dict[nn.Module, list[_Entry]],
+    factors: Sequence[Sequence[Tensor | None]],
+) -> None:
+    """Add to the Jacobian (N, D, entries) what the gradients (D, N, ...) at the outputs of some calls give."""
+    for call, call_factors, gradient in zip(calls, factors, gradients, strict=True):
+        channels = gradient.movedim(-1 if isinstance(call.layer, nn.Linear) else 2, 0)
+        for entry, factor in zip(by_layer[call.layer], call_factors, strict=True):
+            flowing = channels[entry.position[0]]
+            product = flowing if factor is None else flowing * factor
+            # A layer that is called twice contributes twice.
+            jacobian[:, :, entry.column] += product.reshape(*product.shape[:2], -1).sum(2).T
 
 
 def _small_classifier(recording: Recording) -> LayerCall | None:

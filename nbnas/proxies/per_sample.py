@@ -87,11 +87,13 @@ def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Ten
     def one(sample: Tensor, flowing: Tensor) -> Tensor:
         mask = [False, True, False]
         return torch.ops.aten.convolution_backward(
-            flowing.unsqueeze(0), sample.unsqueeze(0), layer.weight.detach(), None,
+            flowing, sample, layer.weight.detach(), None,
             stride, padding, dilation, False, [0, 0], layer.groups, mask,
         )[1]  # fmt: skip
 
-    return torch.stack([one(sample, flowing) for sample, flowing in zip(inputs, gradient, strict=True)])
+    # Parts of a batch, not samples with a dimension put in front: with the strides of those, torch's kernel for grouped
+    # convolutions in the channels-last layout gives wrong gradients.
+    return torch.stack([one(*pair) for pair in zip(inputs.split(1), gradient.split(1), strict=True)])
 
 
 def one_product_for_all_samples(inputs: Tensor) -> bool:

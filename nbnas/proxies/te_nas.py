@@ -47,10 +47,11 @@ def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
     parameters = [network.get_parameter(name) for name in names if name in recording.used]
     if not parameters:
         return sums.new_zeros(len(sums), len(sums), dtype=torch.float64)
-    # One pass through the whole batch for each sample.
+    # A direction per sample, and each goes through the whole batch.
     basis = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)
-    rows = [rows for _, rows in gradients_along(sums, parameters, basis, directions_at_once(recording.inputs))]
-    return _gram(torch.cat(parts) for parts in zip(*rows, strict=True))
+    parts = basis.split(directions_at_once(recording.inputs))
+    rows = [gradients_along(sums, parameters, part) for part in parts]
+    return _gram(torch.cat(column) for column in zip(*rows, strict=True))
 
 
 def _gram(gradients: Iterable[Tensor]) -> Tensor:
