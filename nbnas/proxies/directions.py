@@ -41,4 +41,6 @@ def gradients_along(outputs: Tensor, targets: Sequence[Tensor], directions: Tens
             raise
         except RuntimeError:
             pass  # Some step of the network, such as its own autograd function, has no rule for many directions.
+    if len(directions) == 1:  # No copy.
+        return [gradient.unsqueeze(0) for gradient in along(directions[0])]
     return [torch.stack(gradients) for gradients in zip(*map(along, directions), strict=True)]
