@@ -9,7 +9,6 @@ Read from the folder that ``$NBNAS_DATA`` names, in the layouts in which the dat
 """
 
 import hashlib
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nbnas.errors import NbnasError
+from nbnas.paths import user_data_folder
 from nbnas.seeding import generator_for
 from nbnas.spaces.datasets import DATASETS
 
@@ -102,10 +102,10 @@ def load_images(dataset: str, split: Literal["train", "test"] = "train", folder:
     kind = {"train": "", "test": "test "}[split]
     if dataset not in loaders:
         raise NbnasError(f"no real {kind}images are known for {dataset!r}; choose from {', '.join(loaders)}")
-    searched = folder or os.environ.get("NBNAS_DATA")
+    searched = folder or user_data_folder()
     if searched:
         for load in loaders[dataset]:
-            images = load(Path(searched).absolute())
+            images = load(searched.absolute())
             if images is not None:
                 return images
     wanted = _WANTED[dataset] + (f"/{TEST_FILES[dataset]}" if split == "test" else "")

@@ -27,8 +27,8 @@ def notebooks_folder() -> Path:
     return project_root() / "notebooks"
 
 
-def user_data_file(name: str) -> Path | None:
-    """Return a file of the folder that ``$NBNAS_DATA`` names; None if there is no such folder or file.
+def user_data_folder() -> Path | None:
+    """Return the folder that ``$NBNAS_DATA`` names; None if it is not set.
 
     Raises:
         NbnasError: If the variable names no folder; another source would silently take its place.
@@ -38,5 +38,14 @@ def user_data_file(name: str) -> Path | None:
         return None
     if not Path(folder).is_dir():
         raise NbnasError(f"NBNAS_DATA names {folder}, which is not a folder")
-    path = Path(folder) / name
-    return path if path.exists() else None
+    return Path(folder)
+
+
+def user_data_file(name: str) -> Path | None:
+    """Return a file of the folder that ``$NBNAS_DATA`` names; None if there is no such file, or no folder is named.
+
+    Raises:
+        NbnasError: As :func:`user_data_folder`.
+    """
+    folder = user_data_folder()
+    return folder / name if folder and (folder / name).exists() else None

@@ -210,14 +210,20 @@ def one_line(dataset):
         ("ImageNet16-120", "ImageNet16 or tinyimagenet_val_16x16.npz"),
     ],
 )
-@pytest.mark.parametrize("value", [None, "", "empty folder", "no folder"])
+@pytest.mark.parametrize("value", [None, "", "empty folder"])
 def test_absent_images_name_the_remedy(folder, monkeypatch, dataset, wanted, value):
     if value is None:
         monkeypatch.delenv("NBNAS_DATA")
-    elif value != "empty folder":
-        monkeypatch.setenv("NBNAS_DATA", value and str(folder / value))
+    elif not value:
+        monkeypatch.setenv("NBNAS_DATA", value)
     assert one_line(dataset) == f"no images of {dataset}: set NBNAS_DATA to a folder with {wanted}"
     assert describe_images(dataset) is None
+
+
+def test_mistyped_folder_is_named(folder, monkeypatch):
+    monkeypatch.setenv("NBNAS_DATA", str(folder / "typo"))
+    assert one_line("cifar10") == f"NBNAS_DATA names {folder / 'typo'}, which is not a folder"
+    assert describe_images("cifar10") is None
 
 
 def test_unknown_data_set_is_refused(folder):
