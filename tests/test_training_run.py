@@ -423,6 +423,63 @@ def test_bad_arguments_are_named(data, tmp_path, options, message):
     assert not (tmp_path / "run").exists()
 
 
+class Returning(nn.Module):
+    """Returns what a function makes of its logits."""
+
+    def __init__(self, change, classes=10):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
+        self.change = change
+
+    def forward(self, images):
+        return self.change(self.layers(images))
+
+    def extra_repr(self):
+        return repr(self.change)
+
+
+@pytest.mark.parametrize(
+    ("model", "got"),
+    [
+        (Returning(lambda logits: (logits, logits)), "a tuple"),
+        (Returning(lambda logits: {"logits": logits}), "a dict"),
+        (Returning(lambda logits: logits, classes=20), r"the shape \(16, 20\)"),
+    ],
+)
+def test_network_must_return_logits(data, tmp_path, model, got):
+    with pytest.raises(NbnasError, match=rf"^the network must return logits of shape \(16, 10\), got {got}$"):
+        run(data, tmp_path, model=model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": DroppingOut}, "model must be an object of Module, got <class"),
+        ({"data": "cifar10"}, "data must be an object of ImageData, got 'cifar10'"),
+        ({"recipe": "cifar"}, "recipe must be an object of Recipe, got 'cifar'"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(data, tmp_path, changes, message):
+    arguments = {"model": DroppingOut(), "data": data, "recipe": SHORT, "output": str(tmp_path / "run"), **changes}
+    with pytest.raises(NbnasError) as caught:
+        train(**arguments)
+    assert str(caught.value).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_network_of_as_many_parameters_does_not_go_on_in_the_folder(data, tmp_path):
+    recipe = dataclasses.replace(SHORT, epochs=1)
+    # Each function has an address of its own, which the networks print.
+    model, same, other = (Returning(lambda logits: logits) for _ in range(3))
+    run(data, str(tmp_path), recipe, model)
+    content = (tmp_path / "weights.pt").read_bytes()
+    run(data, str(tmp_path), recipe, same)
+    other.layers[1] = nn.AdaptiveMaxPool2d(1)
+    with pytest.raises(NbnasError, match=r"other settings, network Returning of .* and not Returning of "):
+        run(data, str(tmp_path), recipe, other)
+    assert (tmp_path / "weights.pt").read_bytes() == content
+
+
 def test_teacher_needs_a_network_of_super_blocks(data, tmp_path):
     with pytest.raises(NbnasError, match="a teacher's features need a network of a block space"):
         run(data, tmp_path, dataclasses.replace(SHORT, teacher="tiny"), DroppingOut())

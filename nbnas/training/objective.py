@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nbnas.errors import NbnasError
 from nbnas.training.distillation import Distillation, TeacherOutputs
 from nbnas.training.recipe import Recipe
 
@@ -16,6 +17,9 @@ class Objective(nn.Module):
         model: Network, images -> logits (batch, K).
         recipe: Has the weights of the teacher's losses.
         distillation: The student's side of distillation, or None.
+
+    Raises:
+        NbnasError: When called, if the network returns anything but logits (batch, K).
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, distillation: Distillation | None = None) -> None:
@@ -27,6 +31,9 @@ class Objective(nn.Module):
         distillation = self.distillation
         with nullcontext({}) if distillation is None else distillation.recorded_features(self.model) as features:
             logits = self.model(images)
+        if not isinstance(logits, Tensor) or logits.shape != targets.shape:
+            got = f"the shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise NbnasError(f"the network must return logits of shape {tuple(targets.shape)}, got {got}")
         loss = functional.cross_entropy(logits.float(), targets)
         if distillation is None:
             return loss

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import math
+import re
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -48,7 +50,7 @@ def train(
     model: nn.Module,
     data: ImageData,
     recipe: Recipe,
-    output: Path,
+    output: str | Path,
     *,
     network: str | None = None,
     seed: int = 0,
@@ -75,7 +77,8 @@ def train(
         data: Images and their statistics.
         recipe: How to train.
         output: Folder of the run; created if need be.
-        network: One line that names the network in the record of the run.
+        network: One line that names the network in the record of the run; by default class, number of parameters and a
+            checksum of its layers.
         seed: Seed of weights, order, augmentation and mixup.
         device: ``cpu`` or ``cuda``.
         workers: Processes that prepare images, for each process that trains; 0 prepares them between the steps.
@@ -91,6 +94,10 @@ def train(
         NbnasError: If arguments do not fit each other, an optional package is missing, the folder holds a run with
             other settings, or the loss is not finite.
     """
+    for name, argument, kind in (("model", model, nn.Module), ("data", data, ImageData), ("recipe", recipe, Recipe)):
+        if not isinstance(argument, kind):
+            raise NbnasError(f"{name} must be an object of {kind.__name__}, got {argument!r:.80}")
+    output = Path(output)
     for name, value, least in (("workers", workers, 0), ("checkpoint_steps", checkpoint_steps, 1)):
         if value < least:
             raise NbnasError(f"{name} must be at least {least}, got {value}")
@@ -125,7 +132,7 @@ class _Run:
         self._recipe, self._output, self._seed, self._processes = recipe, output, seed, processes
         self._num_classes = data.num_classes
         self._settings = {
-            "network": network or f"{type(model).__name__} of {sum(p.numel() for p in model.parameters())} parameters",
+            "network": network or _describe(model),
             "data": data.description,
             "seed": seed,
             "processes": processes.count,
@@ -337,6 +344,13 @@ class _Run:
     def _autocast(self):
         dtype = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self._recipe.precision]
         return torch.autocast(self._processes.device.type, dtype, enabled=dtype is not None)
+
+
+def _describe(model: nn.Module) -> str:
+    """Name a network so that another one of as many parameters does not go on in its folder."""
+    # Functions and objects among the layers' attributes print their addresses, which change from run to run.
+    layers = zlib.crc32(re.sub(" at 0x[0-9a-f]+", "", repr(model)).encode())
+    return f"{type(model).__name__} of {sum(p.numel() for p in model.parameters())} parameters, layers {layers:08x}"
 
 
 @contextmanager
