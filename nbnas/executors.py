@@ -47,8 +47,10 @@ def open_executor(
         The executor, and a function that says how many tasks it runs at a time, now: Dask workers come and go.
 
     Raises:
-        NbnasError: If the executor is unknown, lacks its package or cannot be reached.
+        NbnasError: If the executor is unknown, lacks its package or cannot be reached, or workers are less than 1.
     """
+    if workers is not None and workers < 1:
+        raise NbnasError(f"workers must be at least 1, got {workers}")
     if isinstance(executor, Executor):
         if _is_of_dask(executor):
             opened = _DaskExecutor(executor)

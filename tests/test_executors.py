@@ -183,6 +183,13 @@ def test_other_executors_run_as_many_tasks_as_workers_says():
                 assert parallelism() == expected
 
 
+@pytest.mark.parametrize("workers", [0, -2])
+def test_less_than_one_worker_is_a_one_line_error(run, workers):
+    for executor in (None, "processes", "dask"):
+        with pytest.raises(NbnasError, match=f"^workers must be at least 1, got {workers}$"):
+            run(executor, workers=workers)
+
+
 def raise_missing(*_):
     raise ModuleNotFoundError("No module named 'nbnas'")
 
