@@ -229,6 +229,8 @@ def _search(options: argparse.Namespace) -> None:
     if options.target is None:
         raise NbnasError("name a search space, or a published search as listed by --list")
     checkpoint = options.checkpoint or Path(f"{options.target}-seed{options.seed}.search")
+    if options.history:  # Now, lest the search end with a folder that is not there.
+        options.history.parent.mkdir(parents=True, exist_ok=True)
     result = run_search(options, checkpoint)
     if options.history:
         replace_file(options.history, lambda path: result.history.to_csv(path))

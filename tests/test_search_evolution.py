@@ -361,6 +361,8 @@ def test_search_that_counts_rejected_draws_resumes(tmp_path):
 def test_interrupt_without_checkpoint_returns_what_is_there():
     result = search(StopsAfter(10, KeyboardInterrupt()), in_flight=1)
     assert (result.ended, len(result.history)) == ("interrupted", 10)
+    window = search(StopsAfter(10, KeyboardInterrupt()), in_flight=16)
+    assert_same(window, search(steps=10, in_flight=16))
     nothing = search(StopsAfter(0, KeyboardInterrupt()))
     assert nothing.history.empty
     with pytest.raises(NbnasError, match="no candidate of the search has a score"):
@@ -460,9 +462,18 @@ def test_processes_give_the_same_trajectory():
         ({"score": "vkdnw"}, "'vkdnw' names a proxy with several scores; name one of them, such as 'vkdnw_entropy'"),
         ({"score": []}, "score must name at least one score"),
         ({"score": Objective((("params",),), "product")}, "how must be 'log' or 'sum', got 'product'"),
+        ({"score": None}, "score must name at least one score, got None"),
+        ({"score": lambda arch: None}, "the score function must return a number, or several by name, got None for '"),
+        ({"score": lambda arch: {"a": "x"}}, "the score function must return a number, or several by name, got "),
         ({"score": lambda arch: {}}, "the score function must return at least one number, got {}"),
         ({"score": lambda arch: {arch: 1.0}}, "the score function must return "),
         ({"space": "darts"}, "unknown search space 'darts'"),
+        ({"space": DigitSpace}, "space must be a name or an object that can sample and mutate, got <class"),
+        ({"space": object()}, "space must be a name or an object that can sample and mutate, got <object"),
+        ({"budget": {"params": 5}}, "budget must be an object of Budget, got {'params': 5}"),
+        ({"scoring": (2, 3, 8, 8)}, "scoring must be an object of NetworkScoring, got "),
+        ({"workers": 2}, "workers need an executor, such as executor='processes'"),
+        ({"executor": "processes", "workers": 0}, "workers must be at least 1, got 0"),
         ({"space": "zen_resnet", "score": "params", "start": "SuperConv"}, r"block 1 \(character 1\)"),
         ({"score": lambda arch: 1.0, "executor": "processes"}, "define them in a module"),
         ({"executor": "threads"}, "unknown executor 'threads'"),
@@ -511,6 +522,7 @@ def test_checkpoint_of_another_search_is_left_alone(tmp_path):
     with pytest.raises(NbnasError, match="is not the checkpoint of a search"):
         search(checkpoint=path)
     assert path.read_text() == "something else\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_checkpoint_without_candidates_may_be_replaced(tmp_path):

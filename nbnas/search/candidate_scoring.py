@@ -86,6 +86,9 @@ class CandidateScorer:
         Returns:
             ``values``: name -> number, NaN where it failed; ``status``: ``ok`` or the first other status of a score;
             ``seconds`` that it took; ``time`` at which it was done (UTC); ``latency`` in seconds if it is limited.
+
+        Raises:
+            NbnasError: If the function returns something else than numbers.
         """
         start = time.perf_counter()
         row: dict[str, Any] = {"values": {}, "status": "ok"}
@@ -97,7 +100,12 @@ class CandidateScorer:
             elif callable(self.scores):
                 returned = self.scores(arch)
                 values = returned if isinstance(returned, Mapping) else {"score": returned}
-                row["values"] = {str(name): float(value) for name, value in values.items()}
+                try:
+                    row["values"] = {str(name): float(value) for name, value in values.items()}
+                except (TypeError, ValueError) as error:
+                    raise NbnasError(
+                        f"the score function must return a number, or several by name, got {returned!r} for {arch!r}"
+                    ) from error
             else:
                 row["values"], row["status"] = self._score(arch, seed)
         if not all(math.isfinite(value) for value in row["values"].values()) and row["status"] == "ok":

@@ -48,7 +48,7 @@ class Checkpoint:
             if not self.rows:
                 self._log.append({"search": wanted})
         except BaseException:
-            self._lock.release()
+            self._unlock()
             raise
 
     def append(self, number: int, row: Mapping[str, Any]) -> None:
@@ -62,6 +62,9 @@ class Checkpoint:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._log.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 

@@ -132,7 +132,7 @@ def evolve(
         scoring: Inputs, classes, device and build options for named scores; ``None`` is Gaussian noise, batch 64, in
             the shape of the space's first data set, or 3 x 32 x 32 and 10 classes where it has none.
         executor: ``None`` scores in this process, on one thread; else as for :func:`nbnas.score_many`.
-        workers: Number of processes to start.
+        workers: Number of processes that the executor starts.
         checkpoint: File to write every scored candidate to, and to resume from.
         progress: Show a progress bar.
 
@@ -141,6 +141,9 @@ def evolve(
             full, or the checkpoint is of another search.
     """
     found = get_space(space) if isinstance(space, str) else space
+    _check_objects(found, budget, scoring)
+    if executor is None and workers is not None:
+        raise NbnasError("workers need an executor, such as executor='processes'; without one this process scores")
     scoring = scoring or NetworkScoring.of_dataset(found)
     budget = budget or Budget()
     function = score if callable(score) else None
@@ -417,6 +420,12 @@ def _run(
             window.popleft()
             bar.update(candidate.draws if search.count_rejected else 1)
     except KeyboardInterrupt:
+        # In this process, a whole window is scored before its first candidate is taken in.
+        for candidate, future in window:
+            if future in unwritten:
+                break
+            if candidate.number == search.taken_in:
+                search.take_in(candidate, future.result())
         return "interrupted"
     except Exception as error:
         failure = describe_failure(error)
@@ -450,6 +459,15 @@ class _ThisProcess(Executor):
 
     def submit(self, function: Callable, *arguments: Any) -> Future:
         return _finished(function(*arguments))
+
+
+def _check_objects(space: Searchable, budget: Budget | None, scoring: NetworkScoring | None) -> None:
+    # A class has the methods too, but they want an object.
+    if isinstance(space, type) or not all(callable(getattr(space, name, None)) for name in ("sample", "mutate")):
+        raise NbnasError(f"space must be a name or an object that can sample and mutate, got {space!r}")
+    for name, argument, kind in (("budget", budget, Budget), ("scoring", scoring, NetworkScoring)):
+        if argument is not None and not isinstance(argument, kind):
+            raise NbnasError(f"{name} must be an object of {kind.__name__}, got {argument!r}")
 
 
 def _check_portable(scorer: CandidateScorer) -> None:

@@ -1,6 +1,6 @@
 """What a search maximises: one score, or the ranks of several among everything seen so far."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,7 +76,7 @@ def as_objective(score: "str | Sequence[str] | Objective") -> Objective:
     elif isinstance(score, Objective):
         objective = score
     else:
-        names = list(score)
+        names = list(score) if isinstance(score, Iterable) else []
         if not names or not all(isinstance(name, str) for name in names):
             raise NbnasError(f"score must name at least one score, got {score!r}")
         objective = Objective(tuple((name,) for name in names))
