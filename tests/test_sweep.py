@@ -90,6 +90,7 @@ def test_points_are_the_product_of_the_axes(tmp_path):
     ("text", "message"),
     [
         ("", "must be a mapping"),
+        ("words " * 100, "must be a mapping of names, got '" + "words " * 9 + "words\n"),
         ("notebook: doubles.ipynb\naxes: [", "not YAML, line 2"),
         ("axes:\n  seed: [1]\n  seed: [2]", "not YAML, line 3: 'seed' stands twice"),
         ("axes: {seed: [1]}", "a sweep needs 'notebook'"),

@@ -178,7 +178,7 @@ def _parse(specification: Path, content: object) -> Sweep:
 def _mapping(found: object, what: str, keys: Collection[str] | None = None) -> dict:
     """Check that something is a mapping by names, out of ``keys`` where these are given."""
     if not isinstance(found, Mapping):
-        raise _MalformedError(f"{what} must be a mapping of names, got {found!r}")
+        raise _MalformedError(f"{what} must be a mapping of names, got {found!r:.60}")
     for name in found:
         if not isinstance(name, str) or (keys is not None and name not in keys):
             known = f"; choose from {', '.join(keys)}" if keys is not None else ""
