@@ -1,5 +1,7 @@
 """Model-driven rankings judged on the networks held out."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from nbnas.prediction import MODELS, Model, evaluate_model
 from nbnas.prediction import evaluation as module
 from nbnas.published import load_published
 from nbnas.score_many import ScoringConfiguration
+from tests.stored_scores import store_scores
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,20 @@ def test_equal_cells_stay_on_one_side_where_they_share_scores(benchmark, accurat
     monkeypatch.setitem(module.MODELS, "graf_m", Model(graph_features=True))
     evaluate_model("graf_m", benchmark, "cifar10", train_size=200, trees=2, seeds=(1,), repeats=2, store=accurate)
     assert seen[1] is None  # the published split
+
+
+def test_noise_stands_in_where_too_few_networks_have_seen_images(benchmark, accurate, tmp_path, monkeypatch):
+    shutil.copytree(accurate, tmp_path, dirs_exist_ok=True)
+    accuracy = benchmark.accuracy("cifar10")
+    few = nbnas.get_space("nasbench201").sample_subset("filtered-unique", 160)
+    images = ScoringConfiguration(inputs="images")
+    store_scores(tmp_path, "jacov", {cell: accuracy[cell] for cell in few}, images)
+    monkeypatch.setitem(module.MODELS, "graf_m", Model(("jacov",)))
+    settings = {"trees": 2, "seeds": (1,), "repeats": 2, "store": tmp_path}
+    for train_size, stored in ((100, "160"), (400, "300")):
+        rows = rows_of(evaluate_model("graf_m", benchmark, "cifar10", train_size=train_size, **settings))
+        assert f"{stored} of 5,260" in rows.loc["kendall_tau", "note"]
+        assert rows.loc["kendall_tau", "reproduced"] > 0.5
 
 
 def test_scores_left_out_are_named(benchmark, accurate, monkeypatch):
