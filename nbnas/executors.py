@@ -49,8 +49,7 @@ def open_executor(
     Raises:
         NbnasError: If the executor is unknown, lacks its package or cannot be reached, or workers are less than 1.
     """
-    if workers is not None and workers < 1:
-        raise NbnasError(f"workers must be at least 1, got {workers}")
+    require_workers(workers)
     if isinstance(executor, Executor):
         if _is_of_dask(executor):
             opened = _DaskExecutor(executor)
@@ -74,6 +73,12 @@ def open_executor(
             yield opened, opened.threads
     else:
         raise NbnasError(f"unknown executor {name!r}; choose from processes, dask, dask:ADDRESS")
+
+
+def require_workers(workers: int | None) -> None:
+    """Check a number of processes where it was given; raises :class:`NbnasError` if it is less than 1."""
+    if workers is not None and workers < 1:
+        raise NbnasError(f"workers must be at least 1, got {workers}")
 
 
 def describe_failure(error: Exception) -> str | None:

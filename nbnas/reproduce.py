@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.executors import available_cores
+from nbnas.executors import available_cores, require_workers
 from nbnas.jobs import Job, make_job, run_jobs, shared_inputs
 from nbnas.notebook import FOLDERS, read_notebook
 from nbnas.paths import notebooks_folder, reports_folder
@@ -71,8 +71,7 @@ def reproduce(
     Raises:
         NbnasError: At the end, if a notebook failed; the report is built from the others.
     """
-    if workers is not None and workers < 1:
-        raise NbnasError(f"workers must be at least 1, got {workers}")
+    require_workers(workers)
     reports = profile_reports(profile)
     if profile == "full":
         run_plan(device)

@@ -87,18 +87,17 @@ def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[st
     width = (recording.logits if classifier is None else classifier.inputs).shape[1]
     outputs = logits if classifier is None else classifier.inputs
     # The classifier is not below its own features.
-    calls = [call for call in recording.calls if call.layer in by_layer and call.output.requires_grad]
-    calls = [call for call in calls if call is not classifier]
+    below = [call for call in recording.calls if call is not classifier]
+    calls = [call for call in below if call.layer in by_layer and call.output.requires_grad]
     factors = [[_factor(call.layer, entry, call.inputs.detach()) for entry in by_layer[call.layer]] for call in calls]
     jacobian = logits.new_zeros(len(logits), width, len(entries)).detach()
     basis = torch.eye(width, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(width, len(logits), width)
-    done = 0
-    for part in basis.split(directions_at_once(inputs)) if calls else ():
-        columns = jacobian[:, done : done + len(part)]
-        gradients = gradients_along(outputs, [call.output for call in calls], part)
-        _add_products(columns, calls, gradients, by_layer, factors)
-        done += len(part)
-        del gradients  # They fill the memory that the next ones need.
+    at_once = directions_at_once(inputs)
+    for columns, part in zip(jacobian.split(at_once, 1), basis.split(at_once), strict=True) if calls else ():
+        # Not kept in a variable: the gradients fill the memory that the next ones need.
+        _add_products(
+            columns, calls, gradients_along(outputs, [call.output for call in calls], part), by_layer, factors
+        )
     if classifier is not None:
         jacobian = torch.einsum("cf,nfe->nce", classifier.layer.weight.detach(), jacobian)
         for entry in by_layer.get(classifier.layer, []):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nbnas import artefacts
 from nbnas.errors import NbnasError
-from nbnas.executors import default_workers
+from nbnas.executors import default_workers, require_workers
 from nbnas.jobs import Job, make_job, run_jobs, shared_inputs
 from nbnas.notebook import Value, rerun_command
 from nbnas.paths import reports_folder
@@ -61,8 +61,7 @@ def sweep(specification: Path, workers: int | None = None) -> Path:
             points have run, a point failed.
     """
     plan = read_sweep(specification)
-    if workers is not None and workers < 1:
-        raise NbnasError(f"workers must be at least 1, got {workers}")
+    require_workers(workers)
     points = plan_points(plan)
     waiting = [point for point in points if not point.up_to_date]
     for point in points:
