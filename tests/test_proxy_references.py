@@ -1,6 +1,7 @@
 """Every method but VKDNW against a slow reference, and against what it must not depend on."""
 
 import copy
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import nn
 import nbnas
 from nbnas.initialisation import kaiming_normal
 from nbnas.proxies.agreement import agreement, log_determinant
-from nbnas.proxies.az_nas import block_trainability, feature_entropy, trainability
+from nbnas.proxies.az_nas import block_trainability, feature_entropy, random_signs, trainability
 from nbnas.proxies.epe_nas import epe_nas_score
 from nbnas.proxies.jacov import jacov_score
 from nbnas.proxies.probe import Probe, ScoringSession
@@ -199,7 +200,19 @@ def zen_moved(inputs):
 
 def az_signs(maps):
     generator = generator_for(SEED, "az_trainability")
-    return [(2 * torch.randint(0, 2, feature.shape, generator=generator) - 1).double() for feature in maps[1:]]
+    return [reference_signs(feature.shape, generator) for feature in maps[1:]]
+
+
+def reference_signs(shape, generator):
+    """Bit k modulo 64 of number k // 64, lowest first, is the k-th sign; channels are counted first, samples last."""
+    samples, channels, height, width = shape
+    signs = torch.empty(shape, dtype=torch.float64)
+    positions = itertools.product(range(samples), range(height), range(width), range(channels))
+    for count, (n, y, x, c) in enumerate(positions):
+        if count % 64 == 0:
+            number = int(torch.empty(1, dtype=torch.int64).random_(-(2**63), None, generator=generator)) % 2**64
+        signs[n, c, y, x] = 1 if number >> count % 64 & 1 else -1
+    return signs
 
 
 def expected_gradsign(network, batches, blocks):
@@ -545,6 +558,26 @@ class Scale(nn.Module):
 
     def forward(self, inputs):
         return inputs * self.factor
+
+
+def test_signs_are_fair_and_independent():
+    """Means of 2^20 signs and of the products of neighbours in every direction lie within four standard deviations."""
+    generator = torch.Generator().manual_seed(5)
+    signs = random_signs(torch.empty(64, 16, 32, 32), generator)
+    assert set(signs.unique().tolist()) == {-1.0, 1.0}
+    means = [signs.mean()] + [(signs * signs.roll(1, dim)).mean() for dim in range(4)]
+    assert max(abs(float(mean)) for mean in means) < 4 / 1024
+
+
+def test_signs_do_not_depend_on_the_memory_format():
+    feature = torch.empty(3, 5, 2, 7)
+    drawn = [
+        random_signs(maps, torch.Generator().manual_seed(1))
+        for maps in (feature, feature.to(memory_format=torch.channels_last), feature.double())
+    ]
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], drawn[2].float())
+    assert drawn[1].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_trainability_is_largest_for_a_block_that_keeps_the_size_of_gradients():

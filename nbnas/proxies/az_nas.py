@@ -15,10 +15,11 @@ their vector-Jacobian product at its input (rows = samples and positions, column
 gradients. A fourth part of AZ-NAS is FLOPs. Source: Lee & Ham, CVPR 2024 (key ``lee2024aznas``).
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn import functional
 
 from nbnas.layers import UnsupportedModelError
@@ -97,6 +98,26 @@ def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
     return torch.stack(values)
 
 
+def random_signs(feature: Tensor, generator: Generator) -> Tensor:
+    """Return 1 or -1 with equal probability for every element of a feature map.
+
+    A random number gives 64 signs, which lie channel by channel at each position; so they are the same on every device
+    and in every memory format.
+
+    Args:
+        feature: (N, C, H, W); the signs have its shape, device, precision and memory format.
+        generator: CPU generator.
+    """
+    count = feature.numel()
+    numbers = torch.empty(math.ceil(count / 64), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    # Unpacked where the feature is: a GPU gets one bit per sign.
+    packed = numbers.view(torch.uint8).to(feature.device)
+    bits = (packed.unsqueeze(1) >> torch.arange(8, dtype=torch.uint8, device=feature.device)) & 1
+    samples, channels, *size = feature.shape
+    signs = bits.flatten()[:count].view(samples, *size, channels).permute(0, 3, 1, 2)
+    return torch.empty_like(feature.detach()).copy_(signs).mul_(2).sub_(1)
+
+
 def _features(probe: Probe) -> list[Tensor]:
     return require_feature_maps(probe.forward().features)
 
@@ -168,13 +189,7 @@ def az_trainability(probe: Probe) -> dict[str, Tensor]:
         ``az_trainability``: at most 1e-6; degenerate if a block passes gradients on unchanged or not at all.
     """
     features = _features(probe)
-    signs = [
-        # Like the feature in its memory format too: the pass through the block is then faster.
-        torch.empty_like(feature.detach()).copy_(
-            2 * torch.randint(0, 2, feature.shape, generator=probe.generator, dtype=torch.int8) - 1
-        )
-        for feature in features[1:]
-    ]
+    signs = [random_signs(feature, probe.generator) for feature in features[1:]]
     values = trainability(features, signs)
     probe.degenerate_if(values.isinf().any(), "a block passes gradients on unchanged")
     probe.degenerate_if((values == _value(torch.zeros_like(values))).any(), "a block passes no gradient on")
