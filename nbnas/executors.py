@@ -15,6 +15,7 @@ from multiprocessing.connection import wait as wait_for_process
 from pathlib import Path
 
 from nbnas.errors import NbnasError, first_line
+from nbnas.freed_memory import keep_freed_memory
 
 CONNECT_SECONDS = 10
 """How long a Dask scheduler may take to answer."""
@@ -25,7 +26,13 @@ GPU_BYTES_PER_WORKER = 8 * 2**30
 RESTART_SECONDS = 120
 """How long a Dask cluster that this started may be without any worker."""
 
-IGNORE_INTERRUPT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+PREPARE_DASK_WORKER = """
+import signal
+from nbnas.freed_memory import keep_freed_memory
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+keep_freed_memory()
+"""
 """What Dask workers that this started do first: Ctrl-C is the parent's business."""
 
 
@@ -125,6 +132,7 @@ def _prepare_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
     import nbnas.score_many  # noqa: F401
 
+    keep_freed_memory()
     gc.freeze()  # What is loaded now stays: the garbage collector took a fifth of the time that Python took.
     parent = multiprocessing.parent_process()
 
@@ -154,7 +162,7 @@ def _local_cluster(workers: int) -> Iterator["_DaskExecutor"]:
             dashboard_address="127.0.0.1:0",
             # The task of a dead worker goes to another, which is not worth a warning; at last it ends the run.
             silence_logs=logging.CRITICAL,
-            preload=IGNORE_INTERRUPT,
+            preload=PREPARE_DASK_WORKER,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
