@@ -3,7 +3,8 @@
 Run by ``make bench``. One thread; times are the fastest of a few repeats.
 
 F is a forward pass without a graph, B and I are backward passes to all parameters and to the inputs alone, all measured
-on the same network and batch. The backward pass through a backward pass is taken as 2 B.
+on the same network and batch. The backward pass through a backward pass is taken as 3 B: where a convolution has two
+products in B, to its inputs and to its weights, it has six in the pass through them.
 """
 
 import argparse
@@ -16,37 +17,62 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nbnas
+from nbnas.freed_memory import keep_freed_memory
 from nbnas.initialisation import kaiming_normal, torch_default
 from nbnas.provenance import describe_device
 from nbnas.proxies.entry_jacobian import entry_jacobian
 from nbnas.proxies.gradsign import gradients_one_by_one
 from nbnas.proxies.kernels import exact_kernels
-from nbnas.proxies.registry import Proxy, select_proxies
+from nbnas.proxies.registry import Proxy, ProxyInfo, select_proxies
 from nbnas.proxies.vkdnw import select_entries
 from nbnas.score_many import lay_out
 from nbnas.scoring import score
 from tests.references.vkdnw import reference_jacobian
 
+LAST_FEATURES = 64
+"""What enters the classifier of the networks here."""
+
 CELLS = {"best on CIFAR-100": 9930, "#5": 5, "all skip": 1835}
 
-FLOORS: dict[str, Callable[[dict[str, float], int, int], float]] = {
-    "none": lambda t, n, c: 0.0,
-    "F of one sample": lambda t, n, c: t["F"] / n,
-    "F": lambda t, n, c: t["F"],
-    "2 F": lambda t, n, c: 2 * t["F"],
-    "F + B": lambda t, n, c: t["F"] + t["B"],
-    "F + B, samples kept apart": lambda t, n, c: t["F"] + t["B"],
-    "F + I": lambda t, n, c: t["F"] + t["I"],
-    "2 F + B": lambda t, n, c: 2 * t["F"] + t["B"],
-    "2 F + 2 B": lambda t, n, c: 2 * (t["F"] + t["B"]),
-    "F + B + backward through B": lambda t, n, c: t["F"] + 3 * t["B"],
-    "F + min(classes, features) I": lambda t, n, c: t["F"] + min(c, 64) * t["I"],
-    "2 F + min(classes, features) I": lambda t, n, c: 2 * t["F"] + min(c, 64) * t["I"],
-    "F + N B with BatchNorm, F + B without": lambda t, n, c: t["F"] + n * t["B"],
-    "F + B of one sample, in float64": lambda t, n, c: (t["F"] + t["B"]) / n,
-    "F, and F + B of one sample in float64": lambda t, n, c: t["F"] + (t["F"] + t["B"]) / n,
-}
-"""Cost in a proxy's record -> seconds, from those of the passes, the batch size and the number of classes."""
+
+def passes_needed(info: ProxyInfo, passes: dict[str, float], samples: int, classes: int) -> dict[tuple, float]:
+    """Return the passes that a proxy cannot do without, with their seconds; proxies share those with the same key.
+
+    Args:
+        info: The proxy's record.
+        passes: Seconds of F, B and I.
+        samples: Batch size.
+        classes: Number of logits.
+    """
+    forward, backward, to_inputs = passes["F"], passes["B"], passes["I"]
+    network = (info.initialisation, info.mode)
+    first = {(*network, "F"): forward}
+    with_loss = first | {(*network, "B"): backward}
+    evaluated = {(info.initialisation, "eval", "F"): forward}
+    one_sample = {(info.initialisation, "one sample"): (forward + backward) / samples}
+    directions = min(classes, LAST_FEATURES) * to_inputs
+
+    def own(taken: float) -> dict[tuple, float]:
+        return {(info.name,): taken}
+
+    return {
+        "none": {},
+        "F of one sample": own(forward / samples),
+        "F": first,
+        "2 F": own(2 * forward),
+        "F + B": with_loss,
+        "F + B, samples kept apart": own(forward + backward),
+        "F + I": first | own(to_inputs),
+        "2 F + B": with_loss | evaluated,
+        "2 F + 2 B": with_loss | own(forward + backward),
+        # The gradients that are differentiated again are not those of "F + B": they need a graph.
+        "F + B + backward through B": first | own(4 * backward),
+        "F + min(classes, features) I": first | own(directions),
+        "2 F + min(classes, features) I": own(2 * forward + directions),
+        "F + N B with BatchNorm, F + B without": first | own(samples * backward),
+        "F + B of one sample, in float64": one_sample,
+        "F, and F + B of one sample in float64": evaluated | one_sample,
+    }[info.cost]
 
 
 def seconds(function: Callable[[], object], repeats: int = 3) -> float:
@@ -100,13 +126,14 @@ def bench_proxies(name: str, index: int, size: int, device: str, proxies: Sequen
     forward = passes["F"]
     print(f"\n{name}: F = {forward:.4f} s, B = {passes['B'] / forward:.2f} F, I = {passes['I'] / forward:.2f} F")
     print(f"{'proxy':<24}{'alone / F':>10}{'needs / F':>11}{'alone / needs':>15}   passes needed")
-    alone = {}
+    alone, needed = {}, {}
     for proxy in proxies:
         repeats = 1 if proxy.info.name == "te_nas_ntk" else 2
         alone[proxy.info.name] = taken = seconds(lambda: score(network, proxy.info.name, batches=batches), repeats)  # noqa: B023
-        needed = FLOORS[proxy.info.cost](passes, size, 10)
-        ratio = f"{taken / needed:>15.2f}" if needed else f"{'-':>15}"
-        line = f"{proxy.info.name:<24}{taken / forward:>10.2f}{needed / forward:>11.2f}{ratio}   {proxy.info.cost}"
+        needed[proxy.info.name] = passes_needed(proxy.info, passes, size, 10)
+        lowest = sum(needed[proxy.info.name].values())
+        ratio = f"{taken / lowest:>15.2f}" if lowest else f"{'-':>15}"
+        line = f"{proxy.info.name:<24}{taken / forward:>10.2f}{lowest / forward:>11.2f}{ratio}   {proxy.info.cost}"
         print(line, flush=True)
     for title, left_out in {
         "all but te_nas_ntk": ("te_nas_ntk",),
@@ -115,39 +142,46 @@ def bench_proxies(name: str, index: int, size: int, device: str, proxies: Sequen
         names = [proxy.info.name for proxy in proxies if proxy.info.name not in left_out]
         together = seconds(lambda: score(network, names, batches=batches), 2)  # noqa: B023
         total = sum(alone[proxy] for proxy in names)
-        line = f"together {together / forward:.0f} F, sum of alone {total / forward:.0f} F"
-        print(f"{title}: {line}, together / sum {together / total:.2f}", flush=True)
+        lowest = sum({key: value for proxy in names for key, value in needed[proxy].items()}.values())
+        line = f"together {together / forward:.0f} F, needs {lowest / forward:.0f} F with all passes shared"
+        line += f", sum of alone {total / forward:.0f} F, together / sum {together / total:.2f}"
+        print(f"{title}: {line}", flush=True)
 
 
 def bench_vkdnw(size: int, device: str) -> None:
-    """Print VKDNW's Jacobian against its floor and against naive code, on three shapes.
+    """Print VKDNW's Jacobian against its floor and against three kinds of naive code, on three shapes.
 
-    Both kinds of naive code take one sample after the other: ``jacrev`` of torch.func all logits of a sample at once,
-    ``loop`` one logit after the other. No exact method of this kind can be faster than they are by more than
-    naive / floor.
+    Naive code passes each sample as a batch of one: ``loop`` takes one logit of one sample after the other, ``jacrev``
+    of torch.func all logits of a sample at once, and ``released`` vectorises that over samples, as released code does.
+    No exact method of this kind can gain more over them than its own gain times ours/floor.
     """
-    print(f"\nJacobian of VKDNW, batch {size}; naive code, sample after sample, is timed on a few samples")
+    print(f"\nJacobian of VKDNW, batch {size}; naive code is timed on as few samples as stand in brackets")
     header = f"{'cell':<20}{'classes':>8}{'floor s':>9}{'ours s':>9}{'ours/floor':>12}"
-    print(f"{header}{'jacrev/ours':>13}{'jacrev/floor':>14}{'loop/ours':>11}{'loop/floor':>12}{'max diff':>10}")
+    print(f"{header}{'loop/ours':>15}{'jacrev/ours':>15}{'released/ours':>17}{'max diff':>10}")
     for name, index in CELLS.items():
-        for classes, resolution in ((10, 32), (100, 32), (120, 16)):
+        for classes, resolution, few, several in ((10, 32, 4, size), (100, 32, 1, 8), (120, 16, 1, 16)):
             network = make_network(index, classes, device).eval()
             kaiming_normal(network, torch.Generator().manual_seed(0))
             network.requires_grad_(False)
             inputs, _ = make_batches(size, resolution, classes, device)[0]
             entries, directions = select_entries(network), min(classes, network.classifier.in_features)
-            lowest = seconds(lambda: vkdnw_floor(network, inputs, directions), 2 if classes > 10 else 3)  # noqa: B023
-            ours = seconds(lambda: entry_jacobian(network, inputs, entries), 2 if classes > 10 else 3)  # noqa: B023
-            few = 4 if classes == 10 else 1
-            naive = seconds(lambda: reference_jacobian(network, inputs[:few], entries), 1) * size / few  # noqa: B023
+            repeats = 2 if classes > 10 else 3
+            lowest = seconds(lambda: vkdnw_floor(network, inputs, directions), repeats)  # noqa: B023
+            ours = seconds(lambda: entry_jacobian(network, inputs, entries), repeats)  # noqa: B023
             fast, _ = entry_jacobian(network, inputs[:2], entries)
             slow = reference_jacobian(network, inputs[:2], entries)
             difference = float((fast - slow).abs().max() / slow.abs().max())
             twin = copy.deepcopy(network).requires_grad_(True)
-            loop = seconds(lambda: one_logit_after_the_other(twin, inputs[:1], entries), 2) * size  # noqa: B023
-            ratios = f"{ours / lowest:>12.2f}{naive / ours:>13.1f}{naive / lowest:>14.1f}"
-            ratios += f"{loop / ours:>11.1f}{loop / lowest:>12.1f}{difference:>10.1e}"
-            print(f"{name:<20}{classes:>8}{lowest:>9.3f}{ours:>9.3f}{ratios}", flush=True)
+            ratios = ""
+            for samples, width, function in (
+                (1, 15, lambda some: one_logit_after_the_other(twin, some, entries)),  # noqa: B023
+                (few, 15, lambda some: reference_jacobian(network, some, entries)),  # noqa: B023
+                (several, 17, lambda some: reference_jacobian(network, some, entries, vectorised=True)),  # noqa: B023
+            ):
+                naive = seconds(lambda: function(inputs[:samples]), 2 if samples < 8 else 1) * size / samples  # noqa: B023
+                ratios += f"{f'{naive / ours:.1f} ({samples})':>{width}}"
+            line = f"{name:<20}{classes:>8}{lowest:>9.3f}{ours:>9.3f}{ours / lowest:>12.2f}"
+            print(f"{line}{ratios}{difference:>10.1e}", flush=True)
 
 
 def vkdnw_floor(network: nn.Module, inputs: Tensor, directions: int) -> None:
@@ -168,30 +202,32 @@ def one_logit_after_the_other(network: nn.Module, inputs: Tensor, entries: Seque
 
 def bench_per_sample(size: int, device: str) -> None:
     """Print GradSign and the tangent kernel against one backward pass per sample."""
-    print(f"\nper-sample gradients against one backward pass per sample, batch {size}, best on CIFAR-100")
+    print(f"\nper-sample gradients against one backward pass per sample, batch {size}")
     print("loop / needs: the most that an exact method can gain; BatchNorm couples the rows of the tangent kernel")
     batches = make_batches(size, 32, 10, device)
     inputs, labels = batches[0]
-    with_norm = make_network(CELLS["best on CIFAR-100"], 10, device)
-    without = copy.deepcopy(with_norm)
-    for module in list(without.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.Identity())
-    for title, network in {"with BatchNorm": with_norm, "without BatchNorm": without}.items():
-        train = copy.deepcopy(network).train()
-        passes = measure_passes(network, inputs, labels)
-        loops = {
-            "gradsign": lambda: gradients_one_by_one(train, inputs, labels),  # noqa: B023
-            "te_nas_ntk": lambda: tangent_rows(train, inputs),  # noqa: B023
-        }
-        for proxy, loop in loops.items():
-            ours = seconds(lambda: score(network, proxy, batches=batches, init=None), 1)  # noqa: B023
-            naive = seconds(loop, 1)
-            coupled = proxy == "te_nas_ntk" and network is with_norm
-            needed = passes["F"] + (size if coupled else 1) * passes["B"]
-            ratios = f"loop / ours {naive / ours:5.1f}   loop / needs {naive / needed:5.1f}"
-            print(f"{proxy:<12}{title:<20}ours {ours:7.2f} s   {ratios}", flush=True)
+    for cell, index in CELLS.items():
+        with_norm = make_network(index, 10, device)
+        without = copy.deepcopy(with_norm)
+        for module in list(without.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(module, name, nn.Identity())
+        for title, network in {"with BatchNorm": with_norm, "without BatchNorm": without}.items():
+            train = copy.deepcopy(network).train()
+            passes = measure_passes(network, inputs, labels)
+            loops = {
+                "gradsign": lambda: gradients_one_by_one(train, inputs, labels),  # noqa: B023
+                "te_nas_ntk": lambda: tangent_rows(train, inputs),  # noqa: B023
+            }
+            for proxy, loop in loops.items():
+                coupled = proxy == "te_nas_ntk" and network is with_norm
+                repeats = 1 if coupled else 2
+                ours = seconds(lambda: score(network, proxy, batches=batches, init=None), repeats)  # noqa: B023
+                naive = seconds(loop, repeats)
+                needed = passes["F"] + (size if coupled else 1) * passes["B"]
+                ratios = f"loop / ours {naive / ours:5.1f}   loop / needs {naive / needed:5.1f}"
+                print(f"{cell:<20}{proxy:<12}{title:<20}ours {ours:7.2f} s   {ratios}", flush=True)
 
 
 def tangent_rows(network: nn.Module, inputs: Tensor) -> None:
@@ -212,6 +248,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # As the processes do that score many networks.
     print(f"{describe_device(options.device)}, one thread, batch {options.batch_size}, 32 x 32 pixels, 10 classes")
     with exact_kernels(torch.device(options.device)):  # So that the passes themselves are timed on the same kernels.
         for name, index in CELLS.items():

@@ -87,7 +87,14 @@ def test_no_notebook_or_module_names_a_machine_path():
 
 
 def test_the_benchmark_knows_the_cost_of_every_proxy():
-    import nbnas
-    from tests.bench_proxies import FLOORS
+    from nbnas.proxies.registry import select_proxies
+    from tests.bench_proxies import passes_needed
 
-    assert set(nbnas.list_proxies()["cost"]) <= set(FLOORS)
+    units = {"F": 1.0, "B": 2.0, "I": 1.0}
+    needed = {proxy.info.name: passes_needed(proxy.info, units, 64, 10) for proxy in select_proxies("*")}
+    assert {name: sum(needed[name].values()) for name in ("params", "naswot", "snip", "vkdnw", "te_nas_ntk")} == {
+        "params": 0, "naswot": 1, "snip": 3, "vkdnw": 11, "te_nas_ntk": 129,
+    }  # fmt: skip
+    # The same pass, and the same forward pass under another backward pass.
+    assert sum((needed["snip"] | needed["grad_norm"]).values()) == 3
+    assert sum((needed["snip"] | needed["jacov"]).values()) == 4

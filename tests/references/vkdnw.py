@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev
+from torch.func import functional_call, jacrev, vmap
 
 
 def reference_vkdnw(
@@ -44,31 +44,34 @@ def reference_vkdnw(
     }
 
 
-def reference_jacobian(network: nn.Module, inputs: Tensor, entries: Sequence[tuple[str, int]]) -> Tensor:
+def reference_jacobian(
+    network: nn.Module, inputs: Tensor, entries: Sequence[tuple[str, int]], *, vectorised: bool = False
+) -> Tensor:
     """Jacobian (N, C, P) of the logits with respect to single entries, each sample passed as a batch of one.
 
     Args:
         network: In eval mode.
         inputs: (N, ...).
         entries: Pairs (parameter name, flat index into it).
+        vectorised: Vectorise over the samples, as released code does, instead of taking one after the other.
     """
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     buffers = {name: buffer.detach() for name, buffer in network.named_buffers()}
     values = torch.stack([parameters[name].reshape(-1)[index] for name, index in entries])
-    rows = []
-    for sample in inputs:
 
-        def logits_of(values: Tensor, sample: Tensor = sample) -> Tensor:
-            replaced = dict(parameters)
-            for value, (name, index) in zip(values, entries, strict=True):
-                # index_put returns a copy: torch.func refuses to write into captured tensors.
-                flat = replaced[name].reshape(-1).index_put((torch.tensor([index]),), value.unsqueeze(0))
-                replaced[name] = flat.reshape(replaced[name].shape)
-            # The clone lets a network whose first layer works in place run.
-            return functional_call(network, (replaced, buffers), (sample.unsqueeze(0).clone(),))[0]
+    def logits_of(values: Tensor, sample: Tensor) -> Tensor:
+        replaced = dict(parameters)
+        for value, (name, index) in zip(values, entries, strict=True):
+            # index_put returns a copy: torch.func refuses to write into captured tensors.
+            flat = replaced[name].reshape(-1).index_put((torch.tensor([index]),), value.unsqueeze(0))
+            replaced[name] = flat.reshape(replaced[name].shape)
+        # The clone lets a network whose first layer works in place run.
+        return functional_call(network, (replaced, buffers), (sample.unsqueeze(0).clone(),))[0]
 
-        rows.append(jacrev(logits_of)(values))
-    return torch.stack(rows)
+    jacobian = jacrev(logits_of)
+    if vectorised:
+        return vmap(jacobian, in_dims=(None, 0))(values, inputs)
+    return torch.stack([jacobian(values, sample) for sample in inputs])
 
 
 def reference_probabilities(logits: Sequence[float], half_precision_constants: bool = True) -> list[float]:
