@@ -48,12 +48,17 @@ def per_sample_gradients(
     if not calls or uncovered & set(names) or not all(_has_formula(call, recording) for _, call in calls):
         return None
     flowing = torch.autograd.grad(summed, [call.output for _, call in calls], retain_graph=True, allow_unused=True)
-    samples = len(recording.inputs)
-    gradients = {name: torch.zeros(samples, *parameters[name].shape).to(parameters[name]) for name in names}
+    gradients: dict[str, Tensor] = {}
     for (name, call), gradient in zip(calls, flowing, strict=True):
         if gradient is not None:
-            gradients[name] += _weight_gradients(call.layer, call.inputs.detach(), gradient)
-    return gradients
+            added = _weight_gradients(call.layer, call.inputs.detach(), gradient)
+            # A layer that is called twice contributes twice.
+            gradients[name] = gradients[name].add_(added) if name in gradients else added
+    samples = len(recording.inputs)
+    return {
+        name: gradients[name] if name in gradients else parameters[name].new_zeros(samples, *parameters[name].shape)
+        for name in names
+    }
 
 
 def _has_formula(call: LayerCall, recording: Recording) -> bool:
@@ -84,12 +89,20 @@ def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Ten
         patches = functional.unfold(inputs, layer.kernel_size, dilation, padding, stride)
         return (gradient.flatten(2) @ patches.mT).unflatten(2, layer.weight.shape[1:])
 
+    settings = (stride, padding, dilation, False, [0, 0])
+    only_weight = [False, True, False]
+    if layer.groups == 1 and max(layer.kernel_size) > 1:
+        # One sample whose groups of channels are the samples.
+        weights = layer.weight.new_empty(samples * layer.out_channels, *layer.weight.shape[1:])
+        pair = [tensor.contiguous().flatten(0, 1).unsqueeze(0) for tensor in (gradient, inputs)]
+        found = torch.ops.aten.convolution_backward(*pair, weights, None, *settings, samples, only_weight)[1]
+        return found.unflatten(0, (samples, layer.out_channels))
+
     def one(sample: Tensor, flowing: Tensor) -> Tensor:
-        mask = [False, True, False]
-        return torch.ops.aten.convolution_backward(
-            flowing, sample, layer.weight.detach(), None,
-            stride, padding, dilation, False, [0, 0], layer.groups, mask,
-        )[1]  # fmt: skip
+        weight = layer.weight.detach()
+        return torch.ops.aten.convolution_backward(flowing, sample, weight, None, *settings, layer.groups, only_weight)[
+            1
+        ]
 
     # Parts of a batch, not samples with a dimension put in front: with the strides of those, torch's kernel for grouped
     # convolutions in the channels-last layout gives wrong gradients.
