@@ -89,24 +89,20 @@ def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Ten
         patches = functional.unfold(inputs, layer.kernel_size, dilation, padding, stride)
         return (gradient.flatten(2) @ patches.mT).unflatten(2, layer.weight.shape[1:])
 
-    settings = (stride, padding, dilation, False, [0, 0])
-    only_weight = [False, True, False]
+    def weight_gradient(gradient: Tensor, inputs: Tensor, weight: Tensor, groups: int) -> Tensor:
+        settings = (stride, padding, dilation, False, [0, 0], groups)
+        found = torch.ops.aten.convolution_backward(gradient, inputs, weight, None, *settings, [False, True, False])
+        return found[1]
+
     if layer.groups == 1 and max(layer.kernel_size) > 1:
         # One sample whose groups of channels are the samples.
         weights = layer.weight.new_empty(samples * layer.out_channels, *layer.weight.shape[1:])
         pair = [tensor.contiguous().flatten(0, 1).unsqueeze(0) for tensor in (gradient, inputs)]
-        found = torch.ops.aten.convolution_backward(*pair, weights, None, *settings, samples, only_weight)[1]
-        return found.unflatten(0, (samples, layer.out_channels))
-
-    def one(sample: Tensor, flowing: Tensor) -> Tensor:
-        weight = layer.weight.detach()
-        return torch.ops.aten.convolution_backward(flowing, sample, weight, None, *settings, layer.groups, only_weight)[
-            1
-        ]
-
+        return weight_gradient(*pair, weights, samples).unflatten(0, (samples, layer.out_channels))
     # Parts of a batch, not samples with a dimension put in front: with the strides of those, torch's kernel for grouped
     # convolutions in the channels-last layout gives wrong gradients.
-    return torch.stack([one(*pair) for pair in zip(inputs.split(1), gradient.split(1), strict=True)])
+    pairs = zip(gradient.split(1), inputs.split(1), strict=True)
+    return torch.stack([weight_gradient(*pair, layer.weight.detach(), layer.groups) for pair in pairs])
 
 
 def one_product_for_all_samples(inputs: Tensor) -> bool:
