@@ -109,3 +109,17 @@ def test_what_cannot_be_copied_is_one_clear_line():
     network.stream = (part for part in "abc")
     with pytest.raises(UnsupportedModelError, match=r"needs a network that copy\.deepcopy can copy: cannot pickle"):
         copy_network(network)
+
+
+def test_buffers_that_share_memory_share_it_in_the_copy():
+    network = nn.BatchNorm2d(4)
+    network.register_buffer("whole", torch.arange(6.0))
+    network.register_buffer("again", network.whole.view(2, 3))
+    network.register_buffer("part", network.whole[2:4])
+    network.register_buffer("transposed", torch.arange(6.0).view(2, 3).T)
+    twin = copy_network(network)
+    twin.whole += 1
+    assert twin.again.flatten().tolist() == [1, 2, 3, 4, 5, 6]
+    assert twin.part.tolist() == [3, 4]
+    assert network.whole.tolist() == [0, 1, 2, 3, 4, 5]
+    assert twin.transposed.stride() == (1, 3)

@@ -4,6 +4,7 @@ import copy
 from collections import OrderedDict
 from functools import cache
 
+import torch
 from torch import Tensor, nn
 
 from nbnas.errors import first_line
@@ -35,8 +36,8 @@ def copy_network(model: nn.Module) -> nn.Module:
 _ATOMS = frozenset({type(None), bool, int, float, str, type})
 
 
-def _copy(value: object, memo: dict[int, object]) -> object:
-    """Copy by the rules of deepcopy, without its general machinery where modules and their dictionaries allow it."""
+def _copy(value: object, memo: dict) -> object:
+    """Copy by the rules of deepcopy, without its general machinery where modules and what they hold allow it."""
     kind = type(value)
     if kind in _ATOMS or (kind is tuple and all(type(item) in _ATOMS for item in value)):
         return value
@@ -46,14 +47,43 @@ def _copy(value: object, memo: dict[int, object]) -> object:
         return memo.setdefault(id(value), set(value))
     if kind in (dict, OrderedDict):
         twin = memo[id(value)] = kind()
-        for key, item in value.items():
-            twin[_copy(key, memo)] = _copy(item, memo)
+        _copy_items(value, twin, memo)
         return twin
+    if kind is nn.Parameter:
+        return value.__deepcopy__(memo)
+    if kind is Tensor and value.layout is torch.strided and not value.requires_grad and not vars(value):
+        return _copy_plain_tensor(value, memo)
     if isinstance(value, nn.Module) and _copies_by_state(kind):
         twin = memo[id(value)] = kind.__new__(kind)
-        twin.__setstate__({name: _copy(item, memo) for name, item in value.__getstate__().items()})
+        state: dict[str, object] = {}
+        _copy_items(value.__getstate__(), state, memo)
+        twin.__setstate__(state)
         return twin
     return copy.deepcopy(value, memo)
+
+
+def _copy_items(original: dict, twin: dict, memo: dict) -> None:
+    for key, item in original.items():
+        # Most keys are names, most items atoms or empty: a call for each would take longer than all the rest.
+        twin_key = key if type(key) in _ATOMS else _copy(key, memo)
+        kind = type(item)
+        if kind in _ATOMS:
+            twin[twin_key] = item
+        elif kind is OrderedDict and not item and id(item) not in memo:
+            twin[twin_key] = memo[id(item)] = OrderedDict()
+        else:
+            twin[twin_key] = _copy(item, memo)
+
+
+def _copy_plain_tensor(value: Tensor, memo: dict) -> Tensor:
+    """Copy a tensor that has its memory for itself; others keep in the copy what they share."""
+    storage = value.untyped_storage()
+    copied_storages = memo.setdefault("torch", {})  # As torch keeps them while it deep-copies tensors.
+    if storage._cdata in copied_storages or storage.nbytes() != value.numel() * value.element_size():
+        return copy.deepcopy(value, memo)
+    twin = memo[id(value)] = value.clone()
+    copied_storages[storage._cdata] = twin.untyped_storage()
+    return twin
 
 
 @cache

@@ -24,7 +24,8 @@ def move_network(network: nn.Module, device: torch.device) -> nn.Module:
         device: Where to.
     """
     if device.type != "cuda":
-        return network.to(device)
+        at_home = all(tensor.device == device for tensor in (*network.parameters(), *network.buffers()))
+        return network if at_home else network.to(device)
     if not all(parameter.is_contiguous() for parameter in network.parameters()):
         network = network.to(memory_format=torch.contiguous_format)
     tensors = [*network.parameters(), *network.buffers()]

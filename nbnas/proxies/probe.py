@@ -114,6 +114,11 @@ class Probe:
             self._network = self.new_network()
         return self._network
 
+    @property
+    def given_network(self) -> nn.Module:
+        """The network itself, not a copy, with its own weights and in its own mode: count and read, do not run it."""
+        return self._session.model
+
     def new_network(self, mode: str | None = None) -> nn.Module:
         """Return another such copy, in the proxy's own mode or in ``mode``."""
         return self._session.build(self._session.initialisation_of(self._info), mode or self.mode)

@@ -121,7 +121,7 @@ def flops(probe: Probe) -> dict[str, float]:
 )
 def params(probe: Probe) -> dict[str, float]:
     """Count the parameters, a shared tensor once; BatchNorm scales and shifts count, running statistics do not."""
-    return {"params": float(sum(parameter.numel() for parameter in probe.shared_network().parameters()))}
+    return {"params": float(sum(parameter.numel() for parameter in probe.given_network.parameters()))}
 
 
 @register(
@@ -144,4 +144,4 @@ def params(probe: Probe) -> dict[str, float]:
 )
 def trainable_layers(probe: Probe) -> dict[str, float]:
     """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""
-    return {"trainable_layers": float(sum(1 for _ in probe.shared_network().parameters()))}
+    return {"trainable_layers": float(sum(1 for _ in probe.given_network.parameters()))}
