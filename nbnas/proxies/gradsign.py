@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nbnas.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
+from nbnas.proxies.instance_norm import instance_norm
 from nbnas.proxies.per_sample import per_sample_gradients
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.recording import record
@@ -28,9 +29,7 @@ def normalise_each_sample(network: nn.Module) -> None:
             def forward(input: Tensor, layer: nn.Module = module, name: str = name) -> Tensor:
                 if input[0, 0].numel() < 2:
                     raise UnsupportedModelError(f"the BatchNorm {name!r} has one value per sample and channel")
-                output = functional.instance_norm(input, weight=layer.weight, bias=layer.bias, eps=layer.eps)
-                # Torch forgets the memory format here, and the convolutions that follow would be slower.
-                return torch.empty_like(input).copy_(output)
+                return instance_norm(input, layer.weight, layer.bias, layer.eps)
 
             module.forward = forward
 
