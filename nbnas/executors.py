@@ -28,12 +28,12 @@ RESTART_SECONDS = 120
 
 PREPARE_DASK_WORKER = """
 import signal
-from nbnas.freed_memory import keep_freed_memory
-
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+from nbnas.freed_memory import keep_freed_memory
 keep_freed_memory()
 """
-"""What Dask workers that this started do first: Ctrl-C is the parent's business."""
+"""What Dask workers that this started do first. Ctrl-C is the parent's business, also while they import."""
 
 
 @contextmanager

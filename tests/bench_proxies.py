@@ -153,7 +153,7 @@ def bench_vkdnw(size: int, device: str) -> None:
 
     Naive code passes each sample as a batch of one: ``loop`` takes one logit of one sample after the other, ``jacrev``
     of torch.func all logits of a sample at once, and ``released`` vectorises that over samples, as released code does.
-    No exact method of this kind can gain more over them than its own gain times ours/floor.
+    No exact method of this kind can gain more over naive code than the ratio to ours, times ours/floor.
     """
     print(f"\nJacobian of VKDNW, batch {size}; naive code is timed on as few samples as stand in brackets")
     header = f"{'cell':<20}{'classes':>8}{'floor s':>9}{'ours s':>9}{'ours/floor':>12}"

@@ -49,7 +49,7 @@ def feature_entropy(feature: Tensor) -> Tensor:
 
 
 def _all_equal(left: Tensor, right: Tensor) -> Tensor:
-    """Whether all finite numbers are equal; four times as fast on a CPU as ``(left == right).all()``."""
+    """Whether all numbers are finite and equal; on a CPU about twice as fast as ``(left == right).all()``."""
     return (left - right).abs().max() == 0
 
 

@@ -48,9 +48,7 @@ def gradients_one_by_one(network: nn.Module, inputs: Tensor, labels: Tensor) -> 
 
 def sign_agreement(gradients: Tensor) -> Tensor:
     """|sum_i sign(g_i)| of every weight: (N, ...) -> (...)."""
-    signs = gradients.sign()
-    # The sum as a product: on a CPU three times as fast.
-    return (signs.new_ones(len(signs)) @ signs.flatten(1)).view(signs.shape[1:]).abs()
+    return gradients.sign().sum(0).abs()
 
 
 @register(
