@@ -5,12 +5,15 @@ The companion of VKDNW (CVPR 2025) and T-CET (AutoML 2023). Start with :func:`sc
 ``notebooks/lessons/01_tour.ipynb``.
 """
 
-from nbnas import initialisation, rankings, show
+from nbnas import rankings, show
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
+from nbnas.networks import initialisation
 from nbnas.proxies import list_proxies
-from nbnas.score_many import ScoringConfiguration, load_sample, load_score_matrix, load_scores, score_many
-from nbnas.scoring import score
+from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.score import score
+from nbnas.scoring.score_many import score_many
+from nbnas.scoring.stored_scores import load_sample, load_score_matrix, load_scores
 from nbnas.spaces import get_space
 
 __all__ = [

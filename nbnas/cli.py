@@ -177,8 +177,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from nbnas.samples import sample_architectures
-    from nbnas.score_many import ScoringConfiguration, score_many
+    from nbnas.scoring.configuration import ScoringConfiguration
+    from nbnas.scoring.samples import sample_architectures
+    from nbnas.scoring.score_many import score_many
 
     for name in ("sample", "workers"):
         value = getattr(options, name)
@@ -204,7 +205,7 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _score_all(options: argparse.Namespace) -> None:
-    from nbnas.scoring_plan import run_plan, scoring_plan
+    from nbnas.scoring.plan import run_plan, scoring_plan
 
     if options.list:
         print("\n".join(map(str, scoring_plan(options.device))))
@@ -219,7 +220,7 @@ def _score_all(options: argparse.Namespace) -> None:
 
 
 def _search(options: argparse.Namespace) -> None:
-    from nbnas.atomic import replace_file
+    from nbnas.machine.replace_file import replace_file
     from nbnas.search import PRESETS
     from nbnas.search.command import run_search
 
@@ -275,7 +276,7 @@ def _import_nats(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from nbnas.training import build_network, change_recipe, get_recipe, load_data, train
-    from nbnas.training.distributed import is_first_process
+    from nbnas.training.processes import is_first_process
 
     name = options.recipe or ("imagenet" if options.dataset == "imagenet" else "cifar")
     recipe = change_recipe(get_recipe(name), dict(options.parameter))
@@ -301,7 +302,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from nbnas.notebook import parse_parameter, read_notebook, run_notebook
+    from nbnas.reproduce.notebook import parse_parameter, read_notebook, run_notebook
 
     notebook = read_notebook(options.notebook)
     parameters = {name: parse_parameter(notebook, name, text) for name, text in options.parameter}
@@ -313,26 +314,26 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    from nbnas.reproduce import reproduce
+    from nbnas.reproduce.run import reproduce
 
     reproduce(options.profile, options.device, options.items, options.workers)
 
 
 def _report(options: argparse.Namespace) -> None:
-    from nbnas.report import build_report
-    from nbnas.reproduce import profile_reports
+    from nbnas.reproduce.profiles import profile_reports
+    from nbnas.reproduce.report import build_report
 
     print(build_report(profile_reports(options.profile), options.profile))
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from nbnas.sweep import sweep
+    from nbnas.reproduce.sweep import sweep
 
     print(f"summary: {sweep(options.specification, options.workers)}")
 
 
 def _exercises(_: argparse.Namespace) -> None:
-    from nbnas.exercises import make_exercises
+    from nbnas.reproduce.exercises import make_exercises
 
     for name, what in make_exercises().items():
         reason = "" if what == "written" else ": you have worked in it; move it away for a fresh one"

@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from nbnas.errors import NbnasError, first_line
+from nbnas.proxies.fisher_information import fisher_eigenvalues
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
-from nbnas.proxies.vkdnw import fisher_eigenvalues
 from nbnas.rankings import bootstrap_interval, kendall_tau
-from nbnas.scoring import open_session
+from nbnas.scoring.score import open_session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,8 +74,8 @@ def spectrum(
         networks: A network, which is treated as by :func:`nbnas.score`; or eigenvalues; or name -> one of these, for a
             line each.
         quantiles: Where eigenvalues are given: which quantiles of a spectrum they are, ascending like them, such as
-            :data:`nbnas.proxies.vkdnw.QUANTILES` for the deciles of a score. ``None`` is a whole spectrum.
-        variant: ``official`` or ``paper``, see :func:`nbnas.proxies.vkdnw.fisher_matrix`.
+            :data:`nbnas.proxies.fisher_information.QUANTILES` for the deciles of a score. ``None`` is a whole spectrum.
+        variant: ``official`` or ``paper``, see :func:`nbnas.proxies.fisher_information.fisher_matrix`.
         title: Title of the figure.
         inputs: For networks, ``input_shape`` or ``batches`` and other arguments of :func:`nbnas.score`.
 

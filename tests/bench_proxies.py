@@ -17,16 +17,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nbnas
-from nbnas.freed_memory import keep_freed_memory
-from nbnas.initialisation import kaiming_normal, torch_default
-from nbnas.provenance import describe_device
-from nbnas.proxies.entry_jacobian import entry_jacobian
+from nbnas.machine.freed_memory import keep_freed_memory
+from nbnas.machine.provenance import describe_device
+from nbnas.networks.entry_jacobian import entry_jacobian
+from nbnas.networks.exact_kernels import exact_kernels
+from nbnas.networks.initialisation import kaiming_normal, torch_default
+from nbnas.proxies.fisher_information import select_entries
 from nbnas.proxies.gradsign import gradients_one_by_one
-from nbnas.proxies.kernels import exact_kernels
-from nbnas.proxies.registry import Proxy, ProxyInfo, select_proxies
-from nbnas.proxies.vkdnw import select_entries
-from nbnas.score_many import lay_out
-from nbnas.scoring import score
+from nbnas.proxies.info import ProxyInfo
+from nbnas.proxies.registry import Proxy, select_proxies
+from nbnas.scoring.score import score
+from nbnas.scoring.starting_point import lay_out
 from tests.references.vkdnw import reference_jacobian
 
 LAST_FEATURES = 64

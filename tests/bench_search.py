@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nbnas.append_log import AppendLog
-from nbnas.provenance import describe_device
+from nbnas.machine.append_log import AppendLog
+from nbnas.machine.provenance import describe_device
 from nbnas.rankings import aggregate_ranks
 from nbnas.search import get_preset
 from nbnas.search.population import Population

@@ -18,7 +18,7 @@ settings.load_profile("nbnas")
 
 def pytest_configure(config):
     # Not in pyproject.toml, from where it would import the package before coverage starts to count.
-    config.addinivalue_line("filterwarnings", "error::nbnas.append_log.DamagedLogWarning")
+    config.addinivalue_line("filterwarnings", "error::nbnas.machine.append_log.DamagedLogWarning")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pandas as pd
 
 import nbnas
 from nbnas.proxies import select_proxies
-from nbnas.score_many import ScoringConfiguration
+from nbnas.scoring.configuration import ScoringConfiguration
 
 
 def store_scores(

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.proxies.entry_jacobian import entry_jacobian
-from nbnas.proxies.recording import record
+from nbnas.networks.entry_jacobian import entry_jacobian
+from nbnas.networks.recording import record
 
 WEIGHT_LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -440,7 +440,7 @@ def test_feature_maps_of_blocks():
     }
     for name, channels in shapes.items():
         network = build(name)
-        blocks = nbnas.proxies.feature_maps.feature_blocks(network)
+        blocks = nbnas.networks.feature_maps.feature_blocks(network)
         features = record(network, batches_of()[0][0], blocks).features
         assert [feature.shape[1] for feature in features] == channels, name
 

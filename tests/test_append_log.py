@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from nbnas.append_log import AppendLog, DamagedLogWarning, read_log
 from nbnas.errors import NbnasError
+from nbnas.machine.append_log import AppendLog, DamagedLogWarning, read_log
 
 ROWS = [
     {"arch": "|a~0|", "seed": 0, "value": 0.1 + 0.2, "status": "ok"},

@@ -19,10 +19,10 @@ import pandas as pd
 import pytest
 
 import nbnas
-from nbnas.append_log import read_log
 from nbnas.benchmarks import analog, load_benchmark, nasbench201, nats_archive
 from nbnas.benchmarks.nats_archive import ARCHIVE_NAME, import_nats
 from nbnas.errors import NbnasError
+from nbnas.machine.append_log import read_log
 
 SPACE = nbnas.get_space("nasbench201")
 RECORDS = (0, 11, 284)

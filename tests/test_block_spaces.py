@@ -13,10 +13,11 @@ from torch import nn
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.spaces import block_counts
-from nbnas.spaces.block_mutation import candidates, mutate_structure
-from nbnas.spaces.block_network import BlockNetwork, SqueezeExcitation, UnitModule
-from nbnas.spaces.block_structure import (
+from nbnas.spaces.super_blocks import costs
+from nbnas.spaces.super_blocks.mobilenetv2 import VKDNW_CANDIDATES
+from nbnas.spaces.super_blocks.mutation import candidates, mutate_structure
+from nbnas.spaces.super_blocks.network import BlockNetwork, SqueezeExcitation, UnitModule
+from nbnas.spaces.super_blocks.structure import (
     CONVOLUTIONS,
     KINDS,
     SuperBlock,
@@ -25,8 +26,7 @@ from nbnas.spaces.block_structure import (
     rechain,
     split_long,
 )
-from nbnas.spaces.block_units import round_width, squeezed_width
-from nbnas.spaces.mobilenetv2 import VKDNW_CANDIDATES
+from nbnas.spaces.super_blocks.units import round_width, squeezed_width
 
 RESNET, MOBILENET = nbnas.get_space("zen_resnet"), nbnas.get_space("mobilenetv2")
 SPACES = {space.name: space for space in (RESNET, MOBILENET)}
@@ -482,7 +482,7 @@ def test_splitting_keeps_layers_strides_and_the_short(drawn):
     parts = split_long(blocks)
     assert max(part.repeats for part in parts) <= 5
     assert split_long(parts) == rechain(parts) == parts
-    assert block_counts.counted_layers(parts) == block_counts.counted_layers(blocks)
+    assert costs.counted_layers(parts) == costs.counted_layers(blocks)
     assert math.prod(part.stride for part in parts) == math.prod(block.stride for block in blocks)
     left = list(parts)
     for block in blocks:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import nbnas
-from nbnas import compressibility
 from nbnas.errors import NbnasError
 from nbnas.proxies.tcet import layer_vectors
+from nbnas.studies import compressibility
 
 CELLS = nbnas.get_space("nasbench201")
 MACRO = nbnas.get_space("nasbench_macro")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nbnas.layers import UnsupportedModelError
-from nbnas.proxies.copying import copy_network
+from nbnas.networks.copying import copy_network
+from nbnas.networks.layers import UnsupportedModelError
 from tests.networks import NETWORKS, SHAPE
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nbnas.cost import measure_cost
 from nbnas.errors import NbnasError
+from nbnas.scoring.timing import measure_cost
 
 
 def test_every_network_is_timed(space):

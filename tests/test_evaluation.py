@@ -10,7 +10,8 @@ from stored_scores import store_scores
 import nbnas
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, NasBench201Benchmark
 from nbnas.errors import NbnasError
-from nbnas.evaluation import (
+from nbnas.rankings import bootstrap_interval, kendall_tau
+from nbnas.rankings.evaluation import (
     METRICS,
     NDCG_OF_SAMPLE,
     Ranking,
@@ -21,10 +22,9 @@ from nbnas.evaluation import (
     evaluate_space,
     missing,
 )
-from nbnas.network_scores import NetworkScores, load_network_scores
-from nbnas.published_rankings import RANKINGS
-from nbnas.rankings import bootstrap_interval, kendall_tau
-from nbnas.score_many import ScoringConfiguration
+from nbnas.rankings.published import RANKINGS
+from nbnas.scoring.architecture_scores import NetworkScores, load_network_scores
+from nbnas.scoring.configuration import ScoringConfiguration
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 
 import nbnas
-from nbnas import executors
 from nbnas.cli import main
 from nbnas.errors import NbnasError
-from nbnas.executors import available_cores, open_executor
-from nbnas.score_many import ScoringConfiguration, _score_network, score_many
+from nbnas.machine import executors
+from nbnas.machine.executors import available_cores, open_executor
+from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.score_many import _score_network, score_many
 
 distributed = pytest.importorskip("distributed")
 
@@ -195,7 +196,7 @@ def raise_missing(*_):
 
 
 def test_worker_without_a_package_is_a_one_line_error(run, tmp_path, threads, monkeypatch):
-    monkeypatch.setattr(sys.modules["nbnas.score_many"], "_score_network", raise_missing)
+    monkeypatch.setattr(sys.modules["nbnas.scoring.score_many"], "_score_network", raise_missing)
     with pytest.raises(NbnasError, match=r"a worker lacks a package \(No module named 'nbnas'\) after 0 of 4"):
         run(f"dask:{threads.scheduler_address}")
 
@@ -275,7 +276,7 @@ def score_or_die(arch, *arguments):
 
 @pytest.mark.slow
 def test_network_that_kills_every_worker_ends_the_run_and_what_was_scored_is_kept(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["nbnas.score_many"], "_score_network", score_or_die)
+    monkeypatch.setattr(sys.modules["nbnas.scoring.score_many"], "_score_network", score_or_die)
     # A network that waits behind the fatal one may not have had its turn.
     message = r"^4 Dask workers died of the same network \(out of memory\?\) after (\d+) of 12 networks; those are kept"
     with pytest.raises(NbnasError, match=message) as caught:

@@ -3,8 +3,8 @@
 import nbformat
 import pytest
 
-from nbnas import exercises
 from nbnas.cli import main
+from nbnas.reproduce import exercises
 
 
 def lesson(*solutions):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nbnas.errors import NbnasError
-from nbnas.findings import Findings, span
+from nbnas.studies.findings import Findings, span
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 import nbnas
-from nbnas.fisher_factor import (
+from nbnas.scoring.starting_point import published_start
+from nbnas.studies.fisher_factor import (
     after_train_pass,
     compare_rankings,
     entropy_of,
     jacobian_and_logits,
     package_deciles,
-    published_start,
     reference_deciles,
     released_deciles,
 )

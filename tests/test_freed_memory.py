@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from nbnas.executors import open_executor
+from nbnas.machine.executors import open_executor
 
 glibc = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt")
 

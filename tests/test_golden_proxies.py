@@ -9,12 +9,13 @@ import torch
 from golden_networks import golden_batch, golden_id, golden_network, golden_normal, golden_records
 
 import nbnas
+from nbnas.networks.feature_maps import feature_blocks
+from nbnas.networks.recording import record
 from nbnas.proxies.az_nas import trainability
-from nbnas.proxies.feature_maps import feature_blocks
 from nbnas.proxies.nwot import layer_log_determinants
-from nbnas.proxies.probe import Probe, ScoringSession
-from nbnas.proxies.recording import record
+from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
+from nbnas.proxies.session import ScoringSession
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.proxies.zen import zen_of_network
 

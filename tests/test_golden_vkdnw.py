@@ -9,8 +9,14 @@ import torch
 from golden_networks import golden_batch, golden_id, golden_network, golden_records
 
 import nbnas
-from nbnas.proxies.entry_jacobian import entry_jacobian
-from nbnas.proxies.vkdnw import entropy, fisher_matrix, select_entries, smoothed_probabilities, spectrum_deciles
+from nbnas.networks.entry_jacobian import entry_jacobian
+from nbnas.proxies.fisher_information import (
+    entropy,
+    fisher_matrix,
+    select_entries,
+    smoothed_probabilities,
+    spectrum_deciles,
+)
 
 RECORDS = golden_records()
 EMPTY_CELL = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 import nbnas
-from nbnas import executors
-from nbnas.proxies import directions, entry_jacobian, moving, per_sample, te_nas
+from nbnas.machine import executors
+from nbnas.networks import entry_jacobian, gradients_along, moving_to_gpu, per_sample_gradients
+from nbnas.proxies import te_nas
 
 
 def network(norm: bool = True, classes: int = 5) -> nn.Module:
@@ -59,7 +60,7 @@ def test_directions_in_which_a_target_is_unused():
     inputs = torch.randn(3, 2, requires_grad=True)
     unused = torch.randn(2, requires_grad=True)
     for number in (1, 4):
-        found, zeros = directions.gradients_along(3 * inputs, [inputs, unused], torch.ones(number, 3, 2))
+        found, zeros = gradients_along.gradients_along(3 * inputs, [inputs, unused], torch.ones(number, 3, 2))
         assert torch.equal(found, torch.full((number, 3, 2), 3.0))
         assert torch.equal(zeros, torch.zeros(number, 2))
 
@@ -68,7 +69,7 @@ def test_directions_in_which_a_target_is_unused():
 def test_gradients_of_all_samples_in_one_product(monkeypatch, proxy):
     expected = nbnas.score(network(norm=False), proxy, input_shape=(4, 3, 8, 8))
     seen = []
-    monkeypatch.setattr(per_sample, "one_product_for_all_samples", lambda inputs: seen.append(1) or True)
+    monkeypatch.setattr(per_sample_gradients, "one_product_for_all_samples", lambda inputs: seen.append(1) or True)
     actual = nbnas.score(network(norm=False), proxy, input_shape=(4, 3, 8, 8))
     assert seen
     assert set(expected.status) == {"ok"}
@@ -78,7 +79,7 @@ def test_gradients_of_all_samples_in_one_product(monkeypatch, proxy):
 def test_tensors_moved_together_stay_independent():
     expected, moved = network(), network()
     tensors = [*moved.parameters(), *(buffer for buffer in moved.buffers() if buffer.is_floating_point())]
-    moving._move_together(tensors, torch.device("cpu"))
+    moving_to_gpu._move_together(tensors, torch.device("cpu"))
     assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == 1
     inputs = torch.randn(4, 3, 8, 8, dtype=torch.float64)
     for model in (expected, moved):

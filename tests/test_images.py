@@ -14,10 +14,11 @@ import pytest
 import torch
 
 import nbnas
-from nbnas import images as images_module
+from nbnas.datasets import images as images_module
+from nbnas.datasets.images import Images, describe_images, load_images
 from nbnas.errors import NbnasError
-from nbnas.images import Images, describe_images, load_images
-from nbnas.score_many import ScoringConfiguration, score_many
+from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.score_many import score_many
 from nbnas.seeding import derive_seed
 
 SPACE = nbnas.get_space("nasbench201")

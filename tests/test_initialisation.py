@@ -11,7 +11,7 @@ from scipy import stats
 from torch import nn
 
 import nbnas
-from nbnas.initialisation import INITIALISATIONS, kaiming_normal, standard_normal, torch_default
+from nbnas.networks.initialisation import INITIALISATIONS, kaiming_normal, standard_normal, torch_default
 from nbnas.seeding import generator_for
 
 

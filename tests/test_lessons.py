@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 import nbnas
-from nbnas.notebook import read_notebook
-from nbnas.paths import notebooks_folder
+from nbnas.machine.paths import notebooks_folder
+from nbnas.proxies.fisher_information import vkdnw_scores
 from nbnas.proxies.tcet import layer_vectors
-from nbnas.proxies.vkdnw import vkdnw_scores
+from nbnas.reproduce.notebook import read_notebook
 from nbnas.search import Budget, evolve
 from tests.networks import ConvNeXt, ResNet, convnet, mlp, nasbench201
 
@@ -97,7 +97,7 @@ def test_links_lead_somewhere(path):
 
 @every_lesson
 def test_formulas_are_drawn_without_network(path):
-    from nbnas.report.notebook_page import _markdown_to_html
+    from nbnas.reproduce.report.notebook_page import _markdown_to_html
 
     for cell in cells_of(path, "markdown"):
         page = _markdown_to_html(cell.source)

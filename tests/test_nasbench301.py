@@ -16,7 +16,7 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks.nasbench301 import translate
 from nbnas.errors import NbnasError
-from nbnas.layers import weight_layers
+from nbnas.networks.layers import weight_layers
 from nbnas.spaces.nasbench301_network import OPERATIONS, Cell, CellShape, Edge, make_operation
 from nbnas.spaces.tensorwatch import count_operations
 

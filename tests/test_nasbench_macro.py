@@ -12,7 +12,7 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.layers import weight_layers
+from nbnas.networks.layers import weight_layers
 from nbnas.spaces.nasbench_macro_network import InvertedResidual
 
 architectures = st.text("012", min_size=8, max_size=8)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nbnas
-from nbnas.append_log import read_log
 from nbnas.benchmarks import load_benchmark, nasbench201, nats_archive, nats_sss
 from nbnas.benchmarks.nats_archive import import_nats
 from nbnas.benchmarks.nats_table import PAPER_COLUMNS
 from nbnas.cli import main
 from nbnas.errors import NbnasError
-from nbnas.layers import weight_layers
+from nbnas.machine.append_log import read_log
+from nbnas.networks.layers import weight_layers
 from nbnas.spaces.nats_sss import CHANNELS
 
 SPACE = nbnas.get_space("nats_sss")

@@ -10,10 +10,10 @@ from stored_scores import store_scores
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.network_scores import load_network_scores
 from nbnas.proxies import select_proxies
-from nbnas.samples import sample_architectures
-from nbnas.score_many import ScoringConfiguration
+from nbnas.scoring.architecture_scores import load_network_scores
+from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.samples import sample_architectures
 
 SPACE = nbnas.get_space("nasbench201")
 CLASSES = SPACE.sample_subset("filtered-unique")

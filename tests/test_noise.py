@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 import nbnas
-from nbnas import noise
 from nbnas.errors import NbnasError
-from nbnas.rankings import kendall_tau, ndcg
+from nbnas.rankings import kendall_tau, ndcg, noise
 
 SPACE = nbnas.get_space("nasbench201")
 

@@ -7,8 +7,8 @@ import nbformat
 import pytest
 
 from nbnas.errors import NbnasError
-from nbnas.notebook import check_parameters, parse_parameter, read_notebook, run_notebook
-from nbnas.paths import notebooks_folder
+from nbnas.machine.paths import notebooks_folder
+from nbnas.reproduce.notebook import check_parameters, parse_parameter, read_notebook, run_notebook
 
 # Copies in the folder of exercises are their reader's.
 NOTEBOOKS = sorted(set(notebooks_folder().rglob("*.ipynb")) - set(notebooks_folder().glob("exercises/**/*.ipynb")))

@@ -13,16 +13,10 @@ from sklearn.model_selection import train_test_split
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.prediction import (
-    FAMILIES,
-    PUBLISHED_FAMILIES,
-    VKDNW_FEATURES,
-    ZERO_COST_FEATURES,
-    forest_ranking,
-    graph_feature_table,
-    graph_features,
-)
 from nbnas.rankings import kendall_tau, ndcg, spearman_rho
+from nbnas.rankings.forest import forest_ranking
+from nbnas.rankings.graph_features import FAMILIES, PUBLISHED_FAMILIES, graph_feature_table, graph_features
+from nbnas.rankings.learned import VKDNW_FEATURES, ZERO_COST_FEATURES
 from nbnas.seeding import derive_seed
 
 OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
@@ -322,7 +316,7 @@ def test_missing_scikit_learn_is_named(task, monkeypatch):
 
 
 def test_scikit_learn_is_imported_only_to_fit():
-    code = "import sys, nbnas.prediction; sys.exit('sklearn' in sys.modules)"
+    code = "import sys, nbnas.rankings.learned; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -7,10 +7,10 @@ import pytest
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.prediction import MODELS, Model, evaluate_model
-from nbnas.prediction import evaluation as module
-from nbnas.published import load_published
-from nbnas.score_many import ScoringConfiguration
+from nbnas.rankings import learned as module
+from nbnas.rankings.learned import MODELS, Model, evaluate_model
+from nbnas.reproduce.published_numbers import load_published
+from nbnas.scoring.configuration import ScoringConfiguration
 from tests.stored_scores import store_scores
 
 

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 import yaml
 
-from nbnas.paths import project_root
+from nbnas.machine.paths import project_root
 
 ROOT = project_root()
 CONDA_NAMES = {"torch": "pytorch"}

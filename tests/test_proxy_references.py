@@ -16,13 +16,14 @@ from references import features, gradients, kernels, tcet
 from torch import nn
 
 import nbnas
-from nbnas.initialisation import kaiming_normal
+from nbnas.networks.initialisation import kaiming_normal
 from nbnas.proxies.agreement import agreement, log_determinant
 from nbnas.proxies.az_nas import block_trainability, feature_entropy, random_signs, trainability
 from nbnas.proxies.epe_nas import epe_nas_score
 from nbnas.proxies.jacov import jacov_score
-from nbnas.proxies.probe import Probe, ScoringSession
+from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
+from nbnas.proxies.session import ScoringSession
 from nbnas.proxies.tcet import layer_ratios, layer_vectors, logarithm, signal_to_noise
 from nbnas.proxies.te_nas import negative_condition_number
 from nbnas.proxies.zen import zen_of_network

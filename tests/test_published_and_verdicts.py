@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from nbnas.errors import NbnasError
-from nbnas.published import KEY, load_published
-from nbnas.verdicts import (
+from nbnas.reproduce.published_numbers import KEY, load_published
+from nbnas.reproduce.verdicts import (
     COLUMNS,
     NOT_ATTEMPTED,
     absent_rows,

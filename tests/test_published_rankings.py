@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 
 from nbnas.errors import NbnasError
-from nbnas.network_scores import SIZES
 from nbnas.proxies import list_proxies
-from nbnas.published import load_published
-from nbnas.published_rankings import (
+from nbnas.rankings.combining import worst_for_missing
+from nbnas.rankings.published import (
     RANKINGS,
     PublishedRanking,
     component_ranking,
@@ -19,8 +18,9 @@ from nbnas.published_rankings import (
     log_ablation_rankings,
     rank_average,
     tcet_rankings,
-    worst_for_missing,
 )
+from nbnas.reproduce.published_numbers import load_published
+from nbnas.scoring.architecture_scores import SIZES
 
 SINGLE = ["flops", "grad_norm", "grasp", "snip", "synflow", "jacov", "naswot", "zen", "gradsign", "zico"]
 SINGLE += ["trainable_layers"]

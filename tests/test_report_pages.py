@@ -14,12 +14,12 @@ import nbformat
 import pandas as pd
 import pytest
 
-from nbnas import artefacts
-from nbnas.published import load_published
-from nbnas.report import build, build_report
-from nbnas.report.api_page import MODULES, api_sections, public_names
-from nbnas.report.docstrings import docstring_to_html
-from nbnas.verdicts import VERDICTS, compare
+from nbnas.reproduce import results
+from nbnas.reproduce.published_numbers import load_published
+from nbnas.reproduce.report import build, build_report
+from nbnas.reproduce.report.api_page import MODULES, api_sections, public_names
+from nbnas.reproduce.report.docstrings import docstring_to_html
+from nbnas.reproduce.verdicts import VERDICTS, compare
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDE = pd.DataFrame([[f"value {column}" for column in range(30)]])
@@ -68,7 +68,7 @@ def reports(tmp_path_factory):
         patch.setenv("NBNAS_REPORTS", str(reports))
         patch.setattr(build, "notebooks_folder", lambda: notebooks)
         table = compare("vkdnw/fig4", ours.assign(source="made-up", note="5 < 6 & so on"))
-        artefacts.save("vkdnw/fig4", table, {}, {"cells": "a <sample> of 3"})
+        results.save("vkdnw/fig4", table, {}, {"cells": "a <sample> of 3"})
         build_report(reports, "default")
     return reports
 

@@ -9,12 +9,12 @@ import nbformat
 import pandas as pd
 import pytest
 
-from nbnas import artefacts, reproduce, verdicts
 from nbnas.cli import main
-from nbnas.published import load_published
-from nbnas.report import build, build_report
-from nbnas.report.notebook_page import notebook_body
-from nbnas.verdicts import COLUMNS, NOT_ATTEMPTED, compare
+from nbnas.reproduce import results, run, verdicts
+from nbnas.reproduce.published_numbers import load_published
+from nbnas.reproduce.report import build, build_report
+from nbnas.reproduce.report.notebook_page import notebook_body
+from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, compare
 
 SAVES = """
 import pandas as pd
@@ -24,7 +24,7 @@ value = float(load_published("vkdnw/fig4").iloc[0]["value"])
 row = load_published("vkdnw/fig4").iloc[0]
 ours = pd.DataFrame([{"row_key": row.row_key, "column": row.column, "metric": row.metric, "reproduced": value}])
 ours = ours.assign(low=value, high=value, source="made-up", note="n")
-artefacts.save("vkdnw/fig4", verdicts.compare("vkdnw/fig4", ours), {}, {"seed": seed})
+results.save("vkdnw/fig4", verdicts.compare("vkdnw/fig4", ours), {}, {"seed": seed})
 """
 
 
@@ -46,7 +46,7 @@ def write(path, source, parameters="seed = 0", text="# A title\n\nWith $x^2$.\n\
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     notebooks, reports = tmp_path / "notebooks", tmp_path / "reports"
-    for module in (reproduce, build):
+    for module in (run, build):
         monkeypatch.setattr(module, "notebooks_folder", lambda: notebooks)
     monkeypatch.setenv("NBNAS_REPORTS", str(reports))
     monkeypatch.delenv("NBNAS_DATA", raising=False)
@@ -178,9 +178,9 @@ def test_a_data_folder_that_is_not_there_is_an_error_not_another_source(folders,
 def test_only_the_full_profile_scores_first(monkeypatch, tmp_path, profile, expected):
     scored = []
     monkeypatch.setenv("NBNAS_REPORTS", str(tmp_path))
-    monkeypatch.setattr(reproduce, "run_plan", scored.append)
-    monkeypatch.setattr(reproduce, "plan", lambda profile, device: [])
-    reproduce.reproduce(profile, "cuda")
+    monkeypatch.setattr(run, "run_plan", scored.append)
+    monkeypatch.setattr(run, "plan", lambda profile, device: [])
+    run.reproduce(profile, "cuda")
     assert scored == expected
 
 
@@ -188,7 +188,7 @@ def test_ctrl_c_ends_with_status_130(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reproduce, "reproduce", interrupted)
+    monkeypatch.setattr(run, "reproduce", interrupted)
     assert main(["reproduce"]) == 130
     assert "rerun to continue" in capsys.readouterr().err
 
@@ -249,7 +249,7 @@ def test_a_removed_notebook_leaves_the_report(folders):
     notebooks, reports = folders
     write(notebooks / "lessons" / "01_a.ipynb", "1")
     write(notebooks / "lessons" / "02_b.ipynb", "2")
-    reproduce.reproduce()
+    run.reproduce()
     (notebooks / "lessons" / "02_b.ipynb").unlink()
     index = build_report(reports, "default").read_text()
     assert "01_a.html" in index
@@ -286,21 +286,21 @@ def test_artefacts_round_trip_with_figures(folders):
     types = dict.fromkeys(("row_key", "column", "metric", "source", "note"), str) | {"reproduced": float}
     table = compare("vkdnw/fig1", pd.DataFrame(empty).astype(types))
     figure = plt.figure()
-    artefacts.save("vkdnw/fig1", table, {"bars": (figure, "some bars")}, {"seed": 0})
+    results.save("vkdnw/fig1", table, {"bars": (figure, "some bars")}, {"seed": 0})
     plt.close(figure)
-    loaded, record = artefacts.load("vkdnw/fig1", reports)
+    loaded, record = results.load("vkdnw/fig1", reports)
     assert loaded["published"].tolist() == table["published"].tolist()
     assert loaded["note"].tolist() == table["note"].tolist()
     assert record["figures"] == [{"file": "fig1-bars.png", "alt": "some bars"}]
     assert (reports / "vkdnw" / "fig1-bars.png").read_bytes().startswith(b"\x89PNG")
     assert record["provenance"]["versions"]["nbnas"]
-    assert artefacts.load("vkdnw/fig3", reports) is None
+    assert results.load("vkdnw/fig3", reports) is None
 
 
 def test_rows_that_are_named_by_numbers_stay_text(tmp_path, monkeypatch):
     monkeypatch.setenv("NBNAS_REPORTS", str(tmp_path))
     table = verdicts.not_attempted("vkdnw/table7")
-    artefacts.save("vkdnw/table7", table, {}, {})
-    read, _ = artefacts.load("vkdnw/table7", tmp_path)
+    results.save("vkdnw/table7", table, {}, {})
+    read, _ = results.load("vkdnw/table7", tmp_path)
     assert read["row"].tolist() == table["row"].tolist()
     assert build_report(tmp_path, "default").exists()

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from nbnas import resampling
-from nbnas.rankings import bootstrap_interval, kendall_tau, spearman_rho
+from nbnas.rankings import bootstrap_interval, intervals, kendall_tau, spearman_rho
 
 STATISTICS = [kendall_tau, spearman_rho]
 
@@ -36,13 +35,13 @@ def test_infinite_scores_rank_at_the_ends_and_constant_resamples_are_left_out(st
 def test_the_interval_does_not_depend_on_the_size_from_which_resamples_go_one_by_one(monkeypatch, limit):
     x, y = np.random.default_rng(0).standard_normal((2, 40))
     at_once = bootstrap_interval(kendall_tau, x, y, repeats=60)
-    monkeypatch.setattr(resampling, limit, 39)
-    monkeypatch.setattr(resampling, "kendall_taus", None)  # Must not be called.
+    monkeypatch.setattr(intervals, limit, 39)
+    monkeypatch.setattr(intervals, "kendall_taus", None)  # Must not be called.
     assert bootstrap_interval(kendall_tau, x, y, repeats=60) == pytest.approx(at_once, abs=1e-12)
 
 
 def test_parts_of_the_resamples_add_up(monkeypatch):
     x, y = np.random.default_rng(1).standard_normal((2, 30))
     whole = bootstrap_interval(spearman_rho, x, y, repeats=50)
-    monkeypatch.setattr(resampling, "_CHUNK", 100)
+    monkeypatch.setattr(intervals, "_CHUNK", 100)
     assert bootstrap_interval(spearman_rho, x, y, repeats=50) == pytest.approx(whole, abs=1e-12)

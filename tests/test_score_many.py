@@ -20,7 +20,9 @@ import torch
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.score_many import ScoringConfiguration, load_sample, load_scores, score_many
+from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.score_many import score_many
+from nbnas.scoring.stored_scores import load_sample, load_scores
 from nbnas.seeding import derive_seed
 
 SPACE = nbnas.get_space("nasbench201")
@@ -188,7 +190,7 @@ def test_only_missing_networks_and_seeds_are_computed(run):
 def test_only_missing_proxies_of_a_network_are_computed(run, monkeypatch):
     run(CELLS[:1], "params")
     asked = []
-    module = sys.modules["nbnas.score_many"]  # the attribute of that name is the function
+    module = sys.modules["nbnas.scoring.score_many"]  # the attribute of that name is the function
     original = module.score
 
     def recording_score(network, names, **options):

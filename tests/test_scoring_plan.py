@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import nbnas
-from nbnas import scoring_plan as plan
 from nbnas.cli import main
-from nbnas.score_many import ScoringConfiguration
+from nbnas.scoring import plan as plan
+from nbnas.scoring.configuration import ScoringConfiguration
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 
 import nbnas
-from nbnas.append_log import DamagedLogWarning, read_log
 from nbnas.errors import NbnasError
-from nbnas.layers import weight_layers
-from nbnas.paths import project_root
-from nbnas.published_rankings import RANKINGS
+from nbnas.machine.append_log import DamagedLogWarning, read_log
+from nbnas.machine.paths import project_root
+from nbnas.networks.layers import weight_layers
 from nbnas.rankings import aggregate_ranks
+from nbnas.rankings.published import RANKINGS
 from nbnas.search import Budget, NetworkScoring, Objective, evolution, evolve
 from nbnas.search.candidate_scoring import TOO_SLOW
 from nbnas.search.objective import NAMED

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbnas.rankings import aggregate_ranks, lexicographic_rank
-from nbnas.search import sorted_blocks
-from nbnas.search.population import Population
-from nbnas.search.sorted_blocks import SortedBlocks
+from nbnas.search import population
+from nbnas.search.population import Population, SortedBlocks
 
 
 def reference(rows, size, how):
@@ -110,12 +109,12 @@ def test_few_networks_are_looked_at_again(values, terms):
 
 @given(st.lists(st.integers(0, 30), max_size=200), st.integers(-1, 31))
 def test_sorted_blocks_count_what_a_list_counts(values, key):
-    before, sorted_blocks.BLOCK = sorted_blocks.BLOCK, 4
+    before, population.BLOCK = population.BLOCK, 4
     try:
         blocks = SortedBlocks()
         for value in values:
             blocks.insert(value)
     finally:
-        sorted_blocks.BLOCK = before
+        population.BLOCK = before
     assert len(blocks) == len(values)
     assert blocks.count(key) == (sum(value < key for value in values), values.count(key))

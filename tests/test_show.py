@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 import nbnas
-from nbnas.compressibility import scores_of_profile
 from nbnas.plots.cells import CELL_SPACES
+from nbnas.proxies.fisher_information import QUANTILES
 from nbnas.proxies.tcet import layer_vectors
-from nbnas.proxies.vkdnw import QUANTILES
 from nbnas.spaces import SPACES
+from nbnas.studies.compressibility import scores_of_profile
 from tests.networks import SHAPE, ResNet, Returns, convnet, nasbench201
 
 DEAD = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"

@@ -10,7 +10,7 @@ import nbnas
 from nbnas.errors import NbnasError
 from nbnas.proxies.agreement import agreement, log_determinant
 from nbnas.proxies.tcet import signal_to_noise
-from nbnas.size_forecasts import (
+from nbnas.studies.compressibility import (
     choice_effects,
     ideal_log_determinant,
     ideal_shape,

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from nbnas.errors import NbnasError
-from nbnas.notebook import read_notebook, run_notebook
-from nbnas.paths import notebooks_folder
-from nbnas.report.notebook_map import START_PAGE, notebook_map, show_notebook_map
-from nbnas.verdicts import VERDICTS, not_attempted
+from nbnas.machine.paths import notebooks_folder
+from nbnas.reproduce.notebook import read_notebook, run_notebook
+from nbnas.reproduce.report.notebook_map import START_PAGE, notebook_map, show_notebook_map
+from nbnas.reproduce.verdicts import VERDICTS, not_attempted
 
 NOTEBOOKS = notebooks_folder()
 LISTED = sorted(

@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nbnas import atomic
-from nbnas.append_log import DamagedLogWarning
 from nbnas.errors import NbnasError
-from nbnas.store import ScoreTable
+from nbnas.machine import replace_file
+from nbnas.machine.append_log import DamagedLogWarning
+from nbnas.scoring.score_table import ScoreTable
 
 CONFIGURATION = {"proxy": "p", "batch_size": 4}
 RUN = {"commit": "abc", "versions": {"torch": "2"}}
@@ -220,7 +220,7 @@ def test_merge_stopped_before_deleting_shards_lists_no_run_twice(table, monkeypa
 
 @pytest.mark.parametrize(
     ("target", "name", "replacement"),
-    [(atomic.os, "replace", disk_full), (pd.DataFrame, "to_parquet", half_a_parquet)],
+    [(replace_file.os, "replace", disk_full), (pd.DataFrame, "to_parquet", half_a_parquet)],
     ids=["moving_into_place", "writing_parquet"],
 )
 def test_full_disk_while_merging_keeps_shards_and_old_table(table, monkeypatch, target, name, replacement):

@@ -16,9 +16,9 @@ import pytest
 import nbnas
 from nbnas.cli import main
 from nbnas.errors import NbnasError
-from nbnas.paths import notebooks_folder, project_root
-from nbnas.sample_rankings import rank_sample, score_sample, score_sample_by_fisher
-from nbnas.sweep import read_sweep, sweep
+from nbnas.machine.paths import notebooks_folder, project_root
+from nbnas.reproduce.sweep import read_sweep, sweep
+from nbnas.studies.sweep_points import rank_sample, score_sample, score_sample_by_fisher
 
 # What artefacts.save does, without the seconds that it takes to import the package.
 SAVES = """

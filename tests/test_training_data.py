@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from nbnas.datasets.training_images import PictureFiles, PixelImages, random_box
 from nbnas.errors import NbnasError
 from nbnas.training import load_data
-from nbnas.training.data import PictureFiles, PixelImages, random_box
 from tests.training_data import write_cifar10, write_imagenet
 
 

@@ -14,7 +14,7 @@ from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 from nbnas.training import build_network, get_recipe
 from nbnas.training.distillation import Distillation, Teacher, feature_blocks
-from nbnas.training.objective import Objective
+from nbnas.training.loss import Objective
 
 MOBILE = get_space("mobilenetv2").start
 MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from nbnas.images import describe_images
-from nbnas.paths import project_root
+from nbnas.datasets.images import describe_images
+from nbnas.machine.paths import project_root
 from nbnas.training import build_network, change_recipe, get_recipe, load_data, train, trainer
 from tests.training_data import STRUCTURE, write_cifar10
 

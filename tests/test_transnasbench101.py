@@ -19,7 +19,7 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.layers import weight_layers
+from nbnas.networks.layers import weight_layers
 from nbnas.spaces.factorized_reduction import FactorizedReduction
 from nbnas.spaces.tensorwatch import count_operations
 from nbnas.spaces.transnasbench101 import format_cell, parse_cell, parse_modules
@@ -604,7 +604,7 @@ def test_damaged_table_is_a_one_line_error(folder, content):
 @needs_data
 @pytest.mark.parametrize("name", SPACES)
 def test_rows_of_the_published_table_are_the_space(name):
-    path = nbnas.paths.user_data_file(f"transnasbench101_{name}.csv.gz")
+    path = nbnas.machine.paths.user_data_file(f"transnasbench101_{name}.csv.gz")
     if path is None:
         pytest.skip("NBNAS_DATA names a folder without the table")
     published = pd.read_csv(path)
@@ -619,7 +619,7 @@ def test_rows_of_the_published_table_are_the_space(name):
 
 @needs_data
 def test_cells_without_a_path_share_one_accuracy():
-    if nbnas.paths.user_data_file("transnasbench101_micro.csv.gz") is None:
+    if nbnas.machine.paths.user_data_file("transnasbench101_micro.csv.gz") is None:
         pytest.skip("NBNAS_DATA names a folder without the table")
     benchmark = load_benchmark("transnasbench101_micro")
     without = np.setdiff1d(MICRO.subset("all"), MICRO.subset("live"))

@@ -22,8 +22,8 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 import nbnas
-from nbnas.proxies.entry_jacobian import UnsupportedModelError, entry_jacobian
-from nbnas.proxies.vkdnw import (
+from nbnas.networks.entry_jacobian import UnsupportedModelError, entry_jacobian
+from nbnas.proxies.fisher_information import (
     covariance_factor,
     entropy,
     fisher_matrix,

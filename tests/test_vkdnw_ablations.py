@@ -9,10 +9,11 @@ from torch import nn
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.network_scores import load_network_scores
 from nbnas.proxies import select_proxies
-from nbnas.proxies.vkdnw import select_entries, vkdnw_scores
-from nbnas.score_many import ScoringConfiguration, score_many
+from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
+from nbnas.scoring.architecture_scores import load_network_scores
+from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.score_many import score_many
 from nbnas.seeding import generator_for
 from nbnas.testing import check_proxy
 

@@ -8,7 +8,7 @@ accuracy: a rank correlation should be reported for the distinct cells too.
 from collections.abc import Sequence
 
 from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.benchmarks.ready_table import ReadyTable
+from nbnas.benchmarks.csv_table import ReadyTable
 from nbnas.errors import NbnasError
 from nbnas.spaces.nasbench101 import MAX_VERTICES, format_cell, prune
 from nbnas.spaces.nasbench101_network import OPERATIONS

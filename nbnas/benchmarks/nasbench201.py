@@ -11,7 +11,7 @@ from nbnas.benchmarks.analog import read_analog_accuracies
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.benchmarks.nats_table import PAPER_COLUMNS, check_nats_table, read_imported_table
 from nbnas.errors import NbnasError
-from nbnas.paths import data_folder, user_data_file
+from nbnas.machine.paths import data_folder, user_data_file
 from nbnas.spaces import get_space
 
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.benchmarks.ready_table import ReadyTable
+from nbnas.benchmarks.csv_table import ReadyTable
 from nbnas.spaces import get_space
 from nbnas.spaces.nasbench301 import format_architecture
 from nbnas.spaces.nasbench301_network import OPERATIONS, Edge

@@ -6,7 +6,7 @@ import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.paths import user_data_file
+from nbnas.machine.paths import user_data_file
 from nbnas.spaces import get_space
 
 FILE = "nas_bench_macro_cifar10.json"

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from nbnas.append_log import AppendLog, read_log
-from nbnas.atomic import replace_file
 from nbnas.benchmarks import nasbench201, nats_sss
 from nbnas.errors import NbnasError
+from nbnas.machine.append_log import AppendLog, read_log
+from nbnas.machine.replace_file import replace_file
 from nbnas.spaces import get_space
 
 ARCHIVE_NAME = "NATS-tss-v1_0-3ffb9-simple"

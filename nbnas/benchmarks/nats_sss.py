@@ -5,7 +5,7 @@ from pathlib import Path
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.benchmarks.nats_table import PAPER_COLUMNS, check_nats_table, read_imported_table
 from nbnas.errors import NbnasError
-from nbnas.paths import data_folder
+from nbnas.machine.paths import data_folder
 from nbnas.spaces import get_space
 
 ARCHIVE_NAME = "NATS-sss-v1_0-50262-simple"

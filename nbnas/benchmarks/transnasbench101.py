@@ -1,7 +1,7 @@
 """What the networks of TransNAS-Bench-101 reached on its seven tasks, from NASLib's result files as ready tables."""
 
 from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.benchmarks.ready_table import read_ready_table
+from nbnas.benchmarks.csv_table import read_ready_table
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 from nbnas.spaces.transnasbench101 import parse_cell, parse_modules

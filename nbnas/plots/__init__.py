@@ -5,7 +5,7 @@ Cells, spectra, rankings and layers of one's own are drawn by :mod:`nbnas.show`,
 
 from nbnas.plots.distributions import boxes_by_group, grouped_values, repeated_values, two_seeds
 from nbnas.plots.layers import layer_profiles, layers_against_size
-from nbnas.plots.lines import lines_over_size, lines_with_bands
+from nbnas.plots.lines import lines_over_size, lines_with_bands, swept_values
 from nbnas.plots.rankings import (
     accuracy_by_predicted_position,
     heat_maps,
@@ -14,7 +14,6 @@ from nbnas.plots.rankings import (
 )
 from nbnas.plots.search import search_progress, searches_against_costs
 from nbnas.plots.spectra import paired_spectra
-from nbnas.plots.sweeps import swept_values
 from nbnas.plots.verdicts import COLOURS, METRIC_NAMES, published_against_reproduced, published_curves
 
 __all__ = [

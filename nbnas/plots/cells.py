@@ -10,7 +10,7 @@ from matplotlib.patches import FancyArrowPatch
 from nbnas.errors import NbnasError
 from nbnas.plots.drawing import CENTRED, closed
 from nbnas.spaces import get_space, nasbench101, nasbench201, nasbench301, transnasbench101
-from nbnas.spaces.nasbench201_network import EDGES, edges_on_paths
+from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
 from nbnas.spaces.nasbench301_network import NODES
 
 STYLES = {"live": "-", "dead": "--", "none": ":"}

@@ -26,7 +26,7 @@ def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figur
     """Draw one panel per data set: the published value as a ring, ours as a dot with its interval.
 
     Args:
-        table: Verdicts of one item, see :func:`nbnas.verdicts.compare`; rows not attempted are left out.
+        table: Verdicts of one item, see :func:`nbnas.reproduce.verdicts.compare`; rows not attempted are left out.
         title: Title of the figure.
     """
     done = table[table["reproduced"].notna()].reset_index(drop=True)

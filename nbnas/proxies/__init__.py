@@ -6,9 +6,10 @@ Import order is the order of the list of proxies.
 from nbnas.proxies import size  # isort: skip
 from nbnas.proxies import l2_norm, grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
 from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, vkdnw_ablations, nwot, tcet  # isort: skip
-from nbnas.layers import UnsupportedModelError
+from nbnas.networks.layers import UnsupportedModelError
+from nbnas.proxies.info import Batch, DegenerateScoreError, ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import Batch, DegenerateScoreError, ProxyInfo, list_proxies, register, select_proxies
+from nbnas.proxies.registry import list_proxies, register, select_proxies
 
 __all__ = [
     "Batch",

@@ -22,11 +22,12 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from nbnas.layers import UnsupportedModelError
-from nbnas.proxies.feature_maps import require_feature_maps
+from nbnas.networks.eigenvalues import eigenvalues, largest_singular_value
+from nbnas.networks.feature_maps import require_feature_maps
+from nbnas.networks.layers import UnsupportedModelError
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
-from nbnas.proxies.small_matrices import eigenvalues, largest_singular_value
+from nbnas.proxies.registry import register
 
 
 def channel_rows(feature: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ Source: Lopes et al., ICANN 2021 (key ``lopes2021epenas``).
 import torch
 from torch import Tensor
 
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.jacov import correlation_matrix
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def epe_nas_score(input_gradients: Tensor, labels: Tensor, num_classes: int) -> Tensor:

@@ -11,9 +11,10 @@ al., ICLR 2021), where the value of a channel is copied to each of its weights b
 
 from torch import Tensor, nn
 
-from nbnas.layers import UnsupportedModelError, total
+from nbnas.networks.layers import UnsupportedModelError, total
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def channel_saliency(output: Tensor, gradient: Tensor, channel_dim: int = 1) -> Tensor:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from nbnas.layers import total
+from nbnas.networks.layers import total
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:

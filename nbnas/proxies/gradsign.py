@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
-from nbnas.proxies.instance_norm import instance_norm
-from nbnas.proxies.per_sample import per_sample_gradients
+from nbnas.networks.fast_instance_norm import instance_norm
+from nbnas.networks.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
+from nbnas.networks.per_sample_gradients import per_sample_gradients
+from nbnas.networks.recording import record
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.recording import record
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def normalise_each_sample(network: nn.Module) -> None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nbnas.layers import total, weight_layers
-from nbnas.proxies.autograd_graph import differentiating_twice
+from nbnas.networks.autograd_graph import differentiating_twice
+from nbnas.networks.layers import total, weight_layers
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def grasp_saliency(probe: Probe) -> dict[str, Tensor]:

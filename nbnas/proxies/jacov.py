@@ -11,9 +11,10 @@ Source: Mellor et al., first version of "Neural Architecture Search without Trai
 import torch
 from torch import Tensor
 
+from nbnas.networks.eigenvalues import eigenvalues
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
-from nbnas.proxies.small_matrices import eigenvalues
+from nbnas.proxies.registry import register
 
 
 def correlation_matrix(rows: Tensor) -> Tensor:

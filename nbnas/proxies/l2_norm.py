@@ -5,10 +5,11 @@ Source: NASLib (Krishnakumar et al., NeurIPS 2022, key ``krishnakumar2022suiteze
 
 from torch import Tensor
 
-from nbnas.layers import weight_layers
+from nbnas.networks.layers import weight_layers
 from nbnas.proxies.grad_norm import sum_of_norms
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 @register(

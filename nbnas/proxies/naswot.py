@@ -8,10 +8,11 @@ where the code of a sample is 1 where the input of a ReLU is positive. Source: M
 
 from torch import Tensor
 
-from nbnas.layers import UnsupportedModelError
+from nbnas.networks.layers import UnsupportedModelError
 from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def relu_agreements(probe: Probe) -> list[Agreement]:

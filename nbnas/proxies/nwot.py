@@ -10,10 +10,11 @@ always so for the classifier. Source: Xiang et al., AutoML 2023 (key ``xiang2023
 import torch
 from torch import Tensor
 
-from nbnas.layers import WEIGHT_LAYERS, UnsupportedModelError
+from nbnas.networks.layers import WEIGHT_LAYERS, UnsupportedModelError
 from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def layer_agreements(probe: Probe) -> dict[str, Agreement]:

@@ -5,9 +5,10 @@ Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, key ``abdelfattah2021zeroc
 
 from torch import Tensor
 
-from nbnas.layers import total
+from nbnas.networks.layers import total
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 @register(

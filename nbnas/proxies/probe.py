@@ -5,8 +5,7 @@ never depends on who asked first, so a score is the same alone and in company.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,76 +13,16 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from nbnas.errors import NbnasError
-from nbnas.initialisation import INITIALISATIONS
-from nbnas.layers import WEIGHT_LAYERS, UnsupportedModelError, refuse_single_values, weight_layers
-from nbnas.proxies.batch_norm import use_cheap_second_derivative
-from nbnas.proxies.copying import copy_network
-from nbnas.proxies.feature_maps import feature_blocks
-from nbnas.proxies.moving import move_network
-from nbnas.proxies.recording import LayerCall, Recording, record
-from nbnas.proxies.registry import Batch, ProxyInfo
+from nbnas.networks.fast_batch_norm import use_cheap_second_derivative
+from nbnas.networks.feature_maps import feature_blocks
+from nbnas.networks.layers import WEIGHT_LAYERS, UnsupportedModelError, weight_layers
+from nbnas.networks.recording import LayerCall, Recording, record
+from nbnas.proxies.info import Batch, ProxyInfo
+from nbnas.proxies.session import ScoringSession, _Cost, _OpenPass
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 
 _LossGradients = tuple[dict[str, Tensor], list[tuple[LayerCall, Tensor]]]
 """By parameter name, and at the output of every call of a convolution or linear layer."""
-
-LogitsSelector = Callable[[Any], Tensor]
-"""Takes what the network returns and gives its logits."""
-
-
-@dataclass
-class _OpenPass:
-    """A pass that is being computed, and what it has used so far."""
-
-    seconds_below: float = 0.0
-    keys_below: set[tuple] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class _Cost:
-    own_seconds: float
-    parts: set[tuple]
-    """Keys of this pass and of all that went into it."""
-
-
-@dataclass
-class ScoringSession:
-    """One network, its batches, and the passes made so far."""
-
-    model: nn.Module
-    batches: Sequence[Batch]
-    init: str | None
-    """``published``: each proxy's own initialisation; None: the weights as given."""
-    seed: int
-    device: torch.device
-    logits: LogitsSelector | None = None
-    passes: dict[tuple, Any] = field(default_factory=dict)
-    flags: dict[tuple, list[tuple[Tensor, str, str]]] = field(default_factory=dict)
-    """What was found while a pass was computed, see :attr:`Probe.flags`."""
-    costs: dict[tuple, _Cost] = field(default_factory=dict)
-    open_passes: list[_OpenPass] = field(default_factory=list)
-
-    def initialisation_of(self, info: ProxyInfo) -> str | None:
-        """Name of the initialisation under which this proxy sees the network."""
-        return info.initialisation if self.init == "published" else None
-
-    def build(self, initialisation: str | None, mode: str) -> nn.Module:
-        """Return a fresh copy of the network, initialised from the seed, in ``mode``, every parameter trainable."""
-        network = copy_network(self.model).train(mode == "train")
-        for parameter in network.parameters():
-            if parameter.is_floating_point():
-                parameter.requires_grad_(True)
-        if initialisation is not None:
-            INITIALISATIONS[initialisation](network, generator_for(self.seed, "weights"))
-        network = move_network(network, self.device)
-        refuse_single_values(network)
-        if self.logits is not None:
-            network.register_forward_hook(lambda module, arguments, output: self.logits(output))
-        return network
-
-    def keep_only(self, initialisation: str | None) -> None:
-        """Forget the passes of other initialisations."""
-        self.passes = {key: value for key, value in self.passes.items() if key[0] == initialisation}
 
 
 class Probe:

@@ -9,48 +9,13 @@ import pandas as pd
 from torch import Tensor
 
 from nbnas.errors import NbnasError
+from nbnas.proxies.info import ProxyInfo
 
 if TYPE_CHECKING:
     from nbnas.proxies.probe import Probe
 
-Batch = tuple[Tensor, Tensor]
-"""Inputs (N, channels, height, width) and integer labels (N,)."""
 
 ProxyFunction = Callable[["Probe"], Mapping[str, float | Tensor]]
-
-
-class DegenerateScoreError(ValueError):
-    """The quantity a proxy measures does not exist for this network; the message says why."""
-
-
-@dataclass(frozen=True)
-class ProxyInfo:
-    """What a reader asks of a proxy before using it."""
-
-    name: str
-    title: str
-    family: str
-    """What it looks at: size, saliency, gradients, activations, kernel, features or Fisher (information)."""
-    paper: str
-    formula: str
-    higher_is_better: bool
-    mode: str
-    """``train`` or ``eval``: the mode in which the network is scored."""
-    batches: int
-    """Number of batches the function reads."""
-    needs_labels: bool
-    inputs: str
-    """What the published runs fed: ``noise`` (standard normal), ``images``, or ``none`` where values do not matter."""
-    initialisation: str | None
-    """A name in :data:`nbnas.initialisation.INITIALISATIONS`; None where weights do not matter."""
-    requires: str
-    """What the network must have, in words."""
-    cost: str
-    """In passes of a whole batch: F forward, B backward to weights and inputs, I backward to inputs alone."""
-    scores: tuple[str, ...]
-    """Names of the values it returns."""
-    ablation: bool = False
-    """Another setting of a listed method: answers to its full name, but to no wildcard, and is not listed."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ as a score of networks Abdelfattah et al., ICLR 2021 (key ``abdelfattah2021zeroc
 
 from torch import Tensor
 
-from nbnas.layers import total
+from nbnas.networks.layers import total
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def snip_saliency(probe: Probe) -> dict[str, Tensor]:

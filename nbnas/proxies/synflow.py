@@ -11,10 +11,11 @@ ICLR 2021. In float64, because the values grow exponentially with depth.
 import torch
 from torch import Tensor
 
-from nbnas.layers import NORMALISATIONS, total, weight_layers
+from nbnas.networks.layers import NORMALISATIONS, total, weight_layers
+from nbnas.networks.recording import require_logits
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.recording import require_logits
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def synflow_saliency(probe: Probe) -> dict[str, Tensor]:

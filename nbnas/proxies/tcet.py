@@ -18,12 +18,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nbnas.layers import total
+from nbnas.networks.exact_kernels import exact_kernels
+from nbnas.networks.layers import total
 from nbnas.proxies.grasp import grasp_saliency
-from nbnas.proxies.kernels import exact_kernels
+from nbnas.proxies.info import Batch, ProxyInfo
 from nbnas.proxies.nwot import layer_log_determinants
-from nbnas.proxies.probe import Probe, ScoringSession
-from nbnas.proxies.registry import Batch, ProxyInfo, register
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import register
+from nbnas.proxies.session import ScoringSession
 from nbnas.proxies.snip import snip_saliency
 from nbnas.proxies.synflow import synflow_saliency
 

@@ -16,14 +16,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from nbnas.layers import UnsupportedModelError
-from nbnas.proxies.directions import directions_at_once, gradients_along
+from nbnas.networks.eigenvalues import eigenvalues
+from nbnas.networks.gradients_along import directions_at_once, gradients_along
+from nbnas.networks.layers import UnsupportedModelError
+from nbnas.networks.per_sample_gradients import per_sample_gradients, samples_interact
+from nbnas.networks.recording import Recording
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.naswot import relu_agreements
-from nbnas.proxies.per_sample import per_sample_gradients, samples_interact
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.recording import Recording
-from nbnas.proxies.registry import ProxyInfo, register
-from nbnas.proxies.small_matrices import eigenvalues
+from nbnas.proxies.registry import register
 
 
 def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:

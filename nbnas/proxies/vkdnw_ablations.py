@@ -7,10 +7,11 @@ and the Fisher matrix of some of them is made from their columns.
 
 from torch import Generator, Tensor, nn
 
-from nbnas.proxies.entry_jacobian import entry_jacobian
+from nbnas.networks.entry_jacobian import entry_jacobian
+from nbnas.proxies.fisher_information import select_entries, smoothed_probabilities, spectrum_scores
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
-from nbnas.proxies.vkdnw import select_entries, smoothed_probabilities, spectrum_scores
+from nbnas.proxies.registry import register
 
 TENSORS = (8, 16, 32, 64, 128, 256)
 """Numbers of parameter tensors, one entry each."""
@@ -31,7 +32,7 @@ def ablation_entries(network: nn.Module, generator: Generator) -> dict[str, list
 
     Returns:
         Name of the setting (``m8`` to ``m256``, ``last128``, ``k1`` to ``k8``, ``p0.0`` to ``p1.0``, ``prandom``) ->
-        entries, see :func:`nbnas.proxies.vkdnw.select_entries`.
+        entries, see :func:`nbnas.proxies.fisher_information.select_entries`.
     """
     chosen = {f"m{tensors}": select_entries(network, tensors) for tensors in TENSORS}
     chosen["last128"] = select_entries(network, which="last")
@@ -78,7 +79,7 @@ def vkdnw_ablations(probe: Probe) -> dict[str, Tensor]:
         that spectrum are zero.
 
     Raises:
-        UnsupportedModelError: See :func:`nbnas.proxies.entry_jacobian.entry_jacobian`.
+        UnsupportedModelError: See :func:`nbnas.networks.entry_jacobian.entry_jacobian`.
     """
     network, (inputs, _) = probe.shared_network(), probe.shared_batch()
     chosen = ablation_entries(network, probe.generator)

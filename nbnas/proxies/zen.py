@@ -12,10 +12,11 @@ Source: Lin et al., ICCV 2021 (key ``lin2021zennas``).
 import torch
 from torch import Tensor, nn
 
-from nbnas.layers import total
-from nbnas.proxies.feature_maps import last_feature_map
+from nbnas.networks.feature_maps import last_feature_map
+from nbnas.networks.layers import total
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def zen_score(features: Tensor, moved: Tensor, variances: list[Tensor]) -> Tensor:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import ProxyInfo, register
+from nbnas.proxies.registry import register
 
 
 def zico_score(gradients: Sequence[Mapping[str, Tensor]], variant: str = "official") -> Tensor:

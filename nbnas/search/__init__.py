@@ -5,8 +5,8 @@ from nbnas.search.candidate_scoring import NetworkScoring
 from nbnas.search.evolution import SearchResult, evolve
 from nbnas.search.objective import Objective
 from nbnas.search.presets import PRESETS, Preset, get_preset
+from nbnas.search.searchable import Searchable
 from nbnas.search.simulation import SearchSimulation, simulate
-from nbnas.search.space import Searchable
 
 __all__ = [
     "PRESETS",

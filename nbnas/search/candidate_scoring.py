@@ -1,22 +1,21 @@
 """Scoring of one candidate, in this process or in a worker."""
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import torch
 from torch import nn
 
+from nbnas.datasets.images import load_images
 from nbnas.errors import NbnasError
-from nbnas.images import load_images
 from nbnas.proxies.registry import select_proxies
-from nbnas.score_many import lay_out, single_thread
-from nbnas.scoring import score, usable_device
-from nbnas.search.space import COSTS, Searchable
+from nbnas.scoring.score import score, usable_device
+from nbnas.scoring.starting_point import lay_out, single_thread
+from nbnas.scoring.timing import measure_latency
+from nbnas.search.searchable import COSTS, Searchable
 from nbnas.seeding import derive_seed
 from nbnas.spaces import SearchSpace, get_space
 
@@ -35,7 +34,7 @@ class NetworkScoring:
     """Batch, channels, height, width."""
     num_classes: int = 10
     images: str | None = None
-    """Data set whose training images are the inputs, see :mod:`nbnas.images`; ``None`` is Gaussian noise."""
+    """Data set whose training images are the inputs, see :mod:`nbnas.datasets.images`; ``None`` is Gaussian noise."""
     device: str = "cpu"
     build: Mapping[str, Any] = field(default_factory=dict)
     """Options of the space's ``build``, such as ``{"residual": False}``."""
@@ -147,30 +146,6 @@ class CandidateScorer:
 def score_seed(seed: int, space: str, arch: str, occurrence: int = 0) -> int:
     """Return the seed of a candidate's score: that of :func:`nbnas.score_many`, unless it is scored again."""
     return derive_seed(seed, space, arch, *([occurrence] if occurrence else []))
-
-
-def measure_latency(
-    network: nn.Module, input_shape: tuple[int, int, int, int], device: str = "cpu", repeats: int = 10
-) -> float:
-    """Return the median seconds of a forward pass in eval mode, without gradients; two more warm up.
-
-    Args:
-        network: Any network; it is put into eval mode.
-        input_shape: (batch, channels, height, width).
-        device: Where the network is.
-        repeats: Number of passes.
-    """
-    inputs = torch.zeros(input_shape, device=device)
-    network.eval()
-    seconds = []
-    with torch.no_grad():
-        for _ in range(repeats + 2):
-            start = time.perf_counter()
-            network(inputs)
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[2:])
 
 
 def portable_space(space: Searchable) -> Searchable | str:

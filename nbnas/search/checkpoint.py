@@ -8,8 +8,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nbnas.append_log import AppendLog, read_log
 from nbnas.errors import NbnasError
+from nbnas.machine.append_log import AppendLog, read_log
 
 
 class Checkpoint:

@@ -11,7 +11,7 @@ from nbnas.errors import NbnasError
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import aggregate_ranks, lexicographic_rank
 from nbnas.search.population import Key
-from nbnas.search.space import COSTS
+from nbnas.search.searchable import COSTS
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ NAMED: Mapping[str, Objective] = {
         (("trainable_layers", "vkdnw_entropy"), ("jacov",), ("az_expressivity",), ("az_trainability",), ("flops",))
     ),
 }
-"""Combined rankings of the papers, see :data:`nbnas.published_rankings.RANKINGS`."""
+"""Combined rankings of the papers, see :data:`nbnas.rankings.published.RANKINGS`."""
 
 
 def as_objective(score: "str | Sequence[str] | Objective") -> Objective:

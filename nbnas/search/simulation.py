@@ -21,8 +21,8 @@ import pandas as pd
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.network_scores import load_network_scores
-from nbnas.published_rankings import RANKINGS, PublishedRanking, single_score
+from nbnas.rankings.published import RANKINGS, PublishedRanking, single_score
+from nbnas.scoring.architecture_scores import load_network_scores
 from nbnas.search.evolution import evolve
 from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space

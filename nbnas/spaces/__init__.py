@@ -3,7 +3,6 @@
 from functools import cache
 
 from nbnas.errors import NbnasError
-from nbnas.spaces.mobilenetv2 import MobileNetV2Space
 from nbnas.spaces.nasbench1shot1 import NasBench1Shot1SS1, NasBench1Shot1SS2, NasBench1Shot1SS3
 from nbnas.spaces.nasbench101 import NasBench101
 from nbnas.spaces.nasbench201 import NasBench201
@@ -11,8 +10,9 @@ from nbnas.spaces.nasbench301 import NasBench301
 from nbnas.spaces.nasbench_macro import NasBenchMacro
 from nbnas.spaces.nats_sss import NatsSizeSpace
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
+from nbnas.spaces.super_blocks.mobilenetv2 import MobileNetV2Space
+from nbnas.spaces.super_blocks.zen_resnet import ZenResNetSpace
 from nbnas.spaces.transnasbench101 import TransNasBench101Macro, TransNasBench101Micro
-from nbnas.spaces.zen_resnet import ZenResNetSpace
 
 SPACES: dict[str, type[SearchSpace]] = {
     space.name: space

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from nbnas.datasets.shapes import CIFAR10, DatasetShape
 from nbnas.errors import NbnasError
-from nbnas.spaces.datasets import CIFAR10, DatasetShape
 from nbnas.spaces.nasbench101_network import (
     OPERATIONS,
     CellGraph,

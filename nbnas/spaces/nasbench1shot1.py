@@ -14,8 +14,8 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
+from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.datasets import CIFAR10
 from nbnas.spaces.nasbench101 import NasBench101, forward_orders, prune, relabel
 from nbnas.spaces.nasbench101_network import OPERATIONS, CellGraph
 from nbnas.spaces.space import EnumeratedSpace

@@ -13,9 +13,10 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
+from nbnas.datasets.shapes import DATASETS
 from nbnas.errors import NbnasError
-from nbnas.spaces.datasets import DATASETS
-from nbnas.spaces.nasbench201_network import EDGES, OPERATIONS, NasBench201Network, edges_on_paths
+from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
+from nbnas.spaces.nasbench201_network import OPERATIONS, NasBench201Network
 from nbnas.spaces.space import EnumeratedSpace
 
 

@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
+from nbnas.datasets.shapes import CIFAR10, DatasetShape
 from nbnas.errors import NbnasError
-from nbnas.spaces.datasets import CIFAR10, DatasetShape
 from nbnas.spaces.nasbench301_network import NODES, OPERATIONS, CellNodes, Edge, NasBench301Network, cell_shapes
 from nbnas.spaces.space import SearchSpace
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nbnas.spaces.factorized_reduction import FactorizedReduction
-from nbnas.spaces.nasbench201_network import relu_conv_bn
+from nbnas.spaces.four_node_cell import relu_conv_bn
 
 OPERATIONS = (
     "max_pool_3x3",

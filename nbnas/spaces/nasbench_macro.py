@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
+from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.datasets import CIFAR10
 from nbnas.spaces.nasbench_macro_network import (
     EXPANSIONS,
     LAST_CHANNELS,

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
+from nbnas.datasets.shapes import DATASETS
 from nbnas.errors import NbnasError
-from nbnas.spaces.datasets import DATASETS
 from nbnas.spaces.nats_sss_network import NatsSizeNetwork, block_shapes
 from nbnas.spaces.space import EnumeratedSpace
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from nbnas.spaces.nasbench201_network import EDGES, Cell, ReductionBlock, relu_conv_bn
+from nbnas.spaces.four_node_cell import EDGES, Cell, relu_conv_bn
+from nbnas.spaces.nasbench201_network import ReductionBlock
 
 SKIP_EDGE = (0, 3)
 """The edge of the cell that is a skip; the other five are 3x3 convolutions."""

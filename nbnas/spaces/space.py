@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from nbnas.datasets.shapes import DatasetShape
 from nbnas.errors import NbnasError
-from nbnas.layers import weight_layers
+from nbnas.networks.layers import weight_layers
 from nbnas.seeding import derive_seed
-from nbnas.spaces.datasets import DatasetShape
 
 
 class SearchSpace(ABC):

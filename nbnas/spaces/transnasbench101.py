@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from nbnas.datasets.shapes import DatasetShape
 from nbnas.errors import NbnasError
-from nbnas.spaces.datasets import DatasetShape
-from nbnas.spaces.nasbench201_network import EDGES, edges_on_paths
+from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
 from nbnas.spaces.space import EnumeratedSpace
 from nbnas.spaces.tensorwatch import count_operations
 from nbnas.spaces.transnasbench101_network import (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nbnas.spaces.factorized_reduction import FactorizedReduction
-from nbnas.spaces.nasbench201_network import EDGES, Cell, relu_conv_bn
+from nbnas.spaces.four_node_cell import EDGES, Cell, relu_conv_bn
 
 STEM_CHANNELS = 64
 """What the stem hands to the first module, at a quarter of the resolution."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
+from nbnas.datasets.training_images import ImageSplit
 from nbnas.errors import NbnasError
 from nbnas.seeding import generator_for
 from nbnas.training.augmentation import Augmentation
-from nbnas.training.data import ImageSplit
 
 
 class EpochBatches(BatchSampler):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from nbnas.atomic import replace_file
 from nbnas.errors import NbnasError, first_line
+from nbnas.machine.replace_file import replace_file
 
 
 def save_tensors(path: Path, state: Mapping[str, object]) -> None:

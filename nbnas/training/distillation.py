@@ -19,8 +19,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.initialisation import torch_default
-from nbnas.spaces.block_network import BlockNetwork
+from nbnas.networks.initialisation import torch_default
+from nbnas.spaces.super_blocks.network import BlockNetwork
 
 SMALLEST_RATIO = 16
 

@@ -1,11 +1,12 @@
 """Optimiser and learning rate of the published recipes."""
 
+import copy
 import math
 
 import torch
 from torch import nn
 
-from nbnas.layers import WEIGHT_LAYERS
+from nbnas.networks.layers import WEIGHT_LAYERS
 from nbnas.training.recipe import Recipe
 
 IMAGES_OF_LEARNING_RATE = 256
@@ -51,3 +52,31 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, processes: in
     if step < warmup:
         return peak * min(1.0, (step + 1) / warmup)
     return peak * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
+
+
+class MovingAverage:
+    """A copy of a network whose floating-point parameters and buffers a follow those of the network w.
+
+    After every step a <- decay a + (1 - decay) w, from a = w at the start; counters are copied.
+
+    Args:
+        model: The network at the start.
+        decay: Between 0 and 1; the average spans about 1 / (1 - decay) steps.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Follow the network by one step."""
+        for average, current in zip(_tensors(self.model), _tensors(model), strict=True):
+            if average.is_floating_point():
+                average.lerp_(current, 1 - self._decay)
+            else:
+                average.copy_(current)
+
+
+def _tensors(model: nn.Module) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]

@@ -6,8 +6,12 @@ import types
 import typing
 from dataclasses import dataclass
 
+from torch import nn
+
 from nbnas.errors import NbnasError
-from nbnas.training.initialisation import TRAINING_INITIALISATIONS
+from nbnas.spaces import get_space
+from nbnas.spaces.super_blocks.space import BlockSpace
+from nbnas.training.start_weights import TRAINING_INITIALISATIONS
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 AUTO_AUGMENT_POLICIES = ("cifar10", "imagenet", "svhn")
@@ -34,7 +38,7 @@ class Recipe:
     batch_norm_momentum: float
     """Share of the batch in the running statistics of every BatchNorm; runs of a few epochs want more than 0.01."""
     initialisation: str
-    """A name of :data:`~nbnas.training.initialisation.TRAINING_INITIALISATIONS`."""
+    """A name of :data:`~nbnas.training.start_weights.TRAINING_INITIALISATIONS`."""
     squeeze_excite: bool
     """Whether networks of the block spaces get squeeze-excitation for training."""
     resolution: int
@@ -178,3 +182,23 @@ def _parse(name: str, text: str, wanted: object) -> object:
     except (ValueError, KeyError) as error:
         wording = {bool: "true or false", int: "an integer", float: "a number"}[kind]
         raise NbnasError(f"{name} of a recipe must be {wording}, got {text!r}") from error
+
+
+def build_network(space: str, arch: str, num_classes: int, recipe: Recipe) -> nn.Module:
+    """Build an architecture as the recipe trains it; its weights are yet to be drawn.
+
+    Args:
+        space: Name of the search space.
+        arch: Architecture; a structure string in the block spaces.
+        num_classes: Number of logits.
+        recipe: Says whether the network has squeeze-excitation.
+
+    Raises:
+        NbnasError: If space or architecture are malformed, or squeeze-excitation is not the space's.
+    """
+    found = get_space(space)
+    if not recipe.squeeze_excite:
+        return found.build(found.normalise(arch), num_classes)
+    if not isinstance(found, BlockSpace):
+        raise NbnasError(f"networks of {space!r} have no squeeze-excitation; train without it: -p squeeze_excite false")
+    return found.build(found.normalise(arch), num_classes, squeeze_excite=True)

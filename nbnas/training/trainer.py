@@ -17,23 +17,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from nbnas import provenance
-from nbnas.atomic import replace_file
+from nbnas.datasets.training_images import ImageData
 from nbnas.errors import NbnasError
-from nbnas.layers import BATCH_NORMS
+from nbnas.machine import provenance
+from nbnas.machine.replace_file import replace_file
+from nbnas.networks.layers import BATCH_NORMS
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
-from nbnas.spaces.block_network import BlockNetwork
+from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.training.augmentation import Augmentation, mix, soft_targets
 from nbnas.training.batches import EpochBatches, TestImages, TrainingImages, iterate, make_loader
 from nbnas.training.checkpoint import load_checkpoint, save_tensors
-from nbnas.training.data import ImageData
 from nbnas.training.distillation import Distillation, Teacher
-from nbnas.training.distributed import Processes, joined_processes
-from nbnas.training.ema import MovingAverage
-from nbnas.training.initialisation import TRAINING_INITIALISATIONS
-from nbnas.training.objective import Objective
-from nbnas.training.optimisation import learning_rate, make_optimiser
+from nbnas.training.loss import Objective
+from nbnas.training.optimisation import MovingAverage, learning_rate, make_optimiser
+from nbnas.training.processes import Processes, joined_processes
 from nbnas.training.recipe import Recipe
+from nbnas.training.start_weights import TRAINING_INITIALISATIONS
 
 CHECKPOINT, METRICS, RUN = "checkpoint.pt", "metrics.csv", "run.json"
 WEIGHTS, AVERAGE, LOCK = "weights.pt", "average_weights.pt", "run.lock"

@@ -1,0 +1,1 @@
+"""Shapes of data sets, images for scores, and images for training."""

@@ -1,0 +1,1 @@
+"""Files and worker processes: what scoring, search and notebooks stand on."""

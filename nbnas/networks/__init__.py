@@ -1,0 +1,1 @@
+"""Any torch network: its layers, its weights, one recorded pass, exact gradients."""

@@ -1,0 +1,99 @@
+"""Copying a network, so that scoring leaves the original alone."""
+
+import copy
+from collections import OrderedDict
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from nbnas.errors import first_line
+from nbnas.networks.layers import UnsupportedModelError
+
+
+def copy_network(model: nn.Module) -> nn.Module:
+    """Return a deep copy. Tensors that the network keeps from an earlier pass lose their graph in the copy.
+
+    The result is that of :func:`copy.deepcopy`, which takes a third of a forward pass for a network of narrow layers;
+    this takes a fraction of that time.
+
+    Raises:
+        UnsupportedModelError: If something in the network cannot be copied.
+    """
+    # torch refuses to copy a tensor that is part of a graph.
+    memo = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    try:
+        return _copy(model, memo)
+    except Exception as error:
+        raise UnsupportedModelError(f"needs a network that copy.deepcopy can copy: {first_line(error)}") from error
+
+
+_ATOMS = frozenset({type(None), bool, int, float, str, type})
+
+
+def _copy(value: object, memo: dict) -> object:
+    """Copy by the rules of deepcopy, without its general machinery where modules and what they hold allow it."""
+    kind = type(value)
+    if kind in _ATOMS or (kind is tuple and all(type(item) in _ATOMS for item in value)):
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    if kind is set and all(type(item) in _ATOMS for item in value):
+        return memo.setdefault(id(value), set(value))
+    if kind in (dict, OrderedDict):
+        twin = memo[id(value)] = kind()
+        _copy_items(value, twin, memo)
+        return twin
+    if kind is nn.Parameter:
+        return value.__deepcopy__(memo)
+    if kind is Tensor and value.layout is torch.strided and not value.requires_grad and not vars(value):
+        return _copy_plain_tensor(value, memo)
+    if isinstance(value, nn.Module) and _copies_by_state(kind):
+        twin = memo[id(value)] = kind.__new__(kind)
+        state: dict[str, object] = {}
+        _copy_items(value.__getstate__(), state, memo)
+        twin.__setstate__(state)
+        return twin
+    return copy.deepcopy(value, memo)
+
+
+def _copy_items(original: dict, twin: dict, memo: dict) -> None:
+    for key, item in original.items():
+        # Most keys are names, most items atoms or empty: a call for each would take longer than all the rest.
+        twin_key = key if type(key) in _ATOMS else _copy(key, memo)
+        kind = type(item)
+        if kind in _ATOMS:
+            twin[twin_key] = item
+        elif kind is OrderedDict and not item and id(item) not in memo:
+            twin[twin_key] = memo[id(item)] = OrderedDict()
+        else:
+            twin[twin_key] = _copy(item, memo)
+
+
+def _copy_plain_tensor(value: Tensor, memo: dict) -> Tensor:
+    """Copy a tensor that has its memory for itself; others keep in the copy what they share."""
+    storage = value.untyped_storage()
+    copied_storages = memo.setdefault("torch", {})  # As torch keeps them while it deep-copies tensors.
+    if storage._cdata in copied_storages or storage.nbytes() != value.numel() * value.element_size():
+        return copy.deepcopy(value, memo)
+    twin = memo[id(value)] = value.clone()
+    copied_storages[storage._cdata] = twin.untyped_storage()
+    return twin
+
+
+@cache
+def _copies_by_state(kind: type) -> bool:
+    """Whether deepcopy would copy the attributes of such a module and nothing else."""
+    return (
+        not hasattr(kind, "__deepcopy__")
+        and kind.__new__ is object.__new__
+        and kind.__reduce__ is object.__reduce__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__getstate__ == nn.Module.__getstate__
+        and not any(getattr(base, "__slots__", ()) for base in kind.__mro__)
+    )

@@ -1,0 +1,139 @@
+"""Finding the feature maps between the blocks of a network, without asking it for a special forward method."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from nbnas.networks.layers import WEIGHT_LAYERS, UnsupportedModelError
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList)
+_AFTER_FEATURES = (
+    nn.Flatten, nn.Linear, nn.Bilinear, nn.BatchNorm1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout,
+    nn.Identity,
+)  # fmt: skip
+
+
+def feature_blocks(network: nn.Module) -> list[nn.Module]:
+    """Return the modules whose outputs are the network's feature maps, stem first.
+
+    A network may say so itself by a method ``feature_blocks()`` that returns these modules. Otherwise the chain of
+    modules below the network is read, containers opened: a module with children is a block, unless it is a head with
+    linear layers only, and a run of plain layers that starts with a convolution is one, such as the stem of a ResNet
+    (its last layer gives the feature map).
+
+    Args:
+        network: Any network.
+    """
+    if callable(getattr(network, "feature_blocks", None)):
+        return list(network.feature_blocks())
+    chain = _children(network)
+    while len(blocks := _group(chain)) < 2:
+        composite = [module for module in chain if any(module.children())]
+        if not composite:
+            return blocks
+        # A wrapper around the network proper.
+        largest = max(composite, key=lambda module: sum(p.numel() for p in module.parameters()))
+        position = chain.index(largest)
+        chain[position : position + 1] = _children(largest)
+    return blocks
+
+
+def _children(module: nn.Module) -> list[nn.Module]:
+    found = []
+    for child in module.children():
+        found += _children(child) if type(child) in _CONTAINERS else [child]
+    return found
+
+
+def _group(chain: list[nn.Module]) -> list[nn.Module]:
+    blocks: list[nn.Module] = []
+    in_run = False
+    for module in chain:
+        if any(module.children()):
+            if not _is_head(module):
+                blocks.append(module)
+            in_run = False
+        elif isinstance(module, nn.Conv2d):
+            blocks.append(module)
+            in_run = True
+        elif isinstance(module, _AFTER_FEATURES):
+            in_run = False
+        elif in_run:
+            blocks[-1] = module
+    return blocks
+
+
+def _is_head(module: nn.Module) -> bool:
+    kinds = {type(layer) for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
+    return kinds == {nn.Linear}
+
+
+def last_feature_map(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Run a network without gradients and return its features before pooling.
+
+    That is the last tensor (N, C, H, W) with more than one pixel that it computes after its first convolution or linear
+    layer; only linear layers on vectors may follow.
+
+    Args:
+        network: Any network.
+        inputs: A batch it accepts.
+
+    Raises:
+        UnsupportedModelError: If there is no such tensor, or another layer with parameters follows.
+    """
+    keeper = _LastFeatureMap()
+    layers = [module for module in network.modules() if module._parameters]
+    handles = [layer.register_forward_pre_hook(keeper.enter, with_kwargs=True) for layer in layers]
+    try:
+        with torch.no_grad(), keeper:
+            network(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if keeper.last is None:
+        raise UnsupportedModelError("needs feature maps (N, C, H, W) with more than one pixel")
+    if keeper.following:
+        raise UnsupportedModelError(
+            f"needs feature maps that only pooling and linear layers follow, found {keeper.following[0]}"
+        )
+    return keeper.last
+
+
+class _LastFeatureMap(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: Tensor | None = None
+        self.following: list[str] = []
+        """Kinds of the layers entered since, but for linear ones on vectors."""
+        self._started = False
+
+    def enter(self, layer: nn.Module, arguments: tuple, kwargs: dict) -> None:
+        self._started |= isinstance(layer, WEIGHT_LAYERS)
+        if not isinstance(layer, nn.Linear):
+            self.following.append(type(layer).__name__)
+        elif (arguments[0] if arguments else kwargs["input"]).dim() > 2:
+            self.following.append(f"{type(layer).__name__} on tokens")
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if self._started and isinstance(result, Tensor) and result.dim() == 4 and result.shape[2] * result.shape[3] > 1:
+            self.last = result
+            self.following.clear()
+        return result
+
+
+def require_feature_maps(features: list[Tensor]) -> list[Tensor]:
+    """Check that there are at least two feature maps and all have four dimensions.
+
+    Raises:
+        UnsupportedModelError: Otherwise.
+    """
+    if len(features) < 2 or any(feature.dim() != 4 for feature in features):
+        shapes = ", ".join(str(tuple(feature.shape)) for feature in features) or "none"
+        raise UnsupportedModelError(
+            f"needs at least two blocks that return feature maps (N, C, H, W), found {shapes}; "
+            "a method feature_blocks() can name the modules"
+        )
+    return features

@@ -1,0 +1,93 @@
+"""Weight initialisations that the published methods start from."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.utils import parametrize
+
+from nbnas.networks.layers import NORMALISATIONS, WEIGHT_LAYERS, UnsupportedModelError
+
+
+def kaiming_normal(model: nn.Module, generator: Generator) -> None:
+    """Draw convolution and linear weights from N(0, 2 / fan_in); biases 0, normalisation scales 1 and shifts 0.
+
+    Source: He et al., ICCV 2015; the initialisation of VKDNW, AZ-NAS and their baselines. Normalisation statistics
+    are reset. Parameters of other layers keep their values.
+
+    Args:
+        model: Changed in place.
+        generator: CPU generator; numbers are drawn on the CPU in float32 whatever the device and dtype of the model.
+    """
+    _draw_normal(model, generator, lambda fan_in: (2 / fan_in) ** 0.5)
+
+
+def standard_normal(model: nn.Module, generator: Generator) -> None:
+    """Draw convolution and linear weights from N(0, 1); all else as :func:`kaiming_normal`.
+
+    Source: Lin et al., ICCV 2021; the initialisation of the Zen-score.
+
+    Args:
+        model: Changed in place.
+        generator: CPU generator.
+    """
+    _draw_normal(model, generator, lambda fan_in: 1.0)
+
+
+def torch_default(model: nn.Module, generator: Generator) -> None:
+    """Draw convolution and linear weights and biases from U(-b, b), b = 1 / sqrt(fan_in), as their constructors do.
+
+    The initialisation of methods whose code starts from a freshly built network: T-CET, ZiCo, TE-NAS, GradSign.
+    Normalisation layers are reset. Parameters of other layers keep their values.
+
+    Args:
+        model: Changed in place.
+        generator: CPU generator.
+    """
+    for layer, fan_in in _layers(model):
+        for name in ("weight", "bias"):
+            if getattr(layer, name) is not None:
+                noise = torch.rand(getattr(layer, name).shape, generator=generator, dtype=torch.float32)
+                _assign(layer, name, (2 * noise - 1) / fan_in**0.5)
+
+
+def _draw_normal(model: nn.Module, generator: Generator, deviation: Callable[[int], float]) -> None:
+    for layer, fan_in in _layers(model):
+        noise = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
+        _assign(layer, "weight", noise * deviation(fan_in))
+        if layer.bias is not None:
+            _assign(layer, "bias", torch.zeros(layer.bias.shape))
+
+
+def _layers(model: nn.Module) -> Iterator[tuple[nn.Module, int]]:
+    """Yield convolutions and linear layers with their fan-in, in registration order; reset normalisations."""
+    for module in model.modules():
+        if isinstance(module, WEIGHT_LAYERS):
+            yield module, module.weight[0].numel()
+        elif isinstance(module, NORMALISATIONS):
+            module.reset_parameters()
+
+
+def _assign(layer: nn.Module, name: str, values: Tensor) -> None:
+    """Set a parameter, or what a parametrisation such as weight norm makes of others."""
+    with torch.no_grad():
+        if name in layer._parameters:
+            getattr(layer, name).copy_(values)
+            return
+        try:
+            if not parametrize.is_parametrized(layer, name):
+                raise NotImplementedError
+            setattr(layer, name, values.to(getattr(layer, name)))
+        except (NotImplementedError, RuntimeError) as error:
+            raise UnsupportedModelError(
+                f"needs weights that can be drawn: the {name} of a {type(layer).__name__} is computed from others; "
+                "init=None keeps it"
+            ) from error
+
+
+INITIALISATIONS = {
+    "kaiming_normal": kaiming_normal,
+    "standard_normal": standard_normal,
+    "torch_default": torch_default,
+}
+"""Name in a proxy's record -> function (model, generator)."""

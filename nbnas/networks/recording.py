@@ -1,0 +1,244 @@
+"""One forward pass, and what happened in it: layer inputs and outputs, ReLU inputs, feature maps.
+
+Networks need no special methods. Layers are watched by hooks; ReLUs are watched where torch dispatches its functions,
+so functional calls count as well as modules; uses of parameters are read from the graph of the logits.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from nbnas.networks.autograd_graph import graph_nodes
+from nbnas.networks.exact_kernels import exact_kernels
+from nbnas.networks.layers import UnsupportedModelError
+
+_RELUS = {
+    functional.relu, functional.relu6, functional.leaky_relu, functional.prelu, functional.leaky_relu_,
+    torch.relu, torch.relu_, torch.prelu, Tensor.relu, Tensor.relu_, Tensor.prelu,
+}  # fmt: skip
+"""Piecewise linear activations with their kink at zero."""
+
+_HARD_TANHS = {functional.hardtanh, functional.hardtanh_}
+_BATCH_NORMS = {functional.batch_norm, torch.batch_norm}
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One call of a module that owns parameters."""
+
+    name: str
+    layer: nn.Module
+    inputs: Tensor
+    """What entered, the first tensor if there are several; part of the graph, so that it can be differentiated."""
+    output: Tensor
+    """What left; part of the graph, so that logits can be differentiated with respect to it."""
+
+
+@dataclass
+class Recording:
+    """A forward pass. All tensors hold the values they had when they were recorded."""
+
+    inputs: Tensor
+    """The batch, a leaf that requires a gradient."""
+    logits: Tensor
+    """(N, K)."""
+    calls: list[LayerCall] = field(default_factory=list)
+    """In order of execution."""
+    classifier: LayerCall | None = None
+    """The call of the linear layer whose output the logits are, if there is one."""
+    relu_inputs: list[Tensor] = field(default_factory=list)
+    """What entered each ReLU, detached, in order of execution."""
+    features: list[Tensor] = field(default_factory=list)
+    """Outputs of the watched blocks, part of the graph, in order of execution."""
+    used: set[str] = field(default_factory=set)
+    """Names of parameters that the logits can be differentiated by."""
+    stray_uses: set[str] = field(default_factory=set)
+    """Those that are also used outside a recorded call of the layer that owns them."""
+    batch_statistics: bool = False
+    """Whether torch's batch_norm, the function, used the statistics of the batch, which makes samples interact."""
+    other_order: set[int] = field(default_factory=set)
+    """Identities of recorded tensors with N entries in dimension 0 that are not the samples."""
+
+    @property
+    def last_features(self) -> Tensor:
+        """What enters the classifier, else the logits: beside a classifier's bias a weak signal may round away."""
+        return self.logits if self.classifier is None else self.classifier.inputs
+
+    def samples_first(self, tensor: Tensor) -> bool:
+        """Whether dimension 0 of a recorded output or ReLU input is the samples; in (tokens, N, channels) it is not."""
+        return tensor.dim() > 0 and len(tensor) == len(self.inputs) and id(tensor) not in self.other_order
+
+    def require_samples_first(self, tensor: Tensor) -> None:
+        """Check that dimension 0 is the samples.
+
+        Raises:
+            UnsupportedModelError: Otherwise.
+        """
+        if not self.samples_first(tensor):
+            raise UnsupportedModelError(
+                f"needs layers and activations whose dimension 0 is the samples, found shape {tuple(tensor.shape)} "
+                f"in a batch of {len(self.inputs)}"
+            )
+
+
+def record(network: nn.Module, inputs: Tensor, blocks: Sequence[nn.Module] = ()) -> Recording:
+    """Run a network once with gradients enabled and record what happens.
+
+    Where modules or code work in place the network runs on copies of what is recorded, which changes no value. The
+    pass is repeated where this is noticed only afterwards, and where only another batch size tells samples and tokens
+    apart.
+
+    Args:
+        network: Maps ``inputs`` to logits (N, K). In train mode its batch statistics change.
+        inputs: (N, ...).
+        blocks: Modules whose outputs to keep as feature maps.
+
+    Raises:
+        UnsupportedModelError: If the network returns anything else than one tensor (N, K), or one without a graph.
+    """
+    copies = any(getattr(module, "inplace", False) is True for module in network.modules())
+    statistics = [buffer.clone() for buffer in network.buffers()]
+    recorder = _Recorder(network, blocks, copies)
+    recording = recorder.run(inputs)
+    if recorder.overwritten() and not copies:
+        for buffer, before in zip(network.buffers(), statistics, strict=True):
+            buffer.data.copy_(before)
+        recorder = _Recorder(network, blocks, copies=True)
+        recording = recorder.run(inputs)
+    if recorder.overwritten():
+        raise UnsupportedModelError("needs a network that does not overwrite the output of a block in place")
+    _read_graph(network, recording)
+    _tell_samples_from_tokens(network, recording)
+    return recording
+
+
+def require_logits(output: Any, samples: int) -> Tensor:
+    """Return what a network returned if it is one tensor of logits (N, K).
+
+    Raises:
+        UnsupportedModelError: Otherwise.
+    """
+    if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != samples:
+        raise UnsupportedModelError(
+            "the network must return one tensor of logits with shape (batch, classes); "
+            "with a tuple or a dict, say which entry by logits="
+        )
+    return output
+
+
+class _Recorder(TorchFunctionMode):
+    def __init__(self, network: nn.Module, blocks: Sequence[nn.Module], copies: bool) -> None:
+        super().__init__()
+        self.network, self.copies = network, copies
+        self.blocks = set(blocks)
+        self.names = {module: name for name, module in network.named_modules()}
+        self.owners = [module for module in network.modules() if module._parameters]
+        self.kept: list[tuple[Tensor, int]] = []
+        self.copied: dict[int, tuple[Tensor, int, Tensor]] = {}
+        """Identity of a copy that the network went on with -> (the copy itself, its version, the original)."""
+        self.recording: Recording
+
+    def run(self, inputs: Tensor) -> Recording:
+        leaf = inputs.detach().requires_grad_()
+        self.recording = Recording(leaf, leaf)
+        watched = [*self.owners, *(block for block in self.blocks if not block._parameters)]
+        handles = [module.register_forward_hook(self._watch, with_kwargs=True) for module in watched]
+        try:
+            with exact_kernels(inputs.device), self:
+                # A copy, on which the first layer may work in place.
+                output = self.network(leaf.clone())
+        finally:
+            for handle in handles:
+                handle.remove()
+        self.recording.logits = require_logits(output, len(inputs))
+        while id(output) in self.copied and output._version == self.copied[id(output)][1]:
+            output = self.copied[id(output)][2]
+        linear = [call for call in self.recording.calls if type(call.layer) is nn.Linear and call.output is output]
+        self.recording.classifier = linear[-1] if linear else None
+        if not output.requires_grad:
+            raise UnsupportedModelError("needs logits that depend on the input or on parameters, and not under no_grad")
+        return self.recording
+
+    def overwritten(self) -> bool:
+        return any(tensor._version != version for tensor, version in self.kept)
+
+    def _keep(self, tensor: Tensor) -> Tensor:
+        """Return a tensor that holds today's value as long as :meth:`overwritten` is false."""
+        if self.copies:
+            return tensor.clone()
+        self.kept.append((tensor, tensor._version))
+        return tensor
+
+    def _watch(self, module: nn.Module, arguments: tuple[Any, ...], kwargs: dict, output: Any) -> Tensor | None:
+        if not isinstance(output, Tensor):
+            return None
+        self.kept.append((output, output._version))
+        entering = next((value for value in (*arguments, *kwargs.values()) if isinstance(value, Tensor)), None)
+        if module._parameters and entering is not None:
+            self.recording.calls.append(LayerCall(self.names[module], module, self._keep(entering), output))
+        if module in self.blocks:
+            self.recording.features.append(output)
+        if not self.copies:
+            return None
+        # The network goes on with a copy, so that the recorded tensor stays what it is.
+        copy = output.clone()
+        self.copied[id(copy)] = (copy, copy._version, output)
+        return copy
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function in _RELUS or (function in _HARD_TANHS and _argument(args, kwargs, 1, "min_val", -1) == 0):
+            self.recording.relu_inputs.append(self._keep(_argument(args, kwargs, 0, "input")).detach())
+        if function in _BATCH_NORMS and _argument(args, kwargs, 5, "training", False):
+            self.recording.batch_statistics = True
+        return function(*args, **kwargs)
+
+
+def _argument(args: Sequence[Any], kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:
+    return args[position] if len(args) > position else kwargs.get(name, default)
+
+
+def _read_graph(network: nn.Module, recording: Recording) -> None:
+    """Find out which parameters the logits depend on, and how often otherwise than by a recorded call."""
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    reached = set(graph_nodes(recording.logits))
+    uses = Counter(
+        names.get(id(below.variable))
+        for node in reached
+        for below, _ in node.next_functions
+        if hasattr(below, "variable")
+    )
+    own_uses = Counter(
+        names[id(parameter)]
+        for call in recording.calls
+        if call.output.grad_fn in reached
+        for parameter in call.layer._parameters.values()
+        if parameter is not None
+    )
+    del uses[None]
+    recording.used = set(uses)
+    recording.stray_uses = {name for name, count in uses.items() if count > own_uses[name]}
+
+
+def _tell_samples_from_tokens(network: nn.Module, recording: Recording) -> None:
+    """Find recorded (tokens, N, channels) with as many tokens as samples: one more sample lengthens dimension 1."""
+    samples = len(recording.inputs)
+    recorded = [*(call.output for call in recording.calls), *recording.relu_inputs]
+    if samples < 2 or not any(tensor.dim() == 3 and tensor.shape[:2] == (samples, samples) for tensor in recorded):
+        return
+    statistics = [buffer.clone() for buffer in network.buffers()]
+    longer = _Recorder(network, [], copies=False).run(torch.cat([recording.inputs, recording.inputs[:1]]))
+    for buffer, before in zip(network.buffers(), statistics, strict=True):
+        buffer.data.copy_(before)
+    others = [*(call.output for call in longer.calls), *longer.relu_inputs]
+    if len(others) != len(recorded):
+        raise UnsupportedModelError("needs a network that makes the same calls in every pass")
+    recording.other_order = {
+        id(tensor) for tensor, other in zip(recorded, others, strict=True) if len(other) == len(tensor) == samples
+    }

@@ -1,0 +1,22 @@
+"""How well scores rank networks: measures, intervals, and rankings combined into one.
+
+One layout everywhere: one-dimensional arrays, one entry per architecture, larger is better.
+"""
+
+from nbnas.rankings.combining import aggregate_ranks, lexicographic_rank, worst_for_missing
+from nbnas.rankings.intervals import bootstrap_interval, ndcg_tie_interval, paired_difference
+from nbnas.rankings.metrics import kendall_tau, ndcg, pair_shares, partial_kendall_tau, spearman_rho
+
+__all__ = [
+    "aggregate_ranks",
+    "bootstrap_interval",
+    "kendall_tau",
+    "lexicographic_rank",
+    "ndcg",
+    "ndcg_tie_interval",
+    "pair_shares",
+    "paired_difference",
+    "partial_kendall_tau",
+    "spearman_rho",
+    "worst_for_missing",
+]

@@ -1,0 +1,175 @@
+"""Intervals of rankings: bootstrap over networks, random orders of ties.
+
+A resample only changes how often every network counts. So for rank correlations the networks are sorted, or compared in
+pairs, once, and the resamples are weights on the result.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse, stats
+
+from nbnas.errors import NbnasError
+from nbnas.rankings.metrics import _checked, kendall_tau, ndcg, spearman_rho
+
+
+def ndcg_tie_interval(
+    scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, *, orders: int = 500, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Range of nDCG over random orders of tied networks: what a sort that ignores ties may return.
+
+    Args:
+        scores: (n,).
+        accuracy: (n,), in percent.
+        k: Cut-off.
+        orders: Number of random orders.
+        level: Share of the orders inside the interval.
+        seed: Seed of the orders.
+
+    Returns:
+        Quantiles (1 - level) / 2 and (1 + level) / 2.
+    """
+    scores, accuracy = _checked(scores, accuracy)
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(orders):
+        shuffled = rng.permutation(len(scores))
+        values.append(ndcg(scores[shuffled], accuracy[shuffled], k, ties="ignore"))
+    return _central(values, level)
+
+
+def paired_difference(statistic: Callable[..., float]) -> Callable[..., float]:
+    """Return the function (new, old, accuracy) -> statistic(new, accuracy) - statistic(old, accuracy).
+
+    Its :func:`bootstrap_interval` compares two scores on the same resampled networks, so what they share cancels.
+
+    >>> round(paired_difference(kendall_tau)([1, 2, 3], [1, 3, 2], [70, 80, 90]), 4)
+    0.6667
+    """
+    return lambda new, old, accuracy: statistic(new, accuracy) - statistic(old, accuracy)
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    *columns: ArrayLike,
+    groups: ArrayLike | None = None,
+    repeats: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a statistic over architectures.
+
+    Args:
+        statistic: Function of the columns. :func:`kendall_tau` and :func:`spearman_rho` are computed for all resamples
+            at once, see :mod:`nbnas.rankings.intervals`.
+        columns: Arrays (n,), resampled together.
+        groups: (n,) labels; whole groups are resampled instead of rows. Use it where scores were computed once per
+            network.
+        repeats: Number of resamples.
+        level: Share of the resamples inside the interval.
+        seed: Seed of the resampling; the global random state has no effect.
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        NbnasError: If the lengths differ or there are fewer than 2 resamples.
+    """
+    if repeats < 2:
+        raise NbnasError(f"a bootstrap interval needs at least 2 resamples, got {repeats}")
+    arrays = _checked(*columns)
+    labels = np.arange(len(arrays[0])) if groups is None else np.asarray(groups)
+    if len(labels) != len(arrays[0]):
+        raise NbnasError(f"groups has {len(labels)} entries, the columns have {len(arrays[0])}")
+    _, group = np.unique(labels, return_inverse=True)
+    groups_there = int(group.max()) + 1
+    draws = np.random.default_rng(seed).integers(groups_there, size=(repeats, groups_there))
+    at_once = _at_once(statistic, groups_there, len(group))
+    if at_once:
+        counts = np.stack([np.bincount(draw, minlength=groups_there) for draw in draws])
+        return _central(at_once(*arrays, group, counts), level)
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    resamples = (np.concatenate([members[number] for number in draw]) for draw in draws)
+    return _central([statistic(*(array[drawn] for array in arrays)) for drawn in resamples], level)
+
+
+def _at_once(statistic: Callable[..., float], groups: int, architectures: int) -> Callable[..., np.ndarray] | None:
+    few = groups <= MOST_GROUPS and architectures <= MOST_ARCHITECTURES
+    if statistic is kendall_tau and few:
+        return kendall_taus
+    return spearman_rhos if statistic is spearman_rho else None
+
+
+def _central(values: Sequence[float], level: float) -> tuple[float, float]:
+    if np.isnan(values).all():  # A constant column has no rank correlation.
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+MOST_GROUPS, MOST_ARCHITECTURES = 1500, 8000
+"""Sizes up to which :func:`kendall_taus`, which holds all pairs, is faster than one resample after the other."""
+
+
+_CHUNK = 1 << 22
+"""Numbers held at a time where there is one per resample and architecture."""
+
+
+def kendall_taus(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b of every resample; NaN where it leaves one value in a column.
+
+    Args:
+        x: (n,).
+        y: (n,).
+        group: (n,) numbers from 0 of the groups that are resampled as a whole.
+        counts: (resamples, groups) how often a resample holds each group.
+    """
+    own = np.ones(len(group), dtype=np.float32)
+    members = sparse.csr_matrix((own, (group, np.arange(len(group)))), shape=(counts.shape[1], len(group)))
+    weights = counts.astype(np.float32)
+
+    def summed(signs: np.ndarray) -> np.ndarray:
+        between_groups = members @ signs.astype(np.float32) @ members.T
+        # The product is of whole numbers small enough for 32 bits, their sum is not.
+        return np.einsum("rg,rg->r", weights @ between_groups, weights, dtype=np.float64)
+
+    order_x, order_y = _pair_signs(x), _pair_signs(y)
+    untied = summed(order_x * order_x) * summed(order_y * order_y)
+    with np.errstate(invalid="ignore"):
+        return summed(order_x * order_y) / np.sqrt(untied)
+
+
+def spearman_rhos(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Spearman's rho of every resample, ties at their average rank; arguments and NaN as for :func:`kendall_taus`."""
+    values = []
+    for part in _parts(counts, len(x)):
+        weights = part[:, group].astype(float)
+        total = weights.sum(1, keepdims=True)
+        left, right = _weighted_ranks(x, weights) - total / 2, _weighted_ranks(y, weights) - total / 2
+
+        def moment(a: np.ndarray, b: np.ndarray, weights: np.ndarray = weights) -> np.ndarray:
+            return np.einsum("rn,rn,rn->r", weights, a, b)
+
+        with np.errstate(invalid="ignore"):
+            values.append(moment(left, right) / np.sqrt(moment(left, left) * moment(right, right)))
+    return np.concatenate(values)
+
+
+def _parts(counts: np.ndarray, architectures: int) -> Iterator[np.ndarray]:
+    size = max(1, _CHUNK // architectures)
+    return (counts[start : start + size] for start in range(0, len(counts), size))
+
+
+def _weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Ranks less 1/2 in every resample, (resamples, n), where an entry counts as often as its weight says."""
+    _, group = np.unique(values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    tied = np.add.reduceat(weights[:, order], starts, axis=1)
+    return (tied.cumsum(1) - tied / 2)[:, group]
+
+
+def _pair_signs(values: np.ndarray) -> np.ndarray:
+    ranks = stats.rankdata(values, method="dense").astype(np.int32)
+    return np.sign(np.subtract.outer(ranks, ranks)).astype(np.int8)

@@ -1,0 +1,1 @@
+"""From notebooks to results, verdicts and the report."""

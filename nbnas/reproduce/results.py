@@ -1,0 +1,59 @@
+"""What a notebook leaves behind: a table, figures with alternative text, and how they were made."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nbnas.machine import provenance
+from nbnas.machine.paths import reports_folder
+from nbnas.machine.replace_file import replace_file
+
+
+def save(
+    item: str,
+    table: pd.DataFrame,
+    figures: Mapping[str, tuple[Figure, str]],
+    protocol: Mapping[str, object],
+    device: str = "cpu",
+) -> Path:
+    """Write ``reports/<item>.csv``, one png per figure, and last ``reports/<item>.json``.
+
+    Args:
+        item: For example ``vkdnw/table1``.
+        table: Verdicts from :func:`nbnas.reproduce.verdicts.compare`, or any result of a lesson or sweep.
+        figures: Name -> (figure, alternative text).
+        protocol: What a reader must know to trust the numbers: sample, seed, source.
+        device: Torch device that computed them.
+
+    Returns:
+        Path of the json file.
+    """
+    folder = reports_folder() / Path(item).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = Path(item).name
+    table.to_csv(folder / f"{stem}.csv", index=False)
+    pictures = []
+    for name, (figure, alt) in figures.items():
+        file = f"{stem}-{name}.png"
+        figure.savefig(folder / file, dpi=160, bbox_inches="tight", metadata={"Software": None})
+        pictures.append({"file": file, "alt": alt})
+    record = {"item": item, "protocol": dict(protocol), "figures": pictures, "provenance": provenance.collect(device)}
+    path = folder / f"{stem}.json"
+    replace_file(path, lambda partial: partial.write_text(json.dumps(record, indent=1) + "\n"))
+    return path
+
+
+def load(item: str, reports: Path) -> tuple[pd.DataFrame, dict[str, object]] | None:
+    """Return the table and record that :func:`save` wrote, or None if the item has not been run."""
+    path = reports / f"{item}.json"
+    if not path.exists():
+        return None
+    # A row may be named "8".
+    text = dict.fromkeys(("row", "dataset", "published", "source", "note"), str)
+    table = pd.read_csv(reports / f"{item}.csv", dtype=text)
+    for name in table.columns.intersection(list(text)):
+        table[name] = table[name].fillna("")
+    return table, json.loads(path.read_text())

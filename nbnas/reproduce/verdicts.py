@@ -1,0 +1,161 @@
+"""Published against reproduced: one verdict for every published number."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from nbnas.errors import NbnasError
+from nbnas.reproduce.published_numbers import KEY, load_published
+
+NOT_ATTEMPTED = "not attempted"
+VERDICTS = ("match", "close", "differs", NOT_ATTEMPTED)
+COLUMNS = [
+    "item", "row", "dataset", "metric", "published", "reproduced", "low", "high", "verdict", "source", "note",
+]  # fmt: skip
+"""Columns of ``reports/verdicts.csv``."""
+
+
+def rounding(text: str) -> float:
+    """Half a unit of the last printed digit: 0.0005 for ``0.623``.
+
+    >>> rounding("0.623"), rounding("70"), round(rounding("2.20e-01"), 6)
+    (0.0005, 0.5, 0.0005)
+    """
+    mantissa, _, exponent = text.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return 0.5 * 10.0 ** (int(exponent or 0) - decimals)
+
+
+def judge(published: str, reproduced: float, low: float, high: float, std: float = 0.0) -> str:
+    """Compare a printed number with a reproduced one.
+
+    A print of 0.623 stands for 0.6225 to 0.6235. ``match``: that range meets [low, high], or the published value is
+    within three published standard deviations of ours. ``close``: the published value is within three times the larger
+    of rounding and three standard deviations of [low, high]. Else ``differs``.
+
+    Args:
+        published: As printed; its digits give the rounding.
+        reproduced: Our value.
+        low: Lower end of our interval.
+        high: Upper end.
+        std: Published standard deviation over runs; 0 if unknown.
+
+    Raises:
+        NbnasError: If our value lies outside its own interval, or one of the three is NaN.
+    """
+    # Both are sums in some order: a ranking has tau 1 with itself in every resample, and 1 - 1e-16 in the whole.
+    if not low - 1e-12 <= reproduced <= high + 1e-12:
+        raise NbnasError(f"reproduced value {reproduced} is not inside its interval [{low}, {high}]")
+    value = float(published)
+    half_unit = rounding(published) + 1e-12
+    if low - half_unit <= value <= high + half_unit or abs(value - reproduced) <= 3 * std:
+        return "match"
+    tolerance = 3 * max(half_unit, 3 * std)
+    return "close" if low - tolerance <= value <= high + tolerance else "differs"
+
+
+def published_only(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
+    """Drop reproduced numbers that the item does not print, such as one metric of one row.
+
+    Args:
+        item: For example ``vkdnw/table1``.
+        reproduced: As for :func:`compare`.
+
+    Raises:
+        NbnasError: If none is left.
+    """
+    keys = [name for name in KEY if name in reproduced.columns]
+    kept = reproduced.merge(load_published(item)[keys].drop_duplicates(), on=keys)
+    if kept.empty:
+        raise NbnasError(f"{item} prints none of these numbers")
+    return kept
+
+
+def compare(
+    item: str,
+    reproduced: pd.DataFrame,
+    reasons: Mapping[str, str] | None = None,
+    explanations: Mapping[str, str] | None = None,
+    *,
+    dataset: Sequence[str] = ("column",),
+) -> pd.DataFrame:
+    """Set every published number of an item beside ours.
+
+    Args:
+        item: For example ``vkdnw/table1``.
+        reproduced: One row per number: columns that identify it (``row_key``, ``column`` and ``metric``, more of
+            ``published_numbers.KEY`` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``,
+            ``note``. A NaN in ``reproduced`` means not attempted, and ``note`` says why.
+        reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
+        explanations: ``row_key`` -> why its numbers deviate, added to the note of those that are close or differ; key
+            ``*`` covers the others.
+        dataset: Columns of the published numbers that make up ``dataset`` of the result; more than ``column`` where an
+            item prints several numbers of one row and column.
+
+    Returns:
+        Columns :data:`COLUMNS`, one row per published number, in published order.
+
+    Raises:
+        NbnasError: If a reproduced number matches no published one, or two reproduced ones match the same.
+    """
+    published = load_published(item)
+    keys = [name for name in KEY if name in reproduced.columns]
+    duplicated = reproduced.duplicated(keys)
+    if duplicated.any():
+        raise NbnasError(f"{item}: reproduced twice: {reproduced.loc[duplicated, keys].iloc[0].to_dict()}")
+    unknown = reproduced.merge(published[keys].drop_duplicates(), how="left", on=keys, indicator=True)
+    if (unknown["_merge"] == "left_only").any():
+        first = unknown.loc[unknown["_merge"] == "left_only", keys].iloc[0].to_dict()
+        raise NbnasError(f"{item}: no published number for {first}")
+    table = published.merge(reproduced, how="left", on=keys, suffixes=("_published", ""))
+    reasons, explanations = reasons or {}, explanations or {}
+    verdicts, notes = [], []
+    for row in table.itertuples():
+        if math.isnan(row.reproduced):
+            reason = row.note if isinstance(row.note, str) and row.note else None
+            given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
+            verdicts.append(NOT_ATTEMPTED)
+            notes.append(reason or given or "no notebook has computed it")
+        else:
+            verdict = judge(row.value, row.reproduced, row.low, row.high, row.std)
+            why = explanations.get(row.row_key) or explanations.get("*") or ""
+            verdicts.append(verdict)
+            notes.append(row.note if verdict == "match" else f"{row.note} {why}".strip())
+    table["verdict"], table["note"] = verdicts, notes
+    table["source"] = table["source"].fillna("")
+    table["dataset"] = table[list(dataset)].agg(", ".join, axis=1)
+    table["published"] = table["value"]
+    return table[COLUMNS]
+
+
+def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
+    """Add to the notes what is known of the printed numbers themselves, such as that they are quoted from elsewhere.
+
+    Args:
+        table: All rows of one item, as :func:`compare` returns them.
+    """
+    published = load_published(table["item"].iloc[0])
+    notes = [
+        f"{note.rstrip('.')}. Of the print: {remark}." if remark else note
+        for note, remark in zip(table["note"], published["note"], strict=True)
+    ]
+    return table.assign(note=notes)
+
+
+def not_attempted(item: str, reasons: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return the verdict rows of an item of which nothing is reproduced; ``reasons`` as for :func:`compare`."""
+    empty = pd.DataFrame({"item": [], "reproduced": [], "low": [], "high": [], "source": [], "note": []})
+    return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}), reasons)
+
+
+def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
+    """Return verdict -> number of rows, in the order of :data:`VERDICTS`, zeros included."""
+    return {name: int((table["verdict"] == name).sum()) for name in VERDICTS}
+
+
+def absent_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """List what was not attempted: a row per reason, with the rows and data sets that it concerns."""
+    absent = table[table["verdict"] == NOT_ATTEMPTED]
+    grouped = absent.groupby("note", sort=False)
+    return grouped[["row", "dataset"]].agg(lambda names: ", ".join(dict.fromkeys(names))).reset_index()

@@ -1,0 +1,1 @@
+"""Scores of one network, of many networks, and the tables that store them."""

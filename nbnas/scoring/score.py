@@ -1,0 +1,212 @@
+"""Scoring one network."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from nbnas.errors import NbnasError, first_line
+from nbnas.networks.copying import copy_network
+from nbnas.networks.exact_kernels import exact_kernels
+from nbnas.proxies.info import Batch, DegenerateScoreError
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import Proxy, select_proxies
+from nbnas.proxies.session import LogitsSelector, ScoringSession
+from nbnas.scoring.starting_point import draw_inputs
+from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
+
+
+def score(
+    model: nn.Module,
+    proxies: str | Sequence[str] = "*",
+    *,
+    batches: Sequence[Batch] | None = None,
+    input_shape: tuple[int, int, int, int] | None = None,
+    num_classes: int | None = None,
+    init: str | None = "published",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    logits: int | str | LogitsSelector | None = None,
+) -> pd.DataFrame:
+    """Score a network with training-free proxies.
+
+    >>> import nbnas
+    >>> space = nbnas.get_space("nasbench201")
+    >>> table = nbnas.score(space.build(space[0]), ["params", "trainable_layers"], input_shape=(1, 3, 32, 32))
+    >>> table.value.astype(int).to_dict()
+    {'params': 129306, 'trainable_layers': 111}
+
+    Args:
+        model: Maps (N, C, H, W) to logits (N, K). Copies are scored; the model stays exactly as it is. All its
+            parameters count, frozen or not.
+        proxies: Names of proxies or scores, or glob patterns, see :func:`nbnas.list_proxies`.
+        batches: Pairs (inputs, labels); a proxy reads as many as it needs, from the front. ``None`` draws standard
+            normal inputs of ``input_shape`` and uniform labels from ``seed``.
+        input_shape: (batch, channels, height, width) of drawn inputs.
+        num_classes: Range of drawn labels; ``None`` asks the model.
+        init: ``"published"`` draws each method's published initialisation from ``seed``, ``None`` keeps the weights.
+        seed: Seed of weights, inputs and labels. No global random state is read or changed.
+        device: Where to score; ``None`` is the model's own device.
+        logits: For a model that returns a tuple or a dict: index or key of the logits, or a function that takes what
+            the model returns and gives them.
+
+    Returns:
+        A row per score, indexed by its name: ``value``; ``status`` (``ok``, ``degenerate``, ``non_finite`` or
+        ``error: ...``; without ``ok`` the value is not a number to rank by); ``seconds`` that the proxy which
+        returned it takes when scored alone. Proxies share the passes that they have in common, so scoring many takes
+        less than the sum. One failing proxy does not stop the others.
+
+    Raises:
+        NbnasError: If the arguments are unusable: an unknown proxy, init or device, neither batches nor a shape.
+    """
+    chosen = select_proxies(proxies)
+    rows = {}
+    with open_session(
+        model,
+        chosen,
+        batches=batches,
+        input_shape=input_shape,
+        num_classes=num_classes,
+        init=init,
+        seed=seed,
+        device=device,
+        logits=logits,
+    ) as session:
+        # Proxies that start from the same weights follow each other: only the passes of one start are in memory.
+        for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
+            session.keep_only(session.initialisation_of(proxy.info))
+            rows[proxy.info.name] = _run(proxy, session)
+    rows = [row for proxy in chosen for row in rows[proxy.info.name]]
+    return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
+
+
+@contextmanager
+def open_session(
+    model: nn.Module,
+    proxies: Sequence[Proxy],
+    *,
+    batches: Sequence[Batch] | None = None,
+    input_shape: tuple[int, int, int, int] | None = None,
+    num_classes: int | None = None,
+    init: str | None = "published",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    logits: int | str | LogitsSelector | None = None,
+) -> Iterator[ScoringSession]:
+    """Give proxies what :func:`score` shows them of a network, under the kernels that it computes with.
+
+    Arguments and errors are those of :func:`score`; ``proxies`` decide how many batches are drawn.
+    """
+    if init not in ("published", None):
+        raise NbnasError(f"init must be 'published' or None, got {init!r}")
+    select = logits if logits is None or callable(logits) else lambda output: output[logits]
+    reference = next(model.parameters(), torch.empty(0))
+    device = usable_device(device if device is not None else reference.device)
+    with exact_kernels(device):
+        if batches is None:
+            batches = _draw_batches(model, proxies, input_shape, num_classes, seed, select)
+        batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
+        if device.type == "cuda":  # As the network, see move_network.
+            batches = [(inputs.contiguous(), labels) for inputs, labels in batches]
+        # Tensors made in inference mode cannot be differentiated, their copies can.
+        batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
+        yield ScoringSession(model, batches, init, seed, device, select)
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Return a torch device on which a tensor can be made; raises :class:`NbnasError` for any other."""
+    try:
+        found = torch.empty(0, device=device).device
+        if found.type == "meta":
+            raise ValueError("it holds no numbers")
+        return found
+    except Exception as error:
+        raise NbnasError(f"device {str(device)!r} cannot be used: {first_line(error)}") from error
+
+
+def _draw_batches(
+    model: nn.Module,
+    proxies: Sequence[Proxy],
+    input_shape: tuple[int, ...] | None,
+    num_classes: int | None,
+    seed: int,
+    select: LogitsSelector | None,
+) -> list[Batch]:
+    if not any(proxy.info.batches for proxy in proxies):
+        return []
+    if input_shape is None or len(input_shape) != 4:
+        raise NbnasError(
+            f"give batches, or input_shape=(batch, channels, height, width); got input_shape={input_shape}"
+        )
+    needs_labels = any(proxy.info.needs_labels for proxy in proxies)
+    batches = []
+    for number in range(max(proxy.info.batches for proxy in proxies)):
+        inputs = draw_inputs(input_shape, seed, number)
+        if needs_labels and num_classes is None:
+            num_classes = _count_classes(model, inputs[:2], select)
+        labels = torch.randint(num_classes or 1, input_shape[:1], generator=generator_for(seed, "labels", number))
+        batches.append((inputs, labels))
+    return batches
+
+
+def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | None) -> int:
+    network = copy_network(model).eval()
+    reference = next(network.parameters(), inputs)
+    # Seeded, because dropout may be active in eval mode too; a copy, because the first layer may work in place.
+    try:
+        with torch.no_grad(), seeded_global_generators(0, reference.device):
+            output = network(inputs.to(reference, copy=True))
+    except Exception as error:
+        raise NbnasError(f"the network does not run on inputs {tuple(inputs.shape)}: {first_line(error)}") from error
+    try:
+        return int((output if select is None else select(output)).shape[1])
+    except Exception as error:
+        raise NbnasError(
+            "the network must return logits (batch, classes); with a tuple or a dict, say which entry by logits="
+        ) from error
+
+
+def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, float]]:
+    info = proxy.info
+    values: dict[str, float] = {}
+    status = "ok"
+    start = time.perf_counter()
+    probe = Probe(session, info)
+    try:
+        if len(session.batches) < info.batches:
+            raise NbnasError(f"needs {info.batches} batches, got {len(session.batches)}")
+        with seeded_global_generators(derive_seed(session.seed, info.name, "global"), session.device):
+            returned = proxy.function(probe)
+        values = _to_numbers(returned)
+        if set(values) != set(info.scores):
+            raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
+    except DegenerateScoreError:
+        status = "degenerate"
+    except Exception as error:
+        # One proxy that cannot handle a network must not hide what the others say about it.
+        status = f"error: {type(error).__name__}: {first_line(error)}"
+    found = {kind for condition, kind, _ in probe.flags if condition}
+    # Numbers that are not finite make linear algebra fail: the error is then their consequence.
+    if "non_finite" in found and (status == "ok" or "LinAlgError" in status):
+        status = "non_finite"
+    elif "degenerate" in found and status == "ok":
+        status = "degenerate"
+    if status != "ok":
+        values = {}
+    seconds = time.perf_counter() - start + probe.shared_seconds
+    rows = []
+    for name in info.scores:
+        value = values.get(name, math.nan)
+        finite = "ok" if math.isfinite(value) else "non_finite"
+        rows.append((name, value, status if status != "ok" else finite, seconds))
+    return rows
+
+
+def _to_numbers(scores: Any) -> dict[str, float]:
+    """Convert scores to floats only now, after all work is queued: each conversion waits for the device."""
+    return {name: float(value) for name, value in dict(scores).items()}

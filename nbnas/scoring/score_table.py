@@ -1,0 +1,171 @@
+"""Score tables that survive crashes, full disks and two writers at once.
+
+A table is three things side by side::
+
+    vkdnw-gaussian-b64.parquet   merged rows, replaced atomically
+    vkdnw-gaussian-b64.json      configuration, and provenance of every run that added rows
+    vkdnw-gaussian-b64.shards/   one append-only log per writer, not merged yet
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from nbnas.errors import NbnasError
+from nbnas.machine.append_log import AppendLog, read_log
+from nbnas.machine.replace_file import replace_file
+
+KEY = ["arch", "seed"]
+"""Columns that identify a row within a table."""
+
+
+class ScoreTable:
+    """Rows of one proxy on one space, data set and configuration.
+
+    Args:
+        path: Path without suffix; the parts of the table are named after it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.parquet = path.with_name(path.name + ".parquet")
+        self.sidecar = path.with_name(path.name + ".json")
+        self.shards = path.with_name(path.name + ".shards")
+
+    def read(self) -> pd.DataFrame:
+        """Return all rows, merged or not; empty if there are none. Warns of damaged shards.
+
+        Raises:
+            NbnasError: If the parquet file itself is damaged.
+        """
+        # Shards first: what another process merges in between is then in the parquet file.
+        shards = [_read_shard(path) for path in self._shard_paths()]
+        return _join([self._read_parquet(), *(shard.rows for shard in shards)])
+
+    def provenance(self) -> dict[str, object]:
+        """Return the sidecar: ``configuration``, and ``runs`` with versions, device, commit, time and rows of each."""
+        record = self._read_sidecar()
+        runs = [{name: value for name, value in run.items() if name != "shard"} for run in record["runs"]]
+        return {**record, "runs": runs}
+
+    @contextmanager
+    def writer(self, configuration: Mapping[str, object], run: Mapping[str, object]) -> Iterator[AppendLog]:
+        """Open a shard of one's own; merge when the block ends, also by an exception such as Ctrl-C.
+
+        After a kill the shard stays: :meth:`read` sees its rows and the next writer merges it.
+
+        Args:
+            configuration: What defines the table; goes into the sidecar.
+            run: Provenance of the rows to come; goes into the sidecar with their number.
+        """
+        path = self.shards / f"{uuid.uuid4().hex}.jsonl"
+        try:
+            self.shards.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NbnasError(f"cannot write to {self.shards}: {error.strerror}") from error
+        try:
+            with FileLock(f"{path}.lock"):
+                shard = AppendLog(path)
+                try:
+                    shard.append({"configuration": dict(configuration), "run": dict(run)})
+                    yield shard
+                finally:
+                    shard.close()
+        finally:
+            self.merge()
+
+    def merge(self) -> None:
+        """Fold every shard that no living writer holds into the parquet file, then delete those shards.
+
+        Shards are deleted only after the merged table has replaced the old one, so an interruption at any point
+        leaves each row in at least one place; a row in two places counts once, and so does a run.
+
+        Raises:
+            NbnasError: If the merged table cannot be written, for example on a full disk; the shards stay.
+        """
+        # This lock file is never deleted: two mergers could each lock a file of that name.
+        with FileLock(self.shards / "merge.lock"):
+            finished = [path for path in self._shard_paths() if not _has_living_writer(path)]
+            table, record = self._read_parquet(), self._read_sidecar()
+            for path in finished:
+                shard = _read_shard(path)
+                if shard.rows.empty:
+                    continue
+                joined = _join([table.assign(added=False), shard.rows.assign(added=True)])
+                added = int(joined.pop("added").sum())
+                record["configuration"] = shard.header.get("configuration", record["configuration"])
+                if added and path.stem not in {run.get("shard") for run in record["runs"]}:
+                    record["runs"].append({**shard.header.get("run", {}), "rows": added, "shard": path.stem})
+                table = joined
+            if not table.empty and finished:
+                try:
+                    # The sidecar first: should the table not follow, the shard's name keeps its run from being
+                    # listed again.
+                    replace_file(self.sidecar, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
+                    replace_file(self.parquet, lambda path: table.to_parquet(path, index=False, compression="zstd"))
+                except OSError as error:
+                    raise NbnasError(f"cannot merge {self.parquet}: {error.strerror}; its shards are kept") from error
+            for path in finished:
+                path.unlink()
+                Path(f"{path}.lock").unlink(missing_ok=True)
+
+    def _read_parquet(self) -> pd.DataFrame:
+        if not self.parquet.exists():
+            return pd.DataFrame()
+        try:
+            return pd.read_parquet(self.parquet)
+        except Exception as error:
+            raise NbnasError(
+                f"{self.parquet} is damaged ({type(error).__name__}); restore it from version control or delete it"
+            ) from error
+
+    def _read_sidecar(self) -> dict:
+        if not self.sidecar.exists():
+            return {"configuration": {}, "runs": []}
+        try:
+            return json.loads(self.sidecar.read_text())
+        except ValueError as error:
+            raise NbnasError(f"{self.sidecar} is damaged; restore it from version control or delete it") from error
+
+    def _shard_paths(self) -> list[Path]:
+        return sorted(self.shards.glob("*.jsonl"))
+
+
+@dataclass(frozen=True)
+class _Shard:
+    header: dict[str, dict]
+    rows: pd.DataFrame
+
+
+def _read_shard(path: Path) -> _Shard:
+    try:
+        lines = read_log(path)
+    except FileNotFoundError:  # Another process has merged it since it was listed.
+        return _Shard({}, pd.DataFrame())
+    header = next((line for line in lines if "run" in line), {})
+    return _Shard(header, pd.DataFrame([line for line in lines if "run" not in line]))
+
+
+def _has_living_writer(path: Path) -> bool:
+    try:
+        # The operating system releases a lock together with the process that holds it.
+        with FileLock(f"{path}.lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    frames = [frame for frame in frames if not frame.empty]
+    if not frames:
+        return pd.DataFrame(columns=[*KEY, "status", "seconds"])
+    joined = pd.concat(frames, ignore_index=True)
+    # A row that failed, perhaps for want of memory, gives way to one that did not.
+    failed = joined["status"].str.startswith("error")
+    joined = pd.concat([joined[~failed], joined[failed]])
+    return joined.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)

@@ -1,0 +1,213 @@
+"""What the two spaces of super blocks share."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+from torch import nn
+
+from nbnas.errors import NbnasError
+from nbnas.spaces.space import SearchSpace
+from nbnas.spaces.super_blocks import costs
+from nbnas.spaces.super_blocks.mutation import MutationRules, mutate_structure
+from nbnas.spaces.super_blocks.network import BlockNetwork
+from nbnas.spaces.super_blocks.structure import SuperBlock, format_structure, parse_structure
+
+STEM, TAIL = "SuperConvK3BNRELU", "SuperConvK1BNRELU"
+IMAGE_CHANNELS = 3
+
+SAMPLE_MUTATIONS = 12
+"""Mutations between the start structure and a sampled one."""
+
+
+class BlockSpace(SearchSpace):
+    """Structure strings of a stem, residual super blocks of one family, and a tail.
+
+    Rules: the stem is a ``SuperConvK3BNRELU`` that takes 3 channels, the tail a ``SuperConvK1BNRELU``; between them
+    are one or more super blocks of the space; every output and bottleneck width is a multiple of 8 and at most the
+    space's largest. Super blocks of any L are read, but mutations split those of L >= 6, so the searches have none.
+    """
+
+    start: ClassVar[str]
+    """Structure from which the published searches start."""
+    rules: ClassVar[MutationRules]
+    tail_outputs: ClassVar[int | None] = None
+    """Output width of every tail, or ``None`` if it is free."""
+
+    def blocks(self, arch: str) -> tuple[SuperBlock, ...]:
+        """Return the super blocks of a structure string.
+
+        Raises:
+            NbnasError: Names the first super block that is malformed or breaks a rule of the space, counted from 1.
+        """
+        blocks = parse_structure(arch)
+        self._check(blocks)
+        return blocks
+
+    def normalise(self, arch: str) -> str:
+        """Return the structure string without surrounding white space; raises :class:`NbnasError` as :meth:`blocks`."""
+        return format_structure(self.blocks(arch))
+
+    def sample(self, rng: np.random.Generator) -> str:
+        """Draw a structure: the start structure after 12 uniform mutations.
+
+        No draw is uniform over all structures, for there is no end to them. Budgets are the search's to keep.
+        """
+        blocks = self.blocks(self.start)
+        for _ in range(SAMPLE_MUTATIONS):
+            blocks = mutate_structure(blocks, self.rules, rng)
+        return format_structure(blocks)
+
+    def mutate(
+        self,
+        arch: str,
+        rng: np.random.Generator,
+        *,
+        candidates: Literal["uniform", "published"] = "uniform",
+        replacements: int = 1,
+    ) -> str:
+        """Replace super blocks, re-align the input widths behind them, split super blocks of L >= 6.
+
+        A residual super block may get any name of the space, its output and bottleneck widths times 2.5, 2, 1.5,
+        1.25, 1 or the inverse of one (rounded to multiples of 8), and L changed by -2 to 2; the stem, and the tail
+        where it is free, another output width. Strides never change.
+
+        Args:
+            arch: Parent.
+            rng: Generator.
+            candidates: ``uniform`` draws different places that can change, then one of the distinct candidates other
+                than the present super block: the result always differs from ``arch``. ``published`` draws any place,
+                twice the same counting once, and a candidate with the multiplicities of the published code: the result
+                may be ``arch``.
+            replacements: Number of super blocks to draw; the published searches use 1 for the first networks, then 2.
+
+        Raises:
+            NbnasError: If the structure is malformed, ``candidates`` is unknown or ``replacements`` not positive.
+        """
+        if candidates not in ("uniform", "published"):
+            raise NbnasError(f"unknown candidates {candidates!r}; choose from uniform, published")
+        if replacements < 1:
+            raise NbnasError(f"replacements must be at least 1, got {replacements}")
+        blocks = self.blocks(arch)
+        return format_structure(
+            mutate_structure(blocks, self.rules, rng, published=candidates == "published", replacements=replacements)
+        )
+
+    def build(
+        self, arch: str, num_classes: int = 10, *, residual: bool = True, squeeze_excite: bool = False
+    ) -> nn.Module:
+        """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes).
+
+        Args:
+            arch: Structure.
+            num_classes: Number of logits.
+            residual: Whether units have shortcuts. T-CET's search scores networks without them.
+            squeeze_excite: Whether units have squeeze-excitation, see
+                :class:`~nbnas.spaces.super_blocks.network.BlockNetwork`.
+
+        Raises:
+            NbnasError: If the structure is malformed.
+        """
+        return BlockNetwork(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
+
+    def params(self, arch: str, num_classes: int = 10, *, residual: bool = True, squeeze_excite: bool = False) -> int:
+        """Number of parameters of the built network; :meth:`counted_params` is what the budgets of searches count."""
+        return costs.params(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
+
+    def flops(
+        self,
+        arch: str,
+        resolution: int = 32,
+        num_classes: int = 10,
+        *,
+        residual: bool = True,
+        squeeze_excite: bool = False,
+    ) -> int:
+        """Multiply-adds of convolutions and classifier for one image, without biases.
+
+        :meth:`counted_flops` is what the budgets of searches count.
+
+        Raises:
+            NbnasError: If the structure is malformed or the strides do not divide the resolution.
+        """
+        blocks = self._blocks_at(arch, resolution)
+        return costs.flops(blocks, resolution, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+
+    def counted_params(
+        self, arch: str, num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
+    ) -> int:
+        """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
+
+        A BatchNorm of C channels has C, the classifier in K + 1. Searches keep their budgets with shortcuts counted.
+        """
+        blocks = self.blocks(arch)
+        return costs.counted_params(blocks, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+
+    def counted_flops(
+        self, arch: str, resolution: int, num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
+    ) -> int:
+        """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
+
+        A BatchNorm counts its elements, a projection of stride 2 a quarter of its multiply-adds.
+
+        Raises:
+            NbnasError: If the structure is malformed or the strides do not divide the resolution.
+        """
+        blocks = self._blocks_at(arch, resolution)
+        return costs.counted_flops(blocks, resolution, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+
+    def counted_layers(self, arch: str) -> int:
+        """Layers under the published convention: the sum of L over all super blocks, stem and tail included."""
+        return costs.counted_layers(self.blocks(arch))
+
+    def costs(self, arch: str, resolution: int, num_classes: int) -> dict[str, int]:
+        """Return what budgets of searches limit, as published: counted parameters, operations and layers.
+
+        Shortcuts count, also where a search scores networks without them; squeeze-excitation does not.
+        """
+        blocks = self._blocks_at(arch, resolution)
+        return {
+            "params": costs.counted_params(blocks, num_classes),
+            "flops": costs.counted_flops(blocks, resolution, num_classes),
+            "layers": costs.counted_layers(blocks),
+        }
+
+    def weight_layers(self, arch: str, *, residual: bool = True, squeeze_excite: bool = False) -> int:
+        """Number of convolutions and linear layers."""
+        return costs.weight_layers(self.blocks(arch), residual=residual, squeeze_excite=squeeze_excite)
+
+    def trainable_layers(self, arch: str, *, residual: bool = True, squeeze_excite: bool = False) -> int:
+        """Number of parameter tensors, which VKDNW calls trainable layers."""
+        return costs.trainable_layers(self.blocks(arch), residual=residual, squeeze_excite=squeeze_excite)
+
+    def _blocks_at(self, arch: str, resolution: int) -> tuple[SuperBlock, ...]:
+        blocks = self.blocks(arch)
+        stride = math.prod(block.stride for block in blocks)
+        if resolution < 1 or resolution % stride:
+            raise NbnasError(f"resolution must be divisible by {stride}, the product of the strides, got {resolution}")
+        return blocks
+
+    def _check(self, blocks: Sequence[SuperBlock]) -> None:
+        last = len(blocks)
+        for number, block in enumerate(blocks, start=1):
+            where = f"block {number} ({block})"
+            if number == 1:
+                if block.name != STEM or block.inputs != IMAGE_CHANNELS:
+                    raise NbnasError(f"{where} must be a stem {STEM} that takes {IMAGE_CHANNELS} channels")
+            elif number == last:
+                if block.name != TAIL:
+                    raise NbnasError(f"{where} is the last and must be a tail {TAIL}")
+            elif block.name not in self.rules.names:
+                raise NbnasError(
+                    f"{where} is not of a kind of {self.name!r}; choose from {', '.join(self.rules.names)}"
+                )
+            for what, width in (("output", block.outputs), ("bottleneck", block.bottleneck)):
+                if width is not None and (width % 8 or width > self.rules.widest):
+                    raise NbnasError(
+                        f"the {what} width of {where} must be a multiple of 8 up to {self.rules.widest}, got {width}"
+                    )
+            if number == last and self.tail_outputs not in (None, block.outputs):
+                raise NbnasError(f"the output width of {where} must be {self.tail_outputs}, that of every tail")
+        if last < 3:
+            raise NbnasError(f"a structure needs a stem, residual super blocks and a tail, got {last} super blocks")

@@ -1,0 +1,1 @@
+"""What only the studies and sweeps among the notebooks call."""

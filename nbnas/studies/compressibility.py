@@ -1,0 +1,330 @@
+"""What T-CET measures, layer by layer, beside what the sizes of the layers alone would give.
+
+The scores are those of Xiang et al., AutoML 2023 (``xiang2023tcet``); what sizes alone would give is derived in
+:mod:`nbnas.studies.compressibility`.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from nbnas.errors import NbnasError
+from nbnas.networks.layers import weight_layers
+from nbnas.proxies.agreement import agreement
+from nbnas.proxies.info import Batch
+from nbnas.proxies.tcet import layer_vectors
+from nbnas.rankings.metrics import pair_shares
+from nbnas.scoring.starting_point import draw_network
+from nbnas.spaces import get_space
+from nbnas.spaces.nasbench201 import OPERATIONS, format_cell, parse_cell
+
+
+def layer_profile(
+    space: str,
+    arch: str,
+    batch: Batch,
+    *,
+    saliency: str = "snip",
+    dataset: str = "cifar10",
+    seed: int = 0,
+    initialisation: str = "torch_default",
+) -> pd.DataFrame:
+    """Measure both halves of T-CET layer by layer and set them against the size of the layer.
+
+    Args:
+        space: Name of a search space.
+        arch: Architecture.
+        batch: Inputs and labels.
+        saliency: ``snip`` or ``synflow``.
+        dataset: Shape of the network.
+        seed: Seed of the weights.
+        initialisation: Of the weights.
+
+    Returns:
+        As :func:`nbnas.proxies.tcet.layer_vectors`, and ``depth`` (1 for the first layer), ``units``, ``shape``
+        (S / sigma / n), ``ideal_signal_to_noise`` (c n), ``ideal_log_determinant`` and ``deficit`` (how much of it is
+        missing, in nats per sample; NaN where the kernel is singular).
+    """
+    network = draw_network(space, arch, dataset, seed, initialisation)
+    table = layer_vectors(network, batch, saliency).assign(units=layer_sizes(space, arch, dataset)["units"])
+    batch_size = len(batch[0])
+    table["depth"] = np.arange(1, len(table) + 1)
+    table["shape"] = table["signal_to_noise"] / table["weights"]
+    table["ideal_signal_to_noise"] = ideal_shape(saliency, initialisation) * table["weights"]
+    table["ideal_log_determinant"] = ideal_log_determinant(table["units"], batch_size)
+    regular = table["log_determinant"].where(table["log_determinant"] != 0)
+    table["deficit"] = (table["ideal_log_determinant"] - regular) / batch_size
+    return table
+
+
+def scores_of_profile(profile: pd.DataFrame) -> dict[str, float]:
+    """Return ``ssnr``, ``ssnr_log``, ``lnwot``, ``tcet`` and ``tcet_log`` from the two vectors; dead layers count 0."""
+    ratio, determinant = profile["signal_to_noise"], profile["log_determinant"]
+    logs = np.log(ratio.where(ratio != 0, 1))
+    scores = {"ssnr": ratio, "ssnr_log": logs, "lnwot": determinant}
+    scores |= {"tcet": ratio * determinant, "tcet_log": logs * determinant}
+    return {name: float(terms.sum()) for name, terms in scores.items()}
+
+
+def power_law(sizes: ArrayLike, values: ArrayLike) -> tuple[float, float, float]:
+    """Fit values = factor * sizes ** exponent by least squares of the logarithms.
+
+    Args:
+        sizes: (n,), positive.
+        values: (n,), positive.
+
+    Returns:
+        Factor, exponent, and standard deviation of ln(value / fit).
+
+    Raises:
+        NbnasError: Where a number is not positive, or sizes are all equal.
+    """
+    sizes, values = np.asarray(sizes, dtype=float), np.asarray(values, dtype=float)
+    if (sizes <= 0).any() or (values <= 0).any() or np.ptp(sizes) == 0:
+        raise NbnasError("a power law needs positive numbers and two different sizes")
+    exponent, intercept = np.polyfit(np.log(sizes), np.log(values), 1)
+    rest = np.log(values) - intercept - exponent * np.log(sizes)
+    return float(np.exp(intercept)), float(exponent), float(rest.std())
+
+
+def sensitivity(
+    space: str, archs: Sequence[str], batches: Mapping[str, Batch], sizes: Sequence[int], seed: int = 0
+) -> pd.DataFrame:
+    """Score the same networks, with the same weights, on more and fewer samples of several batches.
+
+    Args:
+        space: Name of a search space.
+        archs: Architectures.
+        batches: Kind of input -> batch; its first samples make the smaller ones.
+        sizes: Batch sizes; those larger than a batch are left out for it.
+        seed: Seed of the weights.
+
+    Returns:
+        A row per architecture, kind and size: ``arch``, ``inputs``, ``batch_size``, the columns of
+        :func:`scores_of_profile` (SNIP), and ``deficit``, the median over layers.
+    """
+    rows = []
+    for arch in archs:
+        for kind, (inputs, labels) in batches.items():
+            for size in (size for size in sizes if size <= len(inputs)):
+                profile = layer_profile(space, arch, (inputs[:size], labels[:size]), seed=seed)
+                row = {"arch": arch, "inputs": kind, "batch_size": size, "deficit": profile["deficit"].median()}
+                rows.append(row | scores_of_profile(profile))
+    return pd.DataFrame(rows)
+
+
+def classifier_codes(logits: Tensor) -> dict[str, int]:
+    """Count what makes the kernel of a classifier singular.
+
+    With signs s = 2 c - 1 the kernel is K = (L 1 1^T + s s^T) / 2, so its rank is at most L + 1, and at most the number
+    of distinct codes.
+
+    Args:
+        logits: (N, L).
+
+    Returns:
+        ``samples`` N, ``classes`` L, ``distinct`` codes and the ``rank`` of K.
+    """
+    codes = (logits > 0).int()
+    kernel = agreement(logits).kernel
+    return {
+        "samples": len(logits),
+        "classes": logits.shape[1],
+        "distinct": len(codes.unique(dim=0)),
+        "rank": int(torch.linalg.matrix_rank(kernel, hermitian=True)),
+    }
+
+
+def ordered_alike(scores: ArrayLike, sizes: ArrayLike) -> float:
+    """Of all pairs of networks that differ in both columns, the share in which the larger has the larger score.
+
+    Unlike tau-b, which stays below 1 where one column has ties and the other has none.
+    """
+    right, wrong, _ = pair_shares(scores, sizes)
+    return right / (right + wrong)
+
+
+def right_among_equals(scores: ArrayLike, accuracy: ArrayLike, sizes: ArrayLike) -> tuple[float, int]:
+    """Of all pairs of networks of equal size that differ in score and accuracy, the share in the right order.
+
+    Args:
+        scores: (n,).
+        accuracy: (n,).
+        sizes: (n,).
+
+    Returns:
+        The share, where 1/2 is chance (NaN without such pairs), and the number of pairs.
+    """
+    table = pd.DataFrame({"score": scores, "accuracy": accuracy, "size": sizes})
+    right = wrong = 0
+    for _, group in table.groupby("size"):
+        score, trained = (group[name].to_numpy() for name in ("score", "accuracy"))
+        upper = np.triu_indices(len(group), 1)
+        signs = np.sign(np.subtract.outer(score, score) * np.subtract.outer(trained, trained))[upper]
+        right, wrong = right + int((signs > 0).sum()), wrong + int((signs < 0).sum())
+    return right / (right + wrong) if right + wrong else float("nan"), right + wrong
+
+
+_UNIFORM, _NORMAL, _CONSTANT = (1 / 2, 1 / 3), (math.sqrt(2 / math.pi), 1.0), (1.0, 1.0)
+"""E|x| and E x^2 of U(-1, 1), of N(0, 1) and of a constant."""
+
+
+_WEIGHT_MOMENTS = {"torch_default": _UNIFORM, "kaiming_normal": _NORMAL, "standard_normal": _NORMAL}
+
+
+_FACTOR_MOMENTS = {"snip": _NORMAL, "synflow": _CONSTANT}
+
+
+def ideal_shape(saliency: str = "snip", initialisation: str = "torch_default") -> float:
+    """Return c of the module's head: gradients of SNIP as if normal, those of SynFlow as if all equal.
+
+    >>> round(ideal_shape("snip"), 4), round(ideal_shape("synflow"), 4)
+    (0.9559, 1.7321)
+
+    Args:
+        saliency: ``snip`` or ``synflow``.
+        initialisation: Key of :data:`nbnas.networks.initialisation.INITIALISATIONS`.
+    """
+    mean_weight, square_weight = _WEIGHT_MOMENTS[initialisation]
+    mean_factor, square_factor = _FACTOR_MOMENTS[saliency]
+    return 1 / math.sqrt(square_weight * square_factor / (mean_weight * mean_factor) ** 2 - 1)
+
+
+def ideal_log_determinant(units: ArrayLike, batch_size: int) -> np.ndarray:
+    """Return N ln(L / 2) + ln(N + 1), in nats, for layers with L outputs per sample."""
+    return batch_size * np.log(np.asarray(units) / 2) + math.log(batch_size + 1)
+
+
+def layer_sizes(space: str, arch: str, dataset: str = "cifar10") -> pd.DataFrame:
+    """Return sizes of the convolutions and linear layers of one network, without any numbers in it.
+
+    Args:
+        space: Name of a search space.
+        arch: Architecture.
+        dataset: Gives classes and resolution.
+
+    Returns:
+        A row per layer in registration order: ``weights``, ``units`` (outputs per sample), ``linear`` (boolean).
+    """
+    found = get_space(space)
+    shape = found.datasets[dataset]
+    with torch.device("meta"):
+        network = found.build_for(arch, dataset).eval()
+        inputs = torch.empty(1, shape.channels, shape.resolution, shape.resolution)
+    layers, units = weight_layers(network), {}
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda module, given, output, name=name: units.update({name: output.numel()}))
+    with torch.no_grad():
+        network(inputs)
+    rows = [(name, layer.weight.numel(), units[name], isinstance(layer, nn.Linear)) for name, layer in layers.items()]
+    return pd.DataFrame(rows, columns=["layer", "weights", "units", "linear"]).set_index("layer")
+
+
+_SLOTS: Mapping[str, tuple[str, Sequence[str], Callable[[str], Sequence[str]], Callable[[tuple[str, ...]], str]]] = {
+    "nasbench201": (r"\.edges\.(\d)\.", OPERATIONS, parse_cell, format_cell),
+    "nasbench_macro": (r"^operations\.(\d)\.", "012", tuple, "".join),
+}
+"""Space -> pattern that finds a layer's slot in its name, choices, architecture to choices, choices to architecture."""
+
+
+@cache
+def _parts(space: str, dataset: str) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
+    """Sizes of the layers that every network has, and of those that each choice brings into each slot.
+
+    In these spaces the widths do not depend on the choices. So the networks that make one choice everywhere show all.
+    """
+    pattern, choices, parse, form = _SLOTS[space]
+    slots = len(parse(get_space(space)[0]))
+    own = {}
+    for choice in choices:
+        table = layer_sizes(space, form((choice,) * slots), dataset)
+        numbers = [re.search(pattern, name) for name in table.index]
+        slot = np.array([int(number[1]) if number else -1 for number in numbers])
+        values = table.to_numpy(dtype=float)
+        own |= {(number, choice): values[slot == number] for number in range(slots)}
+        common = values[slot == -1]
+    return common, own
+
+
+def size_forecasts(
+    space: str,
+    archs: Sequence[str],
+    dataset: str = "cifar10",
+    batch_size: int = 64,
+    saliency: str = "snip",
+    initialisation: str = "torch_default",
+) -> pd.DataFrame:
+    """Return the scores that networks would have if layers differed in size alone, see the module's head.
+
+    The kernel of a linear layer counts 0, as a classifier's does.
+
+    Args:
+        space: ``nasbench201`` or ``nasbench_macro``.
+        archs: Architectures.
+        dataset: Gives classes and resolution.
+        batch_size: N.
+        saliency: ``snip`` or ``synflow``.
+        initialisation: Of the weights.
+
+    Returns:
+        A row per architecture: ``layers``, ``weights`` (sum of n), ``log_weights`` (sum of ln n), ``ssnr``,
+        ``ssnr_log``, ``lnwot``, ``tcet`` and ``tcet_log``.
+
+    Raises:
+        NbnasError: For other spaces.
+    """
+    if space not in _SLOTS:
+        raise NbnasError(f"size forecasts are known for {' and '.join(_SLOTS)}, not for {space!r}")
+    shape, parse = ideal_shape(saliency, initialisation), _SLOTS[space][2]
+
+    def sums(layers: np.ndarray) -> np.ndarray:
+        weights, units, linear = layers.T
+        ratio = shape * weights
+        determinant = np.where(linear, 0.0, ideal_log_determinant(units, batch_size))
+        terms = (weights, np.log(weights), ratio, np.log(ratio), determinant, ratio * determinant)
+        return np.array([len(layers), *(term.sum() for term in terms), (np.log(ratio) * determinant).sum()])
+
+    common, own = _parts(space, dataset)
+    start, added = sums(common), {key: sums(layers) for key, layers in own.items()}
+    rows = [start + sum(added[slot, choice] for slot, choice in enumerate(parse(arch))) for arch in archs]
+    columns = ["layers", "weights", "log_weights", "ssnr", "ssnr_log", "lnwot", "tcet", "tcet_log"]
+    return pd.DataFrame(rows, index=pd.Index(archs, name="arch"), columns=columns)
+
+
+def choice_effects(space: str, archs: Sequence[str], values: ArrayLike, choices: Sequence[str]) -> np.ndarray:
+    """Return by how much one more of each choice in a network moves a quantity: least squares on the counts.
+
+    Args:
+        space: ``nasbench201`` or ``nasbench_macro``.
+        archs: (n,) architectures.
+        values: (n,).
+        choices: Whose counts explain the values, besides a constant.
+
+    Returns:
+        An effect per choice, in units of ``values``.
+    """
+    parse = _SLOTS[space][2]
+    counts = np.array([[1, *(list(parse(arch)).count(choice) for choice in choices)] for arch in archs], dtype=float)
+    return np.linalg.lstsq(counts, np.asarray(values, dtype=float), rcond=None)[0][1:]
+
+
+def main_effect_shares(archs: Sequence[str], values: ArrayLike) -> np.ndarray:
+    """Return for each position the variance of the mean values of its choices, divided by the sum over positions.
+
+    Over all strings of a length these are the shares of the positions in what is additive in ``values``.
+
+    Args:
+        archs: (n,) strings of equal length, a choice per character.
+        values: (n,).
+    """
+    table = pd.DataFrame([list(arch) for arch in archs])
+    values = pd.Series(np.asarray(values, dtype=float))
+    variances = np.array([values.groupby(table[place]).transform("mean").var(ddof=0) for place in table])
+    return variances / variances.sum()

@@ -1,6 +1,0 @@
-"""Running one notebook over a grid of parameters: one papermill run per point, one tidy table, one page."""
-
-from nbnas.sweep.run import sweep
-from nbnas.sweep.specification import Plot, Sweep, read_sweep
-
-__all__ = ["Plot", "Sweep", "read_sweep", "sweep"]

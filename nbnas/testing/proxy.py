@@ -1,0 +1,347 @@
+"""Checks of a proxy, a network or a search space that you wrote: the rules that the package's own keep."""
+
+import copy
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from nbnas.errors import NbnasError
+from nbnas.networks.initialisation import INITIALISATIONS
+from nbnas.proxies import registry
+from nbnas.proxies.info import Batch, ProxyInfo
+from nbnas.proxies.probe import Probe
+from nbnas.proxies.registry import Proxy, ProxyFunction
+from nbnas.scoring.score import score
+
+
+def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
+    """Check that a registered proxy keeps the contract of :func:`nbnas.score`.
+
+    This is also the guide for writing one. Say in a :class:`~nbnas.proxies.ProxyInfo` what readers ask of the proxy,
+    and register a function that takes a :class:`~nbnas.proxies.Probe` and returns a number per score:
+
+    >>> import nbnas, torch
+    >>> from nbnas.proxies import ProxyInfo, register
+    >>> from nbnas.testing.proxy import check_proxy, forget_proxy
+    >>> @register(
+    ...     ProxyInfo(
+    ...         name="logit_spread",
+    ...         title="Spread of the logits",
+    ...         family="features",  # what it looks at
+    ...         paper="this example",
+    ...         formula="ln of the standard deviation of all logits",
+    ...         higher_is_better=True,
+    ...         mode="eval",  # in which mode the network is scored
+    ...         batches=1,  # how many it reads
+    ...         needs_labels=False,
+    ...         inputs="noise",  # or "images": what it was published with; "none" if it reads none
+    ...         initialisation="kaiming_normal",  # or None: keep the weights
+    ...         requires="nothing",  # what the network must have
+    ...         cost="F",  # one forward pass
+    ...         scores=("logit_spread",),
+    ...     )
+    ... )
+    ... def logit_spread(probe):
+    ...     spread = probe.forward().logits.detach().double().std()  # a pass shared with other proxies: read only
+    ...     probe.degenerate_if(spread == 0, "all logits are equal")  # rather than returning minus infinity
+    ...     return {"logit_spread": spread.log()}
+    >>> check_proxy("logit_spread")
+    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10))
+    >>> table = nbnas.score(network, "logit_spread", input_shape=(16, 3, 8, 8))
+    >>> table.status["logit_spread"], round(table.value["logit_spread"])
+    ('ok', 0)
+
+    A name is taken until Python ends, or until you forget it, as before running a notebook cell again:
+
+    >>> forget_proxy("logit_spread")
+
+    The proxy is scored on seven networks of a few hundred weights, in seconds, on the CPU. The first rule that it
+    breaks is reported. The rules:
+
+    * The record is complete.
+    * On at least one of the networks a score is a number (status ``ok``). Otherwise its status is ``degenerate``,
+      ``non_finite``, or an error that is an :class:`~nbnas.proxies.UnsupportedModelError`.
+    * Exactly the scores that the record names are returned.
+    * The model is left as found: weights, statistics, gradients, modes, hooks, which parameters are frozen.
+    * The batches are left as found, and no more of them matter than the record says. Labels do not matter where it
+      says so.
+    * The same seed gives the same scores, bit for bit. Random numbers come from ``probe.generator``; the global
+      generators of torch, numpy and Python are neither read nor changed.
+    * Scores do not depend on other proxies, and shared passes are not written into.
+    * In float64 the scores are those of float32 up to ``tolerance``; differences below 1e-9 do not count.
+
+    Not checked: whether the score measures what its formula says, whether a degenerate network is recognised, speed,
+    memory, other devices than the CPU, and larger networks.
+
+    Args:
+        proxy: Name of a registered proxy, or the function that was registered.
+        tolerance: Largest difference between float32 and float64, as a share of the larger of the two moduli.
+
+    Raises:
+        AssertionError: If a rule is broken; one sentence says which, and on which network.
+        NbnasError: If there is no such proxy.
+    """
+    checked = _find(proxy)
+    _check_record(checked.info)
+    statuses = []
+    for kind, network in _networks().items():
+        try:
+            statuses += _check_on(checked, network, tolerance).status.tolist()
+        except AssertionError as error:
+            raise AssertionError(f"{error}, on the network {kind!r}") from None
+    _require("ok" in statuses, checked, f"gives no number on any network; on the first, its status is {statuses[0]!r}")
+
+
+def forget_proxy(name: str) -> None:
+    """Take a proxy off the list, so that its name and those of its scores are free again.
+
+    Raises:
+        NbnasError: If there is no such proxy.
+    """
+    del registry._REGISTRY[_find(name).info.name]
+
+
+def _find(proxy: str | ProxyFunction) -> Proxy:
+    for candidate in registry._REGISTRY.values():
+        if proxy in (candidate.info.name, candidate.function):
+            return candidate
+    raise NbnasError(f"no proxy is registered as {proxy!r}")
+
+
+def _require(condition: bool, proxy: Proxy, sentence: str) -> None:
+    if not condition:
+        raise AssertionError(f"proxy {proxy.info.name!r} {sentence}")
+
+
+def _check_record(info: ProxyInfo) -> None:
+    proxy = Proxy(info, lambda probe: {})
+    for field in ("name", "title", "family", "paper", "formula", "requires", "cost"):
+        value = getattr(info, field)
+        _require(isinstance(value, str) and value.strip() != "", proxy, f"has nothing in the field {field!r}")
+    for field in ("higher_is_better", "needs_labels"):
+        _require(isinstance(getattr(info, field), bool), proxy, f"has neither True nor False in the field {field!r}")
+    allowed = {
+        "mode": ("train", "eval"),
+        "inputs": ("noise", "images", "none"),
+        "initialisation": (*INITIALISATIONS, None),
+    }
+    for field, values in allowed.items():
+        listed = ", ".join(repr(value) for value in values)
+        _require(getattr(info, field) in values, proxy, f"has none of {listed} in the field {field!r}")
+    _require(isinstance(info.batches, int) and info.batches >= 0, proxy, "has no whole number in the field 'batches'")
+    _require(info.batches > 0 or not info.needs_labels, proxy, "needs labels but reads no batch")
+    named = isinstance(info.scores, tuple) and all(isinstance(name, str) and name for name in info.scores)
+    _require(named and len(info.scores) > 0, proxy, "has no names in the field 'scores'")
+
+
+def _check_on(proxy: Proxy, network: nn.Module, tolerance: float) -> pd.DataFrame:
+    """Check all that can be seen on one network; return its scores."""
+    info = proxy.info
+    spare = [_batch(number) for number in range(info.batches + 2)]
+    batches = spare[: info.batches]
+    given = copy.deepcopy(spare)
+    found = _snapshot(network)
+
+    scores = _scores(proxy, network, spare)
+    for name, status in scores.status.items():
+        honest = not status.startswith("error:") or status.startswith("error: UnsupportedModelError:")
+        _require(honest, proxy, f"fails for {name!r} with {status}")
+    left = _snapshot(network)
+    for what in found:
+        _require(_equal(found[what], left[what]), proxy, f"changes the {what} of the model")
+    _require(_equal(given, spare), proxy, "writes into the given batches")
+
+    def same(other: pd.DataFrame, sentence: str) -> None:
+        for name in info.scores:
+            first, second = (tuple(table.loc[name]) for table in (scores, other))
+            _require(_equal(first, second), proxy, f"{sentence}: {name!r} is {_shown(first)} and {_shown(second)}")
+
+    same(_scores(proxy, network, spare), "gives other scores with the same seed")
+    with _global_generators(1):
+        state = _global_state()
+        scored = _scores(proxy, network, spare, global_seed=None)
+        _require(_equal(state, _global_state()), proxy, "changes a global random generator")
+    same(scored, "reads a global random generator")
+    same(_scores(proxy, network, batches), f"reads more batches than its record says, {info.batches}")
+    if not info.needs_labels:
+        relabelled = [(inputs, (labels + 1) % 5) for inputs, labels in batches]
+        same(_scores(proxy, network, relabelled), "reads labels, which its record says it does not need")
+    before, after = _neighbour(proxy, "before", disturb=True), _neighbour(proxy, "after")
+    seen = [_scores(after, network, batches, *others).value["after"] for others in ((), (proxy,))]
+    _require(_equal(*seen), proxy, "writes into a pass or a network that it shares")
+    same(_scores(proxy, network, batches, before), "depends on the proxies that are scored with it")
+
+    double = [(inputs.double(), labels) for inputs, labels in batches]
+    precise = _scores(proxy, copy.deepcopy(network).double(), double)
+    for name in info.scores:
+        single, exact = float(scores.value[name]), float(precise.value[name])
+        close = abs(single - exact) <= tolerance * max(abs(single), abs(exact)) + 1e-9
+        numbers = (scores.status[name], precise.status[name]) == ("ok", "ok")
+        _require(close or not numbers, proxy, f"gives {single} in float32 and {exact} in float64 for {name!r}")
+    return scores
+
+
+# ------------------------------------------------------------------------------------------------------------- scoring
+
+
+def _scores(
+    proxy: Proxy, network: nn.Module, batches: Sequence[Batch], *before: Proxy, global_seed: int | None = 0
+) -> pd.DataFrame:
+    """Score a network with a proxy after others, nothing else registered; return value and status of that proxy."""
+    registered = registry._REGISTRY
+    registry._REGISTRY = {each.info.name: each for each in (*before, proxy)}
+    try:
+        with nullcontext() if global_seed is None else _global_generators(global_seed):
+            # By name, because an ablation matches no wildcard.
+            table = score(network, list(registry._REGISTRY), batches=batches)
+    finally:
+        registry._REGISTRY = registered
+    return table.loc[list(proxy.info.scores), ["value", "status"]]
+
+
+def _neighbour(proxy: Proxy, name: str, disturb: bool = False) -> Proxy:
+    """Return a proxy that makes the same passes as another, reads all that is shared, and may disturb what is its own.
+
+    What a proxy computes for itself through ``probe.share`` is made in this proxy's name, so that it differs if it
+    depends on who computes it.
+    """
+
+    def function(probe: Probe) -> dict[str, float]:
+        sums = [_sum(parameter) for parameter in probe.shared_network().parameters()]
+        if proxy.info.batches:
+            recording = probe.forward()
+            shared = [recording.inputs, recording.logits, *recording.relu_inputs, *recording.features]
+            for call in recording.calls:
+                shared += [call.inputs, call.output]
+            shared += [*probe.loss_gradients().values(), probe.input_gradients(), *probe.shared_batch()]
+            sums += [_sum(tensor) for tensor in shared]
+        if disturb:
+            proxy.function(probe)
+            torch.rand(3, generator=probe.generator)
+            torch.rand(3)
+            with torch.no_grad():
+                for tensor in (*probe.network.parameters(), *(part for batch in probe.batches for part in batch)):
+                    tensor.zero_()
+        return {name: sum(sums)}
+
+    info = replace(proxy.info, name=name, scores=(name,))
+    return Proxy(info, function)
+
+
+def _sum(tensor: Tensor) -> float:
+    """A number that changes when an entry does."""
+    values = tensor.detach().double().flatten()
+    return float((values * torch.linspace(1, 2, len(values), dtype=torch.float64)).nan_to_num().sum())
+
+
+# ------------------------------------------------------------------------------------------------- networks and batches
+
+
+class _TimesZero(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs * 0
+
+
+def _networks() -> dict[str, nn.Module]:
+    """Networks for inputs (N, 3, 8, 8) and five classes, with random weights and a state that could be disturbed."""
+    with _global_generators(0):
+        networks = {
+            "convolutions": _convolutional(nn.BatchNorm2d),
+            "no BatchNorm": _convolutional(nn.Identity),
+            "MLP": nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 5)),
+            "in place": nn.Sequential(nn.LeakyReLU(0.1, inplace=True), *_convolutional(nn.BatchNorm2d, inplace=True)),
+            "dropout": _convolutional(nn.BatchNorm2d, nn.Dropout(0.3)),
+            "frozen parameter": _convolutional(nn.BatchNorm2d),
+            "ignores its input": _convolutional(nn.BatchNorm2d, _TimesZero()),
+        }
+    for network in networks.values():
+        network.eval()[1].train()
+        parameter = next(network.parameters())
+        parameter.grad = torch.ones_like(parameter)
+        network[-1].register_forward_hook(lambda *_: None)
+    networks["frozen parameter"][0].requires_grad_(False)
+    return networks
+
+
+def _convolutional(norm: type[nn.Module], *head: nn.Module, inplace: bool = False) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        norm(6),
+        nn.ReLU(inplace=inplace),
+        nn.Conv2d(6, 8, 3, stride=2, padding=1),
+        norm(8),
+        nn.ReLU(inplace=inplace),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        *head,
+        nn.Linear(8, 5),
+    )
+
+
+def _batch(number: int) -> Batch:
+    generator = torch.Generator().manual_seed(number)
+    return torch.randn(6, 3, 8, 8, generator=generator), torch.randint(5, (6,), generator=generator)
+
+
+# --------------------------------------------------------------------------------------------------------- comparisons
+
+
+def _snapshot(network: nn.Module) -> dict[str, Any]:
+    """All that scoring could change about a model."""
+    parameters = list(network.parameters())
+    return {
+        "modules": list(network.modules()),
+        "weights or statistics": copy.deepcopy(network.state_dict()),
+        "tensors": [id(tensor) for tensor in (*parameters, *network.buffers())],
+        "gradients": copy.deepcopy([parameter.grad for parameter in parameters]),
+        "frozen parameters": [parameter.requires_grad for parameter in parameters],
+        "modes": [module.training for module in network.modules()],
+        "hooks": [
+            [tuple(hooks) for name, hooks in vars(module).items() if name.endswith("_hooks")]
+            for module in network.modules()
+        ],
+    }
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Equality that looks into tensors, arrays and collections, and in which NaN equals itself."""
+    if isinstance(first, Tensor) or isinstance(second, Tensor):
+        return isinstance(first, Tensor) and isinstance(second, Tensor) and torch.equal(first, second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(_equal(first[key], second[key]) for key in first)
+    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
+        return len(first) == len(second) and all(map(_equal, first, second))
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second)
+    return bool(first == second or (first != first and second != second))
+
+
+def _shown(row: tuple[float, str]) -> str:
+    value, status = row
+    return repr(float(value)) if status == "ok" else status
+
+
+def _global_state() -> tuple[Any, ...]:
+    return torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+
+
+@contextmanager
+def _global_generators(seed: int) -> Iterator[None]:
+    """Seed the global generators, and restore them afterwards."""
+    torch_state, numpy_state, python_state = _global_state()
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)

@@ -1,0 +1,94 @@
+"""Checks for a search space of your own."""
+
+import numpy as np
+import torch
+
+from nbnas.errors import NbnasError
+from nbnas.networks.layers import weight_layers
+from nbnas.spaces.space import EnumeratedSpace, SearchSpace
+from nbnas.testing.network import check_network
+
+
+def check_space(space: SearchSpace, samples: int = 5, resolution: int = 32, seed: int = 0) -> None:
+    """Check that a search space keeps the contract of :class:`~nbnas.spaces.SearchSpace`.
+
+    >>> import nbnas
+    >>> check_space(nbnas.get_space("nats_sss"), samples=1, resolution=8)
+
+    The rules:
+
+    * ``sample`` and ``mutate`` draw from the given generator alone. They return valid architectures in their standard
+      spelling; a mutated one differs from what it came from.
+    * ``normalise`` raises :class:`~nbnas.NbnasError` for what is no architecture.
+    * ``build`` gives a network that passes :func:`check_network`, with as many logits as classes are wanted, and with
+      the same parameters each time.
+    * ``params`` and ``flops`` are whole numbers above zero; how they count is up to the space. ``weight_layers`` and
+      ``trainable_layers`` are those of the network.
+    * Where the space can be listed, ``index`` finds what the list holds, and nothing is in it twice.
+
+    Args:
+        space: The search space.
+        samples: Number of architectures to try.
+        resolution: Of the images.
+        seed: Seed of the architectures.
+
+    Raises:
+        AssertionError: If a rule is broken; one sentence says which, and for which architecture.
+    """
+    _check_malformed(space)
+    for number in range(samples):
+        drawn = [space.sample(np.random.default_rng([seed, number])) for _ in range(2)]
+        _require_of(drawn[0] == drawn[1], space, "sample gives another architecture with the same generator", drawn[0])
+        mutated = [space.mutate(drawn[0], np.random.default_rng([seed, number])) for _ in range(2)]
+        _require_of(mutated[0] == mutated[1], space, "mutate gives another one with the same generator", drawn[0])
+        _require_of(mutated[0] != drawn[0], space, "mutate returns what it was given", drawn[0])
+        for arch in (drawn[0], mutated[0]):
+            _require_of(space.is_valid(arch), space, "returns an architecture that it calls malformed", arch)
+            _require_of(space.normalise(arch) == arch, space, "does not return the standard spelling", arch)
+            if isinstance(space, EnumeratedSpace):
+                _require_of(space[space.index(arch)] == arch, space, "has another architecture at its index", arch)
+        _check_build(space, drawn[0], resolution)
+    if isinstance(space, EnumeratedSpace) and len(set(space)) < len(space):
+        raise AssertionError(f"space {space.name!r} lists an architecture twice")
+
+
+def _require_of(condition: bool, space: SearchSpace, sentence: str, arch: str) -> None:
+    if not condition:
+        raise AssertionError(f"space {space.name!r} {sentence}: {arch!r}")
+
+
+def _check_malformed(space: SearchSpace) -> None:
+    for wrong in ("", "no architecture"):
+        try:
+            space.normalise(wrong)
+        except NbnasError:
+            continue
+        except Exception as error:
+            raise AssertionError(
+                f"space {space.name!r} must raise NbnasError for {wrong!r}, not {type(error).__name__}"
+            ) from error
+        raise AssertionError(f"space {space.name!r} takes {wrong!r} for an architecture")
+
+
+def _check_build(space: SearchSpace, arch: str, resolution: int) -> None:
+    shapes = []
+    for classes in (10, 10, 7):
+        network = space.build(arch, classes)
+        shapes.append([(name, tuple(parameter.shape)) for name, parameter in network.named_parameters()])
+        if classes == 10 and len(shapes) == 2:
+            continue
+        try:
+            check_network(network, (4, 3, resolution, resolution))
+        except AssertionError as error:
+            raise AssertionError(f"space {space.name!r} builds a network of which {error}: {arch!r}") from None
+        found = network.eval()(torch.zeros(2, 3, resolution, resolution)).shape[1]
+        _require_of(found == classes, space, f"builds {found} logits for {classes} classes", arch)
+    _require_of(shapes[0] == shapes[1], space, "builds other parameters the second time", arch)
+    for name in ("params", "flops"):
+        value = getattr(space, name)(arch)
+        whole = isinstance(value, int | np.integer) and value > 0
+        _require_of(whole, space, f"has {value!r} for {name}, no whole number above zero", arch)
+    network = space.build(arch)
+    counts = {"weight_layers": len(weight_layers(network)), "trainable_layers": len(list(network.parameters()))}
+    for name, value in counts.items():
+        _require_of(getattr(space, name)(arch) == value, space, f"has other {name} than its network, {value}", arch)
