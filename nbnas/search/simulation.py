@@ -21,7 +21,8 @@ import pandas as pd
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings.published import RANKINGS, PublishedRanking, single_score
+from nbnas.rankings import CombinedRanking
+from nbnas.rankings.published import RANKINGS
 from nbnas.scoring.architecture_scores import load_network_scores
 from nbnas.search.evolution import evolve
 from nbnas.seeding import derive_seed
@@ -34,10 +35,10 @@ VALIDATION_COLUMNS = {
 }
 """Data set -> column of the accuracies to choose by. Those of CIFAR-10 are after training on half of the images."""
 
-GUIDES: Mapping[str, PublishedRanking] = {
+GUIDES: Mapping[str, CombinedRanking] = {
     "vkdnw_agg": RANKINGS["vkdnw_agg"],
-    "tcet_snip": single_score("tcet_snip"),
-    "tcet_synflow": single_score("tcet_synflow"),
+    "tcet_snip": CombinedRanking.of("tcet_snip"),
+    "tcet_synflow": CombinedRanking.of("tcet_synflow"),
 }
 """Rankings that may guide a search. T-CET takes no logarithm on NAS-Bench-201."""
 
