@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from nbnas.benchmarks import load_benchmark
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
-from nbnas.rankings.published import PublishedRanking, single_score
+from nbnas.rankings import CombinedRanking, bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
@@ -89,7 +88,7 @@ def evaluate(ranking: Ranking, benchmark: Benchmark, dataset: str, repeats: int 
 
 
 def evaluate_methods(
-    methods: Mapping[str, PublishedRanking],
+    methods: Mapping[str, CombinedRanking],
     benchmark: Benchmark,
     dataset: str,
     subset: str | None = None,
@@ -131,7 +130,7 @@ def evaluate_methods(
 
 
 def evaluate_space(
-    methods: Mapping[str, PublishedRanking],
+    methods: Mapping[str, CombinedRanking],
     space: str,
     dataset: str,
     subset: str | None = None,
@@ -153,7 +152,7 @@ def evaluate_space(
 
 def evaluate_method(
     row_key: str,
-    method: PublishedRanking,
+    method: CombinedRanking,
     found: ArchitectureScores,
     benchmark: Benchmark,
     dataset: str,
@@ -179,7 +178,8 @@ def evaluate_method(
 def evaluate_scores(found: ArchitectureScores, benchmark: Benchmark, dataset: str, repeats: int = 1000) -> pd.DataFrame:
     """Evaluate every column as a ranking of its own; result as of :func:`evaluate_method`."""
     tables = [
-        evaluate_method(name, single_score(name), found, benchmark, dataset, repeats) for name in found.table.columns
+        evaluate_method(name, CombinedRanking.of(name), found, benchmark, dataset, repeats)
+        for name in found.table.columns
     ]
     return pd.concat(tables, ignore_index=True)
 

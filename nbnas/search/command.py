@@ -1,17 +1,18 @@
 """The search that the options of ``nbnas search`` describe."""
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nbnas.errors import NbnasError
+from nbnas.machine.executors import Workers
+from nbnas.scoring.setting import Setting
 from nbnas.search.budget import Budget
-from nbnas.search.candidate_scoring import NetworkScoring
 from nbnas.search.evolution import SearchResult, evolve
 from nbnas.search.presets import PRESETS
-from nbnas.spaces import SPACES, SearchSpace, get_space
+from nbnas.search.strategy import Evolution
+from nbnas.spaces import SPACES
 
 
 def run_search(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
@@ -25,46 +26,35 @@ def run_search(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
         raise NbnasError(f"unknown target {options.target!r}; choose from {', '.join([*SPACES, *PRESETS])}")
     if preset is None and options.score is None:
         raise NbnasError(f"a search of {options.target} needs --score")
-    space = get_space(preset.space if preset else options.target)
-    arguments: dict[str, Any] = dict(preset.arguments) if preset else {}
-    for name in ("strategy", "population", "steps", "duplicates", "in_flight"):
-        if getattr(options, name) is not None:
-            arguments[name] = getattr(options, name)
-    if options.score is not None:
-        arguments["score"] = options.score[0] if len(options.score) == 1 else options.score
-    limits = {name: getattr(options, f"max_{name}") for name in ("params", "flops", "layers", "latency")}
-    arguments["budget"] = Budget(
-        **asdict(arguments.get("budget", Budget()))
-        | {name: limit for name, limit in limits.items() if limit is not None}
-    )
-    arguments["scoring"] = _scoring(options, space, preset.scoring if preset else None)
+    score = options.score[0] if options.score and len(options.score) == 1 else options.score
+    scoring = preset.scoring if preset else Setting(options.target)
+    if options.dataset:  # It takes the place of the published inputs, but how networks are built stays.
+        scoring = Setting(scoring.space, options.dataset, build=scoring.build)
+    scoring = _changed(scoring, options, "batch_size", "inputs", "resolution", num_classes="classes")
     return evolve(
-        space,
-        **arguments,
+        scoring.space,
+        score or preset.score,
+        strategy=_changed(
+            preset.strategy if preset else Evolution(),
+            options,
+            *("population", "duplicates", "in_flight"),
+            kind="strategy",
+        ),
+        budget=_changed(
+            preset.budget if preset else Budget(),
+            options,
+            **{name: f"max_{name}" for name in ("params", "flops", "layers", "latency")},
+        ),
+        steps=options.steps if options.steps is not None else preset.steps if preset else 1000,
         seed=options.seed,
-        executor=options.executor,
-        workers=options.workers,
+        scoring=scoring,
+        workers=Workers(options.executor, options.workers, options.device or "cpu"),
         checkpoint=checkpoint,
         progress=not options.no_progress,
     )
 
 
-def _scoring(options: argparse.Namespace, space: SearchSpace, published: Mapping[str, Any] | None) -> NetworkScoring:
-    settings = asdict(NetworkScoring.of_dataset(space, options.dataset))
-    # Another data set takes the place of the published inputs, but how networks are built stays.
-    settings |= {name: value for name, value in (published or {}).items() if not options.dataset or name == "build"}
-    batch, channels, height, width = settings["input_shape"]
-    if options.resolution is not None:
-        height = width = options.resolution
-    settings["input_shape"] = (options.batch_size or batch, channels, height, width)
-    if options.classes is not None:
-        settings["num_classes"] = options.classes
-    if options.device is not None:
-        settings["device"] = options.device
-    if options.inputs not in (None, "gaussian", "images"):
-        raise NbnasError(f"--inputs must be gaussian or images, got {options.inputs!r}")
-    if options.inputs == "gaussian":
-        settings["images"] = None
-    elif options.inputs == "images":
-        settings["images"] = settings["images"] or options.dataset or next(iter(space.datasets))
-    return NetworkScoring(**settings)
+def _changed(published: Any, options: argparse.Namespace, *same: str, **renamed: str) -> Any:
+    """Return a dataclass with those fields replaced whose option was given."""
+    given = {field: getattr(options, option) for field, option in ({name: name for name in same} | renamed).items()}
+    return replace(published, **{field: value for field, value in given.items() if value is not None})
