@@ -199,7 +199,7 @@ def _layers_by_choice(space: str, dataset: str) -> pd.DataFrame:
     slots = len(parse(get_space(space)[0]))
     tables = [layer_sizes(space, form((choice,) * slots), dataset).assign(choice=choice) for choice in choices]
     layers = pd.concat(tables)
-    layers["slot"] = layers.index.str.extract(pattern, expand=False).fillna(-1).astype(int)
+    layers["slot"] = layers.index.str.extract(pattern, expand=False).fillna("-1").astype(int)
     return layers[(layers["slot"] >= 0) | (layers["choice"] == choices[0])].set_index(["slot", "choice"])
 
 
