@@ -24,7 +24,7 @@ from nbnas.rankings import (
     ndcg_tie_interval,
     spearman_rho,
 )
-from nbnas.scoring.architecture_scores import NetworkScores, load_network_scores
+from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 
@@ -35,7 +35,12 @@ NDCG_OF_SAMPLE = "nDCG@1000 needs the whole set, scores are a sample"
 
 
 def evaluate(
-    row_key: str, method: CombinedRanking, found: NetworkScores, benchmark: Benchmark, dataset: str, repeats: int = 1000
+    row_key: str,
+    method: CombinedRanking,
+    found: ArchitectureScores,
+    benchmark: Benchmark,
+    dataset: str,
+    repeats: int = 1000,
 ) -> pd.DataFrame:
     """Measure how a ranking by given scores agrees with trained accuracies.
 
@@ -93,10 +98,10 @@ def evaluate_methods(
         methods: Row key -> ranking, such as :data:`nbnas.rankings.published.RANKINGS`.
         benchmark: The accuracies, or their source, see :func:`nbnas.load_benchmark`.
         dataset: A data set of the space.
-        subset: See :func:`nbnas.scoring.architecture_scores.load_network_scores`.
+        subset: See :func:`nbnas.scoring.architecture_scores.load_architecture_scores`.
         space: Name of the search space.
         repeats: Number of bootstrap resamples.
-        stored: Other options of ``load_network_scores``.
+        stored: Other options of ``load_architecture_scores``.
 
     Returns:
         Rows as of :func:`evaluate`; where scores or accuracies are not there, the note says how to get them.
@@ -109,7 +114,7 @@ def evaluate_methods(
     tables = []
     for row_key, method in methods.items():
         try:
-            found = load_network_scores(method.scores, dataset, subset, space=space, **stored)
+            found = load_architecture_scores(method.scores, dataset, subset, space=space, **stored)
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))
         else:

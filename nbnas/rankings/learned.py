@@ -16,7 +16,7 @@ from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spea
 from nbnas.rankings.evaluation import NDCG_OF_SAMPLE, metric_rows, missing
 from nbnas.rankings.forest import forest_ranking
 from nbnas.rankings.graph_features import PUBLISHED_FAMILIES, graph_feature_table
-from nbnas.scoring.architecture_scores import NetworkScores, load_network_scores
+from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 from nbnas.spaces import get_space
 
 VKDNW_FEATURES = (*(f"vkdnw_decile_{decile}" for decile in range(1, 10)), "trainable_layers", "flops")
@@ -83,9 +83,9 @@ def evaluate_model(
     model = MODELS[row_key]
     scores = [name for name in model.scores if name not in left_out]
     try:
-        cells = load_network_scores(scores, dataset, subset, store=store)
+        cells = load_architecture_scores(scores, dataset, subset, store=store)
         if len(cells.table) < 1.2 * train_size:  # More networks may have been scored on noise than on images.
-            cells = load_network_scores(scores, dataset, subset, inputs="gaussian", store=store)
+            cells = load_architecture_scores(scores, dataset, subset, inputs="gaussian", store=store)
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     if len(cells.table) < 1.2 * train_size:
@@ -107,7 +107,7 @@ def evaluate_model(
 
 
 def _evaluate_split(
-    cells: NetworkScores, model: Model, accuracy: np.ndarray, repeats: int, **forest: int
+    cells: ArchitectureScores, model: Model, accuracy: np.ndarray, repeats: int, **forest: int
 ) -> list[Estimate]:
     """One estimate per metric on the cells held out by one split."""
     features = cells.table
