@@ -13,7 +13,7 @@ from nbnas.seeding import derive_seed
 
 @dataclass(frozen=True)
 class ForestRanking:
-    """Predictions for the networks that the forest did not learn from. Rows are positions in the table, ascending."""
+    """Predictions for the networks that the forest did not learn from; rows are positions in the table, ascending."""
 
     train_rows: np.ndarray
     test_rows: np.ndarray

@@ -30,9 +30,7 @@ PUBLISHED_FAMILIES = ("op_count", "max_op_on_path", "node_degree")
 """Families behind the published rankings of VKDNW, which chose the columns with ``op_`` or ``node_`` in their names."""
 
 _INPUT, _OUTPUT = 0, 3
-_PATHS = tuple(
-    [EDGES.index(edge) for edge in pairwise(nodes)] for nodes in ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3))
-)
+_PATHS = [[EDGES.index(edge) for edge in pairwise(path)] for path in ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3))]
 """The four paths from input to output as positions in :data:`EDGES`."""
 
 _SETS = tuple(chosen for size in range(len(OPERATIONS) + 1) for chosen in combinations(OPERATIONS, size))

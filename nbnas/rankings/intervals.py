@@ -32,15 +32,9 @@ class Estimate(NamedTuple):
 def ndcg_tie_interval(
     scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, *, orders: int = 500, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the range of nDCG over random orders of tied networks: what a sort that ignores ties may return.
+    """Return the range of nDCG over random ``orders`` of tied networks: what a sort that ignores ties may return.
 
-    Args:
-        scores: (n,).
-        accuracy: (n,), in percent.
-        k: Cut-off.
-        orders: Number of random orders.
-        level: Share of the orders inside the range, whose ends are the quantiles (1 ± level) / 2.
-        seed: Seed of the orders.
+    Its ends are the quantiles (1 ± level) / 2 over the orders. Arguments and errors as for :func:`ndcg`.
     """
     scores, accuracy = _checked(scores, accuracy)
     rng = np.random.default_rng(seed)
@@ -77,7 +71,7 @@ def bootstrap_interval(
             network.
         repeats: Number of resamples.
         level: Share of the resamples inside the interval.
-        seed: Seed of the resampling; the global random state has no effect.
+        seed: Of the resampling; the global random state has no effect.
 
     Raises:
         NbnasError: If the lengths differ or there are fewer than 2 resamples.

@@ -62,8 +62,8 @@ def evaluate_model(
 
     Args:
         row_key: Key of :data:`MODELS`.
-        benchmark: The accuracies.
-        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        benchmark: Accuracies of NAS-Bench-201.
+        dataset: A data set of it.
         subset: ``filtered`` or ``all``.
         left_out: Scores to do without, because they are stored for too few networks; the note names them.
         seeds: A split and a forest each; results are means over them.

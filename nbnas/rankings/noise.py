@@ -18,7 +18,7 @@ def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, r
         first: Scores of one seed, a row per network, a column per score.
         second: Scores of the other seed.
         accuracy: Trained accuracies, indexed like the scores.
-        repeats: Bootstrap resamples.
+        repeats: Number of bootstrap resamples.
 
     Returns:
         A row per score: ``agreement`` is Kendall's tau between the seeds, with ``low`` and ``high``; ``tau_first`` and
@@ -94,7 +94,7 @@ def sample_intervals(
         size: Groups in a sample.
         samples: Number of samples.
         intervals: Number of samples that get a bootstrap interval.
-        seed: Seed of the samples.
+        seed: Of the samples.
         bootstrap: Options of :func:`nbnas.rankings.bootstrap_interval`, such as ``repeats``.
 
     Returns:

@@ -41,7 +41,6 @@ def layer_profile(
     batch: Batch,
     *,
     saliency: str = "snip",
-    dataset: str = "cifar10",
     seed: int = 0,
     initialisation: str = "torch_default",
 ) -> pd.DataFrame:
@@ -52,8 +51,8 @@ def layer_profile(
         (S / sigma / n), ``ideal_signal_to_noise`` (c n), ``ideal_log_determinant`` and ``deficit`` (how much of it is
         missing, in nats per sample; NaN where the kernel is singular).
     """
-    network = Setting(space, dataset).network(arch, seed, initialisation)
-    table = layer_vectors(network, batch, saliency).assign(units=layer_sizes(space, arch, dataset)["units"])
+    network = Setting(space).network(arch, seed, initialisation)
+    table = layer_vectors(network, batch, saliency).assign(units=layer_sizes(space, arch)["units"])
     batch_size = len(batch[0])
     table["depth"] = np.arange(1, len(table) + 1)
     table["shape"] = table["signal_to_noise"] / table["weights"]
@@ -83,7 +82,7 @@ def sensitivity(
         archs: Architectures.
         batches: Kind of input -> batch; its first samples make the smaller ones.
         sizes: Batch sizes; those larger than a batch are left out for it.
-        seed: Seed of the weights.
+        seed: Of the weights.
 
     Returns:
         A row per architecture, kind and size: ``arch``, ``inputs``, ``batch_size``, the columns of
@@ -162,22 +161,19 @@ def ideal_log_determinant(units: ArrayLike, batch_size: int) -> np.ndarray:
     return batch_size * np.log(np.asarray(units) / 2) + math.log(batch_size + 1)
 
 
-def layer_sizes(space: str, arch: str, dataset: str = "cifar10") -> pd.DataFrame:
-    """Return sizes of the convolutions and linear layers of one network, without any numbers in it.
+def layer_sizes(space: str, arch: str) -> pd.DataFrame:
+    """Return sizes of the convolutions and linear layers of one network, in registration order.
 
-    Returns:
-        A row per layer in registration order: ``weights``, ``units`` (outputs per sample), ``linear`` (boolean).
+    Columns: ``weights``, ``units`` (outputs per sample), ``linear`` (boolean).
     """
-    found = get_space(space)
-    shape = found.datasets[dataset]
-    with torch.device("meta"):
-        network = found.build_for(arch, dataset).eval()
-        inputs = torch.empty(1, shape.channels, shape.resolution, shape.resolution)
-    layers, units = weight_layers(network), {}
-    for name, layer in layers.items():
-        layer.register_forward_hook(lambda module, given, output, name=name: units.update({name: output.numel()}))
-    with torch.no_grad():
-        network(inputs)
+    setting = Setting(space, batch_size=1)
+    units = {}
+    with torch.device("meta"), torch.no_grad():  # No numbers are needed.
+        network = setting.network(arch).eval()
+        layers = weight_layers(network)
+        for name, layer in layers.items():
+            layer.register_forward_hook(lambda module, given, output, name=name: units.update({name: output.numel()}))
+        network(torch.empty(setting.input_shape))
     rows = [(name, layer.weight.numel(), units[name], isinstance(layer, nn.Linear)) for name, layer in layers.items()]
     return pd.DataFrame(rows, columns=["layer", "weights", "units", "linear"]).set_index("layer")
 
@@ -190,27 +186,20 @@ _SLOTS: Mapping[str, tuple[str, Sequence[str], Callable[[str], Sequence[str]], C
 
 
 @cache
-def _layers_by_choice(space: str, dataset: str) -> pd.DataFrame:
+def _layers_by_choice(space: str) -> pd.DataFrame:
     """Sizes of the layers that every network has (slot -1), and of those that each choice brings into each slot.
 
     In these spaces the widths do not depend on the choices. So the networks that make one choice everywhere show all.
     """
     pattern, choices, parse, form = _SLOTS[space]
     slots = len(parse(get_space(space)[0]))
-    tables = [layer_sizes(space, form((choice,) * slots), dataset).assign(choice=choice) for choice in choices]
+    tables = [layer_sizes(space, form((choice,) * slots)).assign(choice=choice) for choice in choices]
     layers = pd.concat(tables)
     layers["slot"] = layers.index.str.extract(pattern, expand=False).fillna("-1").astype(int)
     return layers[(layers["slot"] >= 0) | (layers["choice"] == choices[0])].set_index(["slot", "choice"])
 
 
-def size_forecasts(
-    space: str,
-    archs: Sequence[str],
-    dataset: str = "cifar10",
-    batch_size: int = 64,
-    saliency: str = "snip",
-    initialisation: str = "torch_default",
-) -> pd.DataFrame:
+def size_forecasts(space: str, archs: Sequence[str], batch_size: int = 64, saliency: str = "snip") -> pd.DataFrame:
     """Return the scores that networks would have if layers differed in size alone, see the module's head.
 
     The kernel of a linear layer counts 0, as a classifier's does.
@@ -224,8 +213,8 @@ def size_forecasts(
     """
     if space not in _SLOTS:
         raise NbnasError(f"size forecasts are known for {' and '.join(_SLOTS)}, not for {space!r}")
-    layers = _layers_by_choice(space, dataset)
-    weights, ratio = layers["weights"], ideal_shape(saliency, initialisation) * layers["weights"]
+    layers = _layers_by_choice(space)
+    weights, ratio = layers["weights"], ideal_shape(saliency) * layers["weights"]
     determinant = ideal_log_determinant(layers["units"], batch_size) * ~layers["linear"]
     terms = {
         "layers": 1.0,
@@ -243,13 +232,9 @@ def size_forecasts(
 
 
 def choice_effects(space: str, archs: Sequence[str], values: ArrayLike, choices: Sequence[str]) -> np.ndarray:
-    """Return by how much one more of each choice in a network moves a quantity: least squares on the counts.
+    """Return by how much one more of each choice in a network moves a quantity, whose ``values`` are (n,).
 
-    Args:
-        space: ``nasbench201`` or ``nasbench_macro``.
-        archs: (n,) architectures.
-        values: (n,).
-        choices: Whose counts explain the values, besides a constant.
+    It is the least-squares fit of a constant and the counts of the choices.
     """
     parse = _SLOTS[space][2]
     counts = np.array([[1, *(list(parse(arch)).count(choice) for choice in choices)] for arch in archs], dtype=float)

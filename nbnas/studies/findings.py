@@ -11,26 +11,21 @@ from nbnas.rankings import Estimate
 
 
 class Finding(NamedTuple):
-    """One number, and what it rests on."""
+    """One number, the ends of its interval (NaN without one), and how many networks it was computed from."""
 
     value: float
     low: float
-    """Lower end of its interval; NaN without one."""
     high: float
     networks: int
-    """How many networks it was computed from."""
 
 
 class Findings:
-    """A growing table of numbers, in which no number is missing and none is there twice.
+    """A growing table of numbers under named keys, in which no number is missing and none is there twice.
 
     >>> findings = Findings("section", "score")
     >>> findings.add("agreement", "flops", value=Estimate(0.62, 0.6, 0.64), networks=9445)
     >>> findings["agreement", "flops"].value
     0.62
-
-    Args:
-        keys: Names of the columns that tell numbers apart.
     """
 
     def __init__(self, *keys: str) -> None:
@@ -38,12 +33,7 @@ class Findings:
         self._found: dict[tuple[Hashable, ...], Finding] = {}
 
     def add(self, *keys: Hashable, value: float | Estimate, networks: int) -> None:
-        """Keep one number, with its interval if it has one.
-
-        Args:
-            keys: One per key column.
-            value: The number.
-            networks: How many networks it was computed from.
+        """Keep one number under its keys, with its interval if it has one.
 
         Raises:
             NbnasError: If the value is not finite, or a number is there already under these keys.
@@ -88,11 +78,7 @@ class Findings:
     def with_intervals(self, index: str, columns: str, digits: int = 3, **keys: Hashable) -> pd.DataFrame:
         """Return selected numbers as text, "value (low to high)", or "value" where there is no interval.
 
-        Args:
-            index: The key that gets a row for each of its values.
-            columns: The key that gets a column for each.
-            digits: Decimals.
-            keys: See :meth:`select`.
+        The values of the key ``index`` get a row each, those of ``columns`` a column; the others select.
 
         Raises:
             NbnasError: As :meth:`select`, or if two numbers fall into one cell.
