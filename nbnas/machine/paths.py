@@ -8,7 +8,7 @@ from nbnas.errors import NbnasError
 
 def project_root() -> Path:
     """The checkout that holds this package, or the current folder if the package was installed without one."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
 
 

@@ -14,6 +14,7 @@ from nbnas.errors import NbnasError
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
 from nbnas.rankings.published import PublishedRanking, single_score
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
+from nbnas.scoring.setting import Setting
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 
@@ -121,7 +122,7 @@ def evaluate_methods(
     for row_key, method in methods.items():
         try:
             found = load_architecture_scores(
-                method.scores, dataset, subset, space=space, inputs=inputs, seed=seed, store=store
+                method.scores, Setting(space, dataset), subset, inputs=inputs, seed=seed, store=store
             )
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))

@@ -40,7 +40,7 @@ def score_sample(score: str, configuration: Setting, networks: int, seed: int = 
     owners = [proxy for proxy in select_proxies(score) if score in proxy.info.scores]
     if not owners:
         raise NbnasError(f"{score!r} is not the name of a score")
-    archs = sample_architectures(configuration.space_name, size=networks)
+    archs = sample_architectures(configuration.space, size=networks)
     # A thread, because a sweep has processes enough.
     with TemporaryDirectory() as store, ThreadPoolExecutor(1) as executor:
         tables = score_many(
@@ -92,7 +92,7 @@ def score_sample_by_fisher(
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {configuration.inputs!r}")
     device = str(usable_device(device))
     rows = []
-    for arch in sample_architectures(configuration.space_name, size=networks):
+    for arch in sample_architectures(configuration.space, size=networks):
         start = time.perf_counter()
         network, inputs = configuration.start(arch, seed, device=device)
         entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
