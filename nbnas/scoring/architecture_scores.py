@@ -23,6 +23,9 @@ SIZES: Mapping[str, Callable[[SearchSpace, str, str], float]] = {
 }
 """Scores with a formula, which no table has to store: name -> function of space, architecture and data set."""
 
+_size = cache(lambda name, space, arch, dataset: float(SIZES[name](space, arch, dataset)))
+_network_form = cache(lambda space, arch: space.network_form(arch))
+
 
 @dataclass(frozen=True)
 class ArchitectureScores:
@@ -69,7 +72,10 @@ def load_architecture_scores(
         NbnasError: If a score is stored for no random sample of the set; the message says which command computes it.
     """
     setting = Setting(dataset=setting) if isinstance(setting, str) else setting
-    parts = _parts(setting.space, subset)
+    sets = setting.space.ranked_sets
+    if subset is not None and subset not in sets:
+        raise NbnasError(f"subset must be {' or '.join(map(repr, sets))}, got {subset!r}")
+    parts = sets[subset or next(iter(sets))]
     stored = _Stored(setting, seed, store)
     sources = {name: stored.source(name, inputs, parts.values()) for name in scores if name not in SIZES}
     samples = {target: stored.sample(sources, networks) for target, networks in parts.items()}
@@ -90,18 +96,9 @@ def load_architecture_scores(
     table = pd.concat(spread).sort_index(kind="stable")
     for name in scores:
         if name in SIZES:
-            table[name] = [float(_size(name, setting.space, arch, setting.dataset)) for arch in table["arch"]]
+            table[name] = [_size(name, setting.space, arch, setting.dataset) for arch in table["arch"]]
     description = _describe(counts, sources, setting, store)
     return ArchitectureScores(table[list(scores)], pd.factorize(table["group"])[0], share >= 1, description)
-
-
-def _parts(space: SearchSpace, subset: str | None) -> Mapping[str, str]:
-    """Disjoint sets that make up the wanted one -> the set of networks that was scored for each."""
-    sets = space.ranked_sets
-    subset = subset or next(iter(sets))
-    if subset not in sets:
-        raise NbnasError(f"subset must be {' or '.join(map(repr, sets))}, got {subset!r}")
-    return sets[subset]
 
 
 def _proxy_of(score: str) -> Proxy:
@@ -168,16 +165,6 @@ def _spread(scored: pd.DataFrame, members: Mapping[int, str], form: Callable[[st
     rows = pd.DataFrame({"arch": pd.Series(members, dtype=object)}).rename_axis("arch_index")
     rows["group"] = [form(arch) for arch in rows["arch"]]
     return rows.join(scored[~scored.index.duplicated(keep="last")], on="group", how="inner")
-
-
-@cache
-def _network_form(space: SearchSpace, arch: str) -> str:
-    return space.network_form(arch)
-
-
-@cache
-def _size(name: str, space: SearchSpace, arch: str, dataset: str) -> float:
-    return SIZES[name](space, arch, dataset)
 
 
 def _describe(counts: Mapping[str, int], sources: Mapping[str, Setting], setting: Setting, store: Path | None) -> str:

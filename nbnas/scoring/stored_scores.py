@@ -17,33 +17,25 @@ from nbnas.spaces import EnumeratedSpace
 def load_scores(proxy: str, setting: Setting, store: Path | None = None) -> pd.DataFrame:
     """Return the stored scores of one proxy: one row per (arch, seed).
 
-    Where the space can be listed, the first column is ``arch_index``.
+    Where the space can be listed, the first column is ``arch_index``. ``store`` is the folder of tables, by default
+    ``data/scores``.
 
     Raises:
         NbnasError: If there are none; the message says which command computes them.
     """
     rows = setting.table(proxy, store).read()
     if rows.empty:
-        raise NbnasError(
-            f"no stored scores of {proxy!r} for {setting.space_name} on {setting.dataset}; "
-            f"run: {_command(proxy, setting)}"
-        )
+        wanted = f"{proxy!r} for {setting.space_name} on {setting.dataset}"
+        raise NbnasError(f"no stored scores of {wanted}; run: {_command(proxy, setting)}")
     if isinstance(setting.space, EnumeratedSpace):
         rows.insert(0, "arch_index", [setting.space.index(arch) for arch in rows["arch"]])
     return rows
 
 
 def load_sample(proxy: str, setting: Setting, subset: str, seed: int = 0, store: Path | None = None) -> pd.DataFrame:
-    """Return the stored scores of a random sample of a named set, whatever else the store holds.
+    """Return the stored scores of a random sample of a named set of the space, whatever else the store holds.
 
     The sample is as much of the set's fixed random order as is stored without a gap.
-
-    Args:
-        proxy: Name of the proxy.
-        setting: The table to read.
-        subset: Named set of the space.
-        seed: Seed of the scores.
-        store: Folder of tables; ``None`` is ``data/scores``.
 
     Raises:
         NbnasError: If not even the first architecture of the order is stored.
