@@ -20,7 +20,7 @@ from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
 from nbnas.rankings import bootstrap_interval, kendall_tau
-from nbnas.scoring.score import open_session
+from nbnas.scoring.score import GivenInputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -190,7 +190,7 @@ def layers(
 def _seen_by(proxy: str, network: nn.Module, compute: Callable[[Probe], T], inputs: Mapping[str, Any]) -> T:
     """Return what ``compute`` gives for the probe that :func:`nbnas.score` would show to a proxy."""
     (found,) = select_proxies(proxy)
-    with open_session(network, [found], **inputs) as session:
+    with GivenInputs(**inputs).session(network, [found]) as session:
         try:
             return compute(Probe(session, found.info))
         except Exception as error:

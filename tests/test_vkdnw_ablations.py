@@ -161,7 +161,5 @@ def test_score_many_stores_ablations(tmp_path):
     assert {f"vkdnw_entropy_{setting}" for setting in SETTINGS} <= set(row.index)
     # Both from one network, whose Jacobian is in float32.
     assert row["vkdnw_entropy_m128"] == pytest.approx(tables["vkdnw"]["vkdnw_entropy"][0], rel=1e-4)
-    loaded = load_architecture_scores(
-        ["vkdnw_entropy_m8", "vkdnw_entropy"], "cifar10", batch_size=4, store=tmp_path
-    ).table
+    loaded = load_architecture_scores(["vkdnw_entropy_m8", "vkdnw_entropy"], small, store=tmp_path).table
     assert loaded.loc[cell, "vkdnw_entropy_m8"] == row["vkdnw_entropy_m8"]

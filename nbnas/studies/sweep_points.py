@@ -29,7 +29,7 @@ def score_sample(score: str, setting: Setting, networks: int, seed: int = 0, dev
     """
     if not any(score in proxy.info.scores for proxy in select_proxies(score)):
         raise NbnasError(f"{score!r} is not the name of a score")
-    archs = sample_architectures(setting.space_name, size=networks)
+    archs = sample_architectures(setting.space, size=networks)
     rows = [setting.score(arch, score, seed, device).loc[score] for arch in archs]
     table = pd.DataFrame(rows).reset_index(drop=True).assign(arch=archs).astype({"value": float, "seconds": float})
     table["value"] = table["value"].where(np.isfinite(table["value"]))
@@ -64,7 +64,7 @@ def score_sample_by_fisher(
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {setting.inputs!r}")
     device = str(usable_device(device))
     rows = []
-    for arch in sample_architectures(setting.space_name, size=networks):
+    for arch in sample_architectures(setting.space, size=networks):
         start = time.perf_counter()
         network, inputs = setting.start(arch, seed, device=device)
         entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
