@@ -62,10 +62,8 @@ def per_sample_gradients(
 
 
 def _has_formula(call: LayerCall, recording: Recording) -> bool:
-    kind = type(call.layer)
-    if kind in (nn.Conv2d, nn.GroupNorm) and call.output.dim() != 4:
-        return False
-    return kind in (nn.Conv2d, nn.GroupNorm, nn.Linear, nn.LayerNorm) and recording.samples_first(call.output)
+    kinds = (nn.Conv2d, nn.GroupNorm, nn.Linear, nn.LayerNorm) if call.output.dim() == 4 else (nn.Linear, nn.LayerNorm)
+    return type(call.layer) in kinds and recording.samples_first(call.output)
 
 
 def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Tensor:

@@ -68,11 +68,6 @@ class Recording:
         """What enters the classifier, else the logits: beside a classifier's bias a weak signal may round away."""
         return self.logits if self.classifier is None else self.classifier.inputs
 
-    @property
-    def layer_outputs_and_relu_inputs(self) -> list[Tensor]:
-        """Outputs of all calls, then what entered the ReLUs."""
-        return [*(call.output for call in self.calls), *self.relu_inputs]
-
     def samples_first(self, tensor: Tensor) -> bool:
         """Whether dimension 0 of a recorded output or ReLU input is the samples; in (tokens, N, channels) it is not."""
         return tensor.dim() > 0 and len(tensor) == len(self.inputs) and id(tensor) not in self.other_order
@@ -206,33 +201,24 @@ def _read_graph(network: nn.Module, recording: Recording) -> None:
     """Find out which parameters the logits depend on, and how often otherwise than by a recorded call."""
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     reached = graph_nodes(recording.logits)
-    uses = Counter(
-        names.get(id(below.variable))
-        for node in reached
-        for below, _ in node.next_functions
-        if hasattr(below, "variable")
-    )
-    own_uses = Counter(
-        names[id(parameter)]
-        for call in recording.calls
-        if call.output.grad_fn in reached
-        for parameter in call.layer._parameters.values()
-        if parameter is not None
-    )
-    del uses[None]
+    leaves = [below for node in reached for below, _ in node.next_functions if hasattr(below, "variable")]
+    uses = Counter(names[id(leaf.variable)] for leaf in leaves if id(leaf.variable) in names)
+    layers = [call.layer for call in recording.calls if call.output.grad_fn in reached]
+    own_uses = Counter(names[id(own)] for layer in layers for own in layer._parameters.values() if own is not None)
     recording.used = set(uses)
     recording.stray_uses = {name for name, count in uses.items() if count > own_uses[name]}
 
 
 def _tell_samples_from_tokens(network: nn.Module, recording: Recording) -> None:
     """Find recorded (tokens, N, channels) with as many tokens as samples: one more sample lengthens dimension 1."""
-    samples, recorded = len(recording.inputs), recording.layer_outputs_and_relu_inputs
+    samples = len(recording.inputs)
+    recorded = [*(call.output for call in recording.calls), *recording.relu_inputs]
     if samples < 2 or not any(tensor.dim() == 3 and tensor.shape[:2] == (samples, samples) for tensor in recorded):
         return
     statistics = [buffer.clone() for buffer in network.buffers()]
     longer = _Recorder(network, [], copies=False).run(torch.cat([recording.inputs, recording.inputs[:1]]))
     _restore(network, statistics)
-    others = longer.layer_outputs_and_relu_inputs
+    others = [*(call.output for call in longer.calls), *longer.relu_inputs]
     if len(others) != len(recorded):
         raise UnsupportedModelError("needs a network that makes the same calls in every pass")
     recording.other_order = {
