@@ -45,7 +45,7 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
     """Compute dz[n, c] / dtheta[e] for every sample n, logit c and chosen scalar parameter e.
 
     Args:
-        model: Network in eval mode, which keeps samples from interacting; maps ``inputs`` to logits (N, C).
+        model: Network in eval mode, which keeps samples from interacting.
         inputs: A batch (N, ...).
         entries: Pairs (parameter name, flat index into that parameter).
 

@@ -25,10 +25,10 @@ def samples_interact(network: nn.Module, recording: Recording) -> bool:
 def per_sample_gradients(
     network: nn.Module, recording: Recording, summed: Tensor, names: Sequence[str]
 ) -> dict[str, Tensor] | None:
-    """Compute the gradient of each sample's own part of a sum.
+    """Compute the gradient of each sample's own part of a sum over samples, which must not interact.
 
     Args:
-        network: The network that was recorded; its samples must not interact.
+        network: The network that was recorded.
         recording: Its forward pass.
         summed: Scalar, a sum over samples of something that depends on one sample each.
         names: Parameters to differentiate.

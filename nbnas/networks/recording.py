@@ -86,12 +86,7 @@ def record(network: nn.Module, inputs: Tensor, blocks: Sequence[nn.Module] = ())
 
     Where modules or code work in place the network runs on copies of what is recorded, which changes no value. The
     pass is repeated where this is noticed only afterwards, and where only another batch size tells samples and tokens
-    apart.
-
-    Args:
-        network: Maps ``inputs`` (N, ...) to logits (N, K). In train mode its batch statistics change.
-        inputs: A batch.
-        blocks: Modules whose outputs to keep as feature maps.
+    apart. In train mode the batch statistics of the network change. Outputs of ``blocks`` are kept as feature maps.
 
     Raises:
         UnsupportedModelError: If the network returns anything else than one tensor (N, K), or one without a graph.
