@@ -90,20 +90,12 @@ def reference_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official
 
 
 def compare_rankings(
-    entropies: Sequence[float],
-    published: Sequence[float],
-    layers: ArrayLike,
-    accuracy: ArrayLike,
-    repeats: int = 500,
+    entropies: Sequence[float], published: Sequence[float], layers: ArrayLike, accuracy: ArrayLike, repeats: int = 500
 ) -> dict[str, Estimate]:
     """Say how entropies rank trained networks, and what they gain on the published ones of the same networks.
 
-    Args:
-        entropies: (n,).
-        published: (n,), in the setting of the published tables.
-        layers: (n,) trainable layers, by which VKDNW_single ranks first.
-        accuracy: (n,).
-        repeats: Bootstrap resamples.
+    All columns are (n,). ``published`` are entropies in the setting of the published tables; ``layers``, the numbers of
+    trainable layers, are what VKDNW_single ranks by first.
 
     Returns:
         By quantity: tau of both entropies, without an interval; tau with accuracy, and the difference from that of the

@@ -41,14 +41,8 @@ def score_sample_by_fisher(
 ) -> pd.DataFrame:
     """Score the same networks by VKDNW with a Fisher matrix of another make; 128 and 1 are those of the published one.
 
-    Args:
-        dimension: Parameters in the matrix; fewer in a network without so many tensors.
-        entries_per_tensor: Entries of each tensor, evenly spaced; the matrix has the first ``dimension`` /
-            ``entries_per_tensor`` tensors.
-        setting: Space, data set and batch size; inputs must be Gaussian.
-        networks: Number of networks.
-        seed: Of weights and inputs.
-        device: Torch device.
+    The matrix has ``dimension`` parameters, fewer in a network without so many tensors: ``entries_per_tensor`` entries
+    of each of the first tensors, evenly spaced.
 
     Returns:
         As :func:`score_sample`, and ``dimension``, what the matrix really has.
@@ -77,11 +71,7 @@ def score_sample_by_fisher(
 def rank_sample(scores: pd.DataFrame, setting: Setting, benchmark: Benchmark, repeats: int = 500) -> pd.DataFrame:
     """Measure how scored networks are ranked, by the score alone and by it after the number of layers.
 
-    Args:
-        scores: As :func:`score_sample` returns it. Networks without a value rank last.
-        setting: What they were scored with.
-        benchmark: Trained accuracies of all architectures of the space.
-        repeats: Bootstrap resamples of the networks.
+    Networks without a value rank last.
 
     Returns:
         One row: ``kendall_tau`` of the score with accuracy, its 95 % interval ``low`` to ``high``; ``tau_layers_first``
