@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.proxies.fisher_information import fisher_eigenvalues
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
+from nbnas.proxies.vkdnw import fisher_eigenvalues
 from nbnas.rankings import bootstrap_interval, kendall_tau
 from nbnas.scoring.score import open_session
 
@@ -75,7 +75,7 @@ def spectrum(
             line each.
         quantiles: Where eigenvalues are given: which quantiles of a spectrum they are, ascending like them, such as
             :data:`nbnas.proxies.fisher_information.QUANTILES` for the deciles of a score. ``None`` is a whole spectrum.
-        variant: ``official`` or ``paper``, see :func:`nbnas.proxies.fisher_information.fisher_matrix`.
+        variant: ``official`` or ``paper``, see :class:`nbnas.proxies.fisher_information.FisherSetting`.
         title: Title of the figure.
         inputs: For networks, ``input_shape`` or ``batches`` and other arguments of :func:`nbnas.score`.
 

@@ -9,7 +9,7 @@ from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, vk
 from nbnas.networks.layers import UnsupportedModelError
 from nbnas.proxies.info import Batch, DegenerateScoreError, ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import list_proxies, register, select_proxies
+from nbnas.proxies.registry import forget, list_proxies, only, register, select_proxies
 
 __all__ = [
     "Batch",
@@ -20,6 +20,7 @@ __all__ = [
     "az_nas",
     "epe_nas",
     "fisher",
+    "forget",
     "grad_norm",
     "gradsign",
     "grasp",
@@ -28,6 +29,7 @@ __all__ = [
     "list_proxies",
     "naswot",
     "nwot",
+    "only",
     "plain",
     "register",
     "select_proxies",

@@ -24,11 +24,7 @@ class Agreement:
 
 
 def agreement(activations: Tensor) -> Agreement:
-    """Kernel of the codes of one layer.
-
-    Args:
-        activations: (N, ...); only whether a value is positive counts.
-    """
+    """Kernel of the codes of one layer, (N, ...); only whether a value is positive counts."""
     activations = activations.detach()
     if activations.dim() == 4 and activations.is_contiguous(memory_format=torch.channels_last):
         activations = activations.permute(0, 2, 3, 1)  # The order of units does not matter; flattening is then free.
@@ -37,26 +33,15 @@ def agreement(activations: Tensor) -> Agreement:
     torch.gt(flat, 0, out=codes)  # Writing numbers at once saves a pass over all units.
     # K_nm = L - r_n - r_m + 2 (C C^T)_nm, exact in float32 up to 2^24 units.
     common = (codes @ codes.T).double()
-    counts = common.diagonal()
-    units = codes.shape[1]
-    kernel = units - counts.unsqueeze(0) - counts.unsqueeze(1) + 2 * common
-    return Agreement(kernel, units, activations.dim())
+    counts, units = common.diagonal(), codes.shape[1]
+    return Agreement(units - counts.unsqueeze(0) - counts.unsqueeze(1) + 2 * common, units, activations.dim())
 
 
 def log_determinant(kernels: Tensor) -> Tensor:
-    """ln |det K| of positive semi-definite matrices; minus infinity where K is singular at working precision.
+    """ln |det K| of positive semi-definite matrices, (..., N, N) in float64 -> (...).
 
-    Args:
-        kernels: (..., N, N), float64.
-
-    Returns:
-        (...).
+    Minus infinity where K is singular at working precision.
     """
     eigenvalues = torch.linalg.eigvalsh(kernels)
     negligible = eigenvalues[..., -1] * kernels.shape[-1] * torch.finfo(kernels.dtype).eps
     return torch.where(eigenvalues[..., 0] <= negligible, -torch.inf, eigenvalues.abs().log().sum(-1))
-
-
-def total_kernel(agreements: list[Agreement]) -> Tensor:
-    """Sum of the kernels of several layers."""
-    return torch.stack([layer.kernel for layer in agreements]).sum(0)

@@ -1,16 +1,14 @@
 """NASWOT: how well the ReLU patterns of a batch tell its samples apart.
 
-    naswot = ln | det sum over ReLUs of K |,   K_nm = number of units in which the codes of samples n and m agree
-
-where the code of a sample is 1 where the input of a ReLU is positive. Source: Mellor et al., ICML 2021 (key
-``mellor2021naswot``).
+The code of a sample at a ReLU is 1 where the input is positive, see :mod:`nbnas.proxies.agreement`. Source: Mellor et
+al., ICML 2021 (key ``mellor2021naswot``).
 """
 
+import torch
 from torch import Tensor
 
 from nbnas.networks.layers import UnsupportedModelError
-from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
-from nbnas.proxies.info import ProxyInfo
+from nbnas.proxies.agreement import Agreement, agreement, log_determinant
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
@@ -34,34 +32,21 @@ def relu_agreements(probe: Probe) -> list[Agreement]:
 
 
 @register(
-    ProxyInfo(
-        name="naswot",
-        title="NASWOT, ReLU inputs",
-        family="activations",
-        paper="Mellor et al., ICML 2021",
-        formula="ln|det sum_l K_l|, K_l = agreement of codes at ReLU l",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="kaiming_normal",
-        requires="ReLU activations",
-        cost="F",
-        scores=("naswot",),
-    )
+    title="NASWOT, ReLU inputs",
+    family="activations",
+    paper="Mellor et al., ICML 2021",
+    formula="ln|det sum_l K_l|, K_l = agreement of codes at ReLU l",
+    inputs="noise",
+    initialisation="kaiming_normal",
+    requires="ReLU activations",
+    cost="F",
 )
 def naswot(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the log-determinant of the agreement kernel of its ReLU patterns.
+    """Score a network by the log-determinant of the agreement kernel of its ReLU patterns, in nats.
 
-    The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``.
-
-    Args:
-        probe: Network in train mode and one batch; labels are not used.
-
-    Returns:
-        ``naswot``, in nats; degenerate if the kernel is singular, as when two samples share one pattern.
+    The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``. Degenerate
+    if the kernel is singular, as when two samples share one pattern.
     """
-    score = log_determinant(total_kernel(relu_agreements(probe)))
+    score = log_determinant(torch.stack([layer.kernel for layer in relu_agreements(probe)]).sum(0))
     probe.degenerate_if(score.isneginf(), "the agreement kernel is singular")
     return {"naswot": score}

@@ -14,14 +14,7 @@ from torch import Tensor, nn
 from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.networks.exact_kernels import exact_kernels
 from nbnas.networks.layers import BATCH_NORMS
-from nbnas.proxies.fisher_information import (
-    QUANTILES,
-    fisher_matrix,
-    fisher_root,
-    select_entries,
-    smoothed_probabilities,
-    spectrum_scores,
-)
+from nbnas.proxies.fisher_information import QUANTILES, FisherSetting
 from nbnas.rankings import bootstrap_interval, kendall_tau, lexicographic_rank, paired_difference
 
 
@@ -48,7 +41,7 @@ def jacobian_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Ten
     The network computes in its own precision; the result is in float64, on the CPU.
     """
     with exact_kernels(inputs.device):
-        jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
+        jacobian, logits = entry_jacobian(network, inputs, FisherSetting().entries(network))
     return jacobian.double().cpu(), logits.double().cpu()
 
 
@@ -65,12 +58,12 @@ def entropy_of(
     Args:
         jacobian: (N, C, P).
         logits: (N, C).
-        variant: See :func:`nbnas.proxies.fisher_information.fisher_matrix`.
-        smoothing: See :func:`nbnas.proxies.fisher_information.smoothed_probabilities`.
+        variant: See :class:`nbnas.proxies.fisher_information.FisherSetting`.
+        smoothing: The same.
         half_precision_constants: The same.
     """
-    probabilities = smoothed_probabilities(logits, smoothing, half_precision_constants=half_precision_constants)
-    return float(spectrum_scores(jacobian, probabilities, variant=variant)["entropy"])
+    setting = FisherSetting(variant=variant, smoothing=smoothing, half_precision_constants=half_precision_constants)
+    return float(setting.scores(jacobian, logits)["entropy"])
 
 
 def released_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
@@ -82,7 +75,8 @@ def released_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official"
     Returns:
         (9,), in float64.
     """
-    matrix = fisher_matrix(jacobian.float(), smoothed_probabilities(logits.float()), variant)
+    setting = FisherSetting(variant=variant)
+    matrix = setting.matrix(jacobian.float(), setting.probabilities(logits.float()))
     return torch.quantile(torch.linalg.svdvals(matrix), torch.tensor(QUANTILES)).double()
 
 
@@ -91,7 +85,7 @@ def package_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official")
 
     Arguments and result as for :func:`released_deciles`.
     """
-    return spectrum_scores(jacobian, smoothed_probabilities(logits), variant=variant)["quantiles"]
+    return FisherSetting(variant=variant).scores(jacobian, logits)["quantiles"]
 
 
 def reference_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
@@ -100,7 +94,8 @@ def reference_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official
     In float64 they err by about 1e-31 of the largest; in F all singular values below the square root of the rounding
     would be lost. Arguments and result as for :func:`released_deciles`.
     """
-    root = fisher_root(jacobian, smoothed_probabilities(logits), variant) / len(jacobian) ** 0.5
+    setting = FisherSetting(variant=variant)
+    root = setting.root(jacobian, setting.probabilities(logits)) / len(jacobian) ** 0.5
     values = torch.linalg.svdvals(root) ** 2
     beyond_rank = max(root.shape[1] - len(values), 0)
     return torch.quantile(nn.functional.pad(values, (0, beyond_rank)), torch.tensor(QUANTILES).double())

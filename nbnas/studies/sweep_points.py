@@ -11,7 +11,7 @@ import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import bootstrap_interval, kendall_tau, lexicographic_rank
 from nbnas.rankings.combining import worst_for_missing
@@ -96,6 +96,7 @@ def score_sample_by_fisher(
     if configuration.inputs != "gaussian":
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {configuration.inputs!r}")
     device = str(usable_device(device))
+    setting = FisherSetting(dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
     rows = []
     for arch in sample_architectures(configuration.space, size=networks):
         start = time.perf_counter()
@@ -107,11 +108,10 @@ def score_sample_by_fisher(
             seed=seed,
             device=device,
         )
-        entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
-        value = float(vkdnw_scores(network, inputs, entries)["entropy"])
+        value = float(setting.scores_of_network(network, inputs)["entropy"])
         seconds = round(time.perf_counter() - start, 4)
         status = "ok" if np.isfinite(value) else "degenerate"
-        rows.append((arch, value, status, seconds, len(entries)))
+        rows.append((arch, value, status, seconds, len(setting.entries(network))))
     return pd.DataFrame(rows, columns=["arch", "value", "status", "seconds", "dimension"])
 
 
