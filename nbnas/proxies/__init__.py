@@ -4,7 +4,7 @@ Import order is the order of the list of proxies.
 """
 
 from nbnas.proxies import size  # isort: skip
-from nbnas.proxies import l2_norm, grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
+from nbnas.proxies import grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
 from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, vkdnw_ablations, nwot, tcet  # isort: skip
 from nbnas.networks.layers import UnsupportedModelError
 from nbnas.proxies.info import Batch, DegenerateScoreError, ProxyInfo
@@ -25,7 +25,6 @@ __all__ = [
     "gradsign",
     "grasp",
     "jacov",
-    "l2_norm",
     "list_proxies",
     "naswot",
     "nwot",

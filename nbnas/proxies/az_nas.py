@@ -54,12 +54,7 @@ def _all_equal(left: Tensor, right: Tensor) -> Tensor:
 def block_trainability(gradient_in: Tensor, gradient_out: Tensor) -> Tensor:
     """2 - s - 1 / (s + 1e-6) of one block; minus infinity where the block passes the gradient on unchanged.
 
-    Args:
-        gradient_in: Vector-Jacobian product at the block's input, (N, C, H, W).
-        gradient_out: Signs at its output, (N, C', H / r, W / r).
-
-    Raises:
-        UnsupportedModelError: If the resolutions are not whole multiples.
+    G_in is (N, C, H, W) and G_out (N, C', H / r, W / r) with a whole number r, else UnsupportedModelError.
     """
     factor, rest = divmod(gradient_in.shape[2], gradient_out.shape[2])
     if rest or gradient_in.shape[3] != factor * gradient_out.shape[3]:
@@ -79,14 +74,9 @@ def _value(largest: Tensor) -> Tensor:
 
 
 def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
-    """Return the value of every block, (B,).
+    """Return the value of every block, (B,), from f_0, ..., f_B of one graph and G_out of f_1, ..., f_B.
 
-    Args:
-        features: f_0, ..., f_B of one graph.
-        signs: G_out of f_1, ..., f_B.
-
-    Raises:
-        UnsupportedModelError: If a feature does not depend on the one before.
+    A feature that does not depend on the one before is an UnsupportedModelError.
     """
     values = []
     for number, (before, after, sign) in enumerate(zip(features[:-1], features[1:], signs, strict=True), start=1):
@@ -124,19 +114,13 @@ def _entropies(probe: Probe) -> Tensor:
 
 @register(title="AZ-NAS expressivity", formula="sum_f H(eig(cov_channels(f)))", cost="F", **_PAPER)
 def az_expressivity(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the summed entropies of its feature maps: 0 to the sum of ln C, in nats.
-
-    Degenerate if a feature map is constant.
-    """
+    """Score a network by the summed entropies of its feature maps: 0 to the sum of ln C, in nats."""
     return {"az_expressivity": _entropies(probe).sum()}
 
 
 @register(title="AZ-NAS progressivity", formula="min_b H(f_b) - H(f_(b-1))", cost="F", **_PAPER)
 def az_progressivity(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the smallest increase of entropy from one feature map to the next, in nats, of either sign.
-
-    Degenerate if a feature map is constant.
-    """
+    """Score a network by the smallest increase of entropy from one feature map to the next, in nats, of either sign."""
     return {"az_progressivity": _entropies(probe).diff().min()}
 
 
@@ -147,10 +131,7 @@ def az_progressivity(probe: Probe) -> dict[str, Tensor]:
     **_PAPER,
 )
 def az_trainability(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by how well its blocks preserve the size of gradients: at most 1e-6.
-
-    Signs come from the probe's generator. Degenerate if a block passes gradients on unchanged or not at all.
-    """
+    """Score a network by how well its blocks preserve the size of gradients: at most 1e-6."""
     features = require_feature_maps(probe.forward().features)
     values = trainability(features, [random_signs(feature, probe.generator) for feature in features[1:]])
     probe.degenerate_if(values.isinf().any(), "a block passes gradients on unchanged")

@@ -52,10 +52,7 @@ def epe_nas_score(input_gradients: Tensor, labels: Tensor, num_classes: int) -> 
     cost="F + I",
 )
 def epe_nas(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the correlation of its input gradients within each class of a batch, at least 0.
-
-    Degenerate if no class has a defined correlation.
-    """
+    """Score a network by the correlation of its input gradients within each class of a batch, at least 0."""
     probe.require_pair()
     score = epe_nas_score(probe.input_gradients(), probe.shared_batch()[1], probe.forward().logits.shape[1])
     probe.degenerate_if(score.isnan(), "the input gradients of every class are constant")

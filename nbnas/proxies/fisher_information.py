@@ -53,9 +53,7 @@ class FisherSetting:
     def entries(self, network: nn.Module, generator: Generator | None = None) -> list[tuple[str, int]]:
         """Choose the scalar parameters that the matrix is about, as pairs (parameter name, flat index).
 
-        Args:
-            network: Any network.
-            generator: CPU generator of random positions, which need one.
+        Random positions are drawn from ``generator``, on the CPU.
         """
         named = list(network.named_parameters())
         if self.which == "random":

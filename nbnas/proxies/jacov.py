@@ -37,10 +37,7 @@ def jacov_score(input_gradients: Tensor) -> Tensor:
     cost="F + I",
 )
 def jacov(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the correlation matrix of its flattened input gradients over a batch: at most -N.
-
-    Degenerate if a sample has a constant (for example zero) gradient.
-    """
+    """Score a network by the correlation matrix of its flattened input gradients over a batch: at most -N."""
     probe.require_pair()
     score = jacov_score(probe.input_gradients())
     probe.degenerate_if(score.isnan(), "a sample has a constant input gradient")

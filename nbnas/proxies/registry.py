@@ -37,11 +37,8 @@ def register(**record: Any) -> Callable[[ProxyFunction], ProxyFunction]:
     ``probe.degenerate_if``, rather than returning a stand-in number.
 
     Args:
-        record: The fields of :class:`~nbnas.proxies.ProxyInfo`. Without ``name`` it is that of the function, and
-            without ``scores`` the one score has the name of the proxy.
-
-    Raises:
-        NbnasError: If the name or one of the score names is taken.
+        record: The fields of :class:`~nbnas.proxies.ProxyInfo`. The name is that of the function unless given, and the
+            one score has the name of the proxy unless ``scores`` are given. None of these names may be taken.
     """
 
     def decorate(function: ProxyFunction) -> ProxyFunction:
@@ -64,11 +61,7 @@ def registered() -> list[Proxy]:
 
 
 def find(proxy: str | ProxyFunction) -> Proxy:
-    """Return the proxy of this name, or the one that was made of this function.
-
-    Raises:
-        NbnasError: If there is none.
-    """
+    """Return the proxy of this name, or the one that was made of this function; NbnasError if there is none."""
     for candidate in registered():
         if proxy in (candidate.info.name, candidate.function):
             return candidate
@@ -76,11 +69,7 @@ def find(proxy: str | ProxyFunction) -> Proxy:
 
 
 def forget(name: str) -> None:
-    """Take a proxy off the list, so that its name and those of its scores are free again.
-
-    Raises:
-        NbnasError: If there is no such proxy.
-    """
+    """Take a proxy off the list, so that its name and those of its scores are free again."""
     del _REGISTRY[find(name).info.name]
 
 
@@ -88,25 +77,19 @@ def forget(name: str) -> None:
 def only(*proxies: Proxy) -> Iterator[None]:
     """Let the list consist of these proxies for a while; what is registered or forgotten meanwhile is undone after."""
     before = dict(_REGISTRY)
-
-    def hold(wanted: Mapping[str, Proxy]) -> None:
-        _REGISTRY.clear()
-        _REGISTRY.update(wanted)
-
-    hold({proxy.info.name: proxy for proxy in proxies})
+    _REGISTRY.clear()
+    _REGISTRY.update({proxy.info.name: proxy for proxy in proxies})
     try:
         yield
     finally:
-        hold(before)
+        _REGISTRY.clear()
+        _REGISTRY.update(before)
 
 
 def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
     """Return the proxies that match any of the glob patterns by name or by a score, each once, in registration order.
 
-    Ablations must be named in full.
-
-    Raises:
-        NbnasError: If a pattern matches nothing.
+    Ablations must be named in full. A pattern that matches nothing is an :class:`~nbnas.NbnasError`.
     """
     if isinstance(patterns, str):
         patterns = [patterns]

@@ -1,14 +1,16 @@
-"""Size of a network: multiply-adds, parameters, parameter tensors. The baselines every proxy must beat."""
+"""Size of a network, the baselines every proxy must beat: multiply-adds, parameters, tensors, norm of the weights."""
 
 from inspect import signature
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from nbnas.networks.layers import total, weight_layers
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
@@ -96,3 +98,24 @@ def params(probe: Probe) -> dict[str, float]:
 def trainable_layers(probe: Probe) -> dict[str, float]:
     """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""
     return {"trainable_layers": float(len(list(probe.given_network.parameters())))}
+
+
+@register(
+    title="L2 norm of the weights",
+    family="size",
+    paper="Krishnakumar et al., NeurIPS 2022",
+    formula="sum_l ||w_l||",
+    batches=0,
+    inputs="none",
+    requires="convolutions or linear layers",
+    cost="none",
+)
+def l2_norm(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the sum over convolutions and linear layers of the Euclidean norm of the weight.
+
+    It sees neither data nor gradients, and with random weights of a known distribution it is a smooth function of layer
+    sizes. Source: NASLib (key ``krishnakumar2022suitezero``).
+    """
+    return {
+        "l2_norm": total([layer.weight.detach().norm() for layer in weight_layers(probe.shared_network()).values()])
+    }

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from nbnas.errors import NbnasError
 from nbnas.networks.exact_kernels import exact_kernels
 from nbnas.networks.layers import total
 from nbnas.proxies.grasp import grasp_saliency
@@ -39,16 +40,9 @@ def signal_to_noise(saliency: Tensor, variant: str = "official") -> Tensor:
 
     A layer whose saliencies are all equal counts with its sum S, as in the released code, and a single weight likewise.
     Equality is meant up to rounding: a standard deviation below 1e-12 of the mean is none.
-
-    Args:
-        saliency: Any shape.
-        variant: ``official`` divides by n - 1 in the variance, ``paper`` by n.
-
-    Raises:
-        ValueError: If ``variant`` is neither.
     """
     if variant not in ("official", "paper"):
-        raise ValueError(f"variant must be 'official' or 'paper', got {variant!r}")
+        raise NbnasError(f"variant must be 'official' or 'paper', got {variant!r}")
     values = saliency.double()
     signal = values.sum()
     noise = values.std(correction=1 if variant == "official" and values.numel() > 1 else 0)
@@ -67,13 +61,13 @@ def layer_ratios(saliencies: Mapping[str, Tensor], variant: str = "official") ->
 
 
 def layer_vectors(network: nn.Module, batch: Batch, saliency: str = "snip", variant: str = "official") -> pd.DataFrame:
-    """Return the two vectors whose dot product is T-CET, for a network as it is.
+    """Return the two vectors whose dot product is T-CET, for a network with its own weights, which is left as it is.
 
     Args:
-        network: Any network that the scores apply to; it is left as it is.
+        network: Any network that the scores apply to.
         batch: Inputs and labels.
-        saliency: ``snip``, ``synflow`` or ``grasp``.
-        variant: See :func:`signal_to_noise`.
+        saliency: A name in :data:`SALIENCIES`.
+        variant: ``official`` or ``paper``.
 
     Returns:
         A row per layer in registration order: ``weights`` (number), ``signal_to_noise``, ``log_determinant`` (NaN for a

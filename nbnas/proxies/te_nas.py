@@ -25,10 +25,8 @@ from nbnas.proxies.registry import register
 def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
     """Theta = G G^T, (N, N) in float64, of a network and its recorded forward pass.
 
-    G_n is the gradient of the sum of the logits of sample n with respect to every parameter with "weight" in its name.
-
-    Raises:
-        UnsupportedModelError: If there is no such parameter.
+    G_n is the gradient of the sum of the logits of sample n with respect to every parameter with "weight" in its name;
+    without such parameters it is an UnsupportedModelError.
     """
     names = [name for name, _ in network.named_parameters() if "weight" in name]
     if not names:

@@ -1,8 +1,7 @@
 """ZiCo: inverse coefficient of variation of gradients over batches.
 
-``zico`` takes the standard deviation of the signed gradient, as the released code does, ``zico_paper`` that of |g|, the
-paper's formula. Weights whose standard deviation over the batches b is zero are left out. Source: Li et al., ICLR 2023
-(key ``li2023zico``).
+``zico`` is what the released code computes, ``zico_paper`` the paper's formula. Weights whose standard deviation over
+the batches b is zero are left out. Source: Li et al., ICLR 2023 (key ``li2023zico``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from nbnas.errors import NbnasError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
@@ -22,12 +22,9 @@ def zico_score(gradients: Sequence[Mapping[str, Tensor]], variant: str = "offici
     Args:
         gradients: One mapping per batch, layer name -> gradient of its weight.
         variant: ``official`` takes the population standard deviation of the signed gradient, ``paper`` of its modulus.
-
-    Raises:
-        ValueError: If ``variant`` is neither.
     """
     if variant not in ("official", "paper"):
-        raise ValueError(f"variant must be 'official' or 'paper', got {variant!r}")
+        raise NbnasError(f"variant must be 'official' or 'paper', got {variant!r}")
     parts, counted = [], []
     for name in gradients[0]:
         stacked = torch.stack([batch[name].flatten() for batch in gradients])

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.proxies.agreement import agreement
 from nbnas.proxies.info import Batch
+from nbnas.proxies.naswot import agreement
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.rankings.metrics import pair_shares
 from nbnas.scoring.starting_point import draw_network

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -85,8 +86,8 @@ def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
             statuses += _check_on(checked, network, tolerance).status.tolist()
         except AssertionError as error:
             raise AssertionError(f"{error}, on the network {kind!r}") from None
-    sentence = f"gives no number on any network; on the first, its status is {statuses[0]!r}"
-    _require("ok" in statuses, checked.info, sentence)
+    first = f"gives no number on any network; on the first, its status is {statuses[0]!r}"
+    _require("ok" in statuses, checked.info, first)
 
 
 def _require(condition: bool, info: ProxyInfo, sentence: str) -> None:
@@ -99,12 +100,8 @@ def _check_record(info: ProxyInfo) -> None:
         value = getattr(info, field)
         _require(isinstance(value, str) and value.strip() != "", info, f"has nothing in the field {field!r}")
     _require(isinstance(info.needs_labels, bool), info, "has neither True nor False in the field 'needs_labels'")
-    allowed = {
-        "mode": ("train", "eval"),
-        "inputs": ("noise", "images", "none"),
-        "initialisation": (*INITIALISATIONS, None),
-    }
-    for field, values in allowed.items():
+    inputs, starts = ("noise", "images", "none"), (*INITIALISATIONS, None)
+    for field, values in {"mode": ("train", "eval"), "inputs": inputs, "initialisation": starts}.items():
         listed = ", ".join(map(repr, values))
         _require(getattr(info, field) in values, info, f"has none of {listed} in the field {field!r}")
     _require(isinstance(info.batches, int) and info.batches >= 0, info, "has no whole number in the field 'batches'")
@@ -126,10 +123,7 @@ def _check_on(proxy: Proxy, network: nn.Module, tolerance: float) -> pd.DataFram
         _require(honest, info, f"fails for {name!r} with {status}")
     for what, left in _snapshot(network).items():
         _require(found[what] == left, info, f"changes the {what} of the model")
-    unchanged = all(
-        map(torch.equal, (part for batch in given for part in batch), (part for batch in spare for part in batch))
-    )
-    _require(unchanged, info, "writes into the given batches")
+    _require(all(map(torch.equal, chain(*given), chain(*spare))), info, "writes into the given batches")
 
     def same(other: pd.DataFrame, sentence: str) -> None:
         for first, second in zip(_shown(scores), _shown(other), strict=True):
@@ -162,21 +156,22 @@ def _check_on(proxy: Proxy, network: nn.Module, tolerance: float) -> pd.DataFram
 
 def _snapshot(network: nn.Module) -> dict[str, Any]:
     """All that scoring could change about a model, to compare."""
-    modules, parameters, state = list(network.modules()), list(network.parameters()), network.state_dict()
 
     def frozen(tensor: Tensor | None) -> Any:
         return None if tensor is None else (tensor.shape, tensor.detach().numpy().tobytes())
 
+    def hooks(module: nn.Module) -> list[tuple[int, ...]]:
+        return [tuple(found) for name, found in vars(module).items() if name.endswith("_hooks")]
+
+    modules, parameters = list(network.modules()), list(network.parameters())
     return {
         "modules": modules,
-        "weights or statistics": {name: frozen(tensor) for name, tensor in state.items()},
+        "weights or statistics": {name: frozen(tensor) for name, tensor in network.state_dict().items()},
         "tensors": [id(tensor) for tensor in (*parameters, *network.buffers())],
         "gradients": [frozen(parameter.grad) for parameter in parameters],
         "frozen parameters": [parameter.requires_grad for parameter in parameters],
         "modes": [module.training for module in modules],
-        "hooks": [
-            [tuple(hooks) for name, hooks in vars(module).items() if name.endswith("_hooks")] for module in modules
-        ],
+        "hooks": list(map(hooks, modules)),
     }
 
 
@@ -217,7 +212,7 @@ def _neighbour(proxy: Proxy, name: str, disturb: bool = False) -> Proxy:
             torch.rand(3, generator=probe.generator)
             torch.rand(3)
             with torch.no_grad():
-                for tensor in (*probe.network.parameters(), *(part for batch in probe.batches for part in batch)):
+                for tensor in chain(probe.network.parameters(), *probe.batches):
                     tensor.zero_()
         return {name: value}
 

@@ -64,8 +64,8 @@ def _check_malformed(space: SearchSpace) -> None:
         except NbnasError:
             continue
         except Exception as error:
-            sentence = f"must raise NbnasError for {wrong!r}, not {type(error).__name__}"
-            raise AssertionError(f"space {space.name!r} {sentence}") from error
+            found = type(error).__name__
+            raise AssertionError(f"space {space.name!r} must raise NbnasError for {wrong!r}, not {found}") from error
         raise AssertionError(f"space {space.name!r} takes {wrong!r} for an architecture")
 
 
