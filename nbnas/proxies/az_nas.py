@@ -22,7 +22,7 @@ from nbnas.networks.layers import UnsupportedModelError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
-_PAPER = {
+_BASE = {
     "family": "features",
     "paper": "Lee & Ham, CVPR 2024",
     "inputs": "noise",
@@ -112,13 +112,13 @@ def _entropies(probe: Probe) -> Tensor:
     return entropies
 
 
-@register(title="AZ-NAS expressivity", formula="sum_f H(eig(cov_channels(f)))", cost="F", **_PAPER)
+@register(title="AZ-NAS expressivity", formula="sum_f H(eig(cov_channels(f)))", cost="F", **_BASE)
 def az_expressivity(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the summed entropies of its feature maps: 0 to the sum of ln C, in nats."""
     return {"az_expressivity": _entropies(probe).sum()}
 
 
-@register(title="AZ-NAS progressivity", formula="min_b H(f_b) - H(f_(b-1))", cost="F", **_PAPER)
+@register(title="AZ-NAS progressivity", formula="min_b H(f_b) - H(f_(b-1))", cost="F", **_BASE)
 def az_progressivity(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the smallest increase of entropy from one feature map to the next, in nats, of either sign."""
     return {"az_progressivity": _entropies(probe).diff().min()}
@@ -128,7 +128,7 @@ def az_progressivity(probe: Probe) -> dict[str, Tensor]:
     title="AZ-NAS trainability",
     formula="mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||",
     cost="F + I",
-    **_PAPER,
+    **_BASE,
 )
 def az_trainability(probe: Probe) -> dict[str, Tensor]:
     """Score a network by how well its blocks preserve the size of gradients: at most 1e-6."""

@@ -1,7 +1,4 @@
-"""The Fisher information matrix of a network with respect to chosen parameters, and the scores of its spectrum.
-
-Formulas and source are those of :mod:`nbnas.proxies.vkdnw`.
-"""
+"""The Fisher information matrix of a network, and the scores of its spectrum; formulas are in the module ``vkdnw``."""
 
 import random
 from dataclasses import dataclass
@@ -51,10 +48,7 @@ class FisherSetting:
             raise NbnasError(f"variant must be 'official' or 'paper', got {self.variant!r}")
 
     def entries(self, network: nn.Module, generator: Generator | None = None) -> list[tuple[str, int]]:
-        """Choose the scalar parameters that the matrix is about, as pairs (parameter name, flat index).
-
-        Random positions are drawn from ``generator``, on the CPU.
-        """
+        """Choose the parameters of the matrix, as pairs (name, flat index); ``generator`` draws random positions."""
         named = list(network.named_parameters())
         if self.which == "random":
             named = random.Random(len(named)).sample(named, min(self.tensors, len(named)))
@@ -72,10 +66,7 @@ class FisherSetting:
         return torch.randint(last + 1, (1,), generator=generator).tolist()
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Softmax mixed with the uniform distribution: (1 - a) softmax(z) + a / C, of logits (N, C).
-
-        At initialisation the softmax is nearly one-hot, and without the mixture its covariance would vanish.
-        """
+        """(1 - a) softmax(z) + a / C of logits (N, C): a softmax that is nearly one-hot has nearly no covariance."""
         uniform = torch.tensor(self.smoothing, dtype=torch.float16 if self.half_precision_constants else torch.float64)
         keep, share = float(1 - uniform), float(uniform / logits.shape[1])
         return logits.softmax(1) * keep + share

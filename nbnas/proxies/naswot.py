@@ -57,10 +57,6 @@ def relu_agreements(probe: Probe) -> list[Agreement]:
     """Return the code agreement at every ReLU of the forward pass of the first batch, in order of execution.
 
     ReLU6, LeakyReLU and PReLU count too, as modules or as function calls: their kink is at zero.
-
-    Raises:
-        NbnasError: If the batch has one sample only.
-        UnsupportedModelError: If the network has none, or in one of them dimension 0 is not the samples.
     """
     probe.require_pair()
     recording = probe.forward()
@@ -84,8 +80,7 @@ def relu_agreements(probe: Probe) -> list[Agreement]:
 def naswot(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the log-determinant of the agreement kernel of its ReLU patterns, in nats.
 
-    The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``. Degenerate
-    if the kernel is singular, as when two samples share one pattern.
+    The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``.
     """
     score = log_determinant(torch.stack([layer.kernel for layer in relu_agreements(probe)]).sum(0))
     probe.degenerate_if(score.isneginf(), "the agreement kernel is singular")

@@ -173,12 +173,7 @@ class Probe:
             raise NbnasError("needs a batch of two or more samples")
 
     def check_outputs(self, logits: Tensor, features: Tensor | None = None) -> None:
-        """Flag logits that are not finite, and a network that maps two or more samples all to the very same features.
-
-        Args:
-            logits: (N, K).
-            features: What the classifier makes them from, (N, ...); None looks at the logits themselves.
-        """
+        """Flag logits that are not finite, and features (without them, logits) that are the same for all samples."""
         seen = (logits if features is None else features).detach()
         self.non_finite_if(~logits.detach().isfinite().all(), "the logits are not finite")
         self.degenerate_if(len(seen) > 1 and (seen == seen[0]).all(), "the logits do not depend on the input")

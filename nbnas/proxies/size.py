@@ -14,7 +14,7 @@ from nbnas.networks.layers import total, weight_layers
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
-_SIZE = {"family": "size", "mode": "eval", "inputs": "none", "initialisation": None}
+_BASE = {"family": "size", "mode": "eval", "inputs": "none", "initialisation": None}
 
 
 class _LinearBiasCounter(TorchFunctionMode):
@@ -54,7 +54,7 @@ def _convolution_flops(inputs: Any, weight: Any, bias: Any, *rest: Any, out_shap
     paper="Dong & Yang, ICLR 2020",
     formula="multiply-adds of convolutions and matrix products, their biases included",
     cost="F of one sample",
-    **_SIZE,
+    **_BASE,
 )
 def flops(probe: Probe) -> dict[str, float]:
     """Count the multiply-adds of one image by running the first of the batch, the way NATS-Bench counts them.
@@ -80,7 +80,7 @@ def flops(probe: Probe) -> dict[str, float]:
     formula="sum over parameter tensors of their number of entries",
     batches=0,
     cost="none",
-    **_SIZE,
+    **_BASE,
 )
 def params(probe: Probe) -> dict[str, float]:
     """Count the parameters, a shared tensor once; BatchNorm scales and shifts count, running statistics do not."""
@@ -93,7 +93,7 @@ def params(probe: Probe) -> dict[str, float]:
     formula="number of parameter tensors (aleph in the paper)",
     batches=0,
     cost="none",
-    **_SIZE,
+    **_BASE,
 )
 def trainable_layers(probe: Probe) -> dict[str, float]:
     """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""

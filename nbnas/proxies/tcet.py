@@ -63,12 +63,6 @@ def layer_ratios(saliencies: Mapping[str, Tensor], variant: str = "official") ->
 def layer_vectors(network: nn.Module, batch: Batch, saliency: str = "snip", variant: str = "official") -> pd.DataFrame:
     """Return the two vectors whose dot product is T-CET, for a network with its own weights, which is left as it is.
 
-    Args:
-        network: Any network that the scores apply to.
-        batch: Inputs and labels.
-        saliency: A name in :data:`SALIENCIES`.
-        variant: ``official`` or ``paper``.
-
     Returns:
         A row per layer in registration order: ``weights`` (number), ``signal_to_noise``, ``log_determinant`` (NaN for a
         layer that is never called as a module).

@@ -23,12 +23,9 @@ from nbnas.proxies.registry import register
 VARIANTS = {"vkdnw": FisherSetting(), "vkdnw_paper": FisherSetting(variant="paper")}
 """First part of the names of the scores -> setting."""
 
-PAPER = {
-    "family": "Fisher",
-    "paper": "Tybl & Neumann, CVPR 2025",
-    "inputs": "noise",
-    "initialisation": "kaiming_normal",
-}
+SUFFIXES = ("entropy", *(f"decile_{k}" for k in range(1, 10)), "trace")
+
+BASE = {"family": "Fisher", "paper": "Tybl & Neumann, CVPR 2025", "inputs": "noise", "initialisation": "kaiming_normal"}
 """What the records of VKDNW, its MobileNetV2 form and its ablations have in common."""
 
 
@@ -38,12 +35,8 @@ PAPER = {
     mode="eval",
     requires="no BatchNorm on batch statistics",
     cost="F + min(classes, features) I",
-    scores=tuple(
-        f"{prefix}_{suffix}"
-        for prefix in VARIANTS
-        for suffix in ("entropy", *(f"decile_{k}" for k in range(1, 10)), "trace")
-    ),
-    **PAPER,
+    scores=tuple(f"{prefix}_{suffix}" for prefix in VARIANTS for suffix in SUFFIXES),
+    **BASE,
 )
 def vkdnw(probe: Probe) -> dict[str, Tensor]:
     """Score a network by VKDNW with the published settings, in both variants at the cost of one.
@@ -63,9 +56,8 @@ def vkdnw(probe: Probe) -> dict[str, Tensor]:
     scores, zero = {}, []
     for prefix, setting in VARIANTS.items():
         result = setting.scores(jacobian, logits)
-        scores[f"{prefix}_entropy"] = result["entropy"]
-        scores |= {f"{prefix}_decile_{k}": value for k, value in enumerate(result["quantiles"], start=1)}
-        scores[f"{prefix}_trace"] = result["trace"]
+        values = (result["entropy"], *result["quantiles"], result["trace"])
+        scores |= {f"{prefix}_{suffix}": value for suffix, value in zip(SUFFIXES, values, strict=True)}
         # An infinite trace makes the quantiles NaN as well, which is no zero spectrum.
         zero.append(result["entropy"].isnan() & result["trace"].isfinite())
     probe.degenerate_if(zero[0] & zero[1], "all deciles of the Fisher spectrum are zero, in both variants")
@@ -78,7 +70,7 @@ def vkdnw(probe: Probe) -> dict[str, Tensor]:
     requires="BatchNorm, if any, with running statistics",
     cost="2 F + min(classes, features) I",
     scores=("vkdnw_mobilenetv2_entropy",),
-    **PAPER,
+    **BASE,
 )
 def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the variant of VKDNW that the released MobileNetV2 search maximises: 0 to ln 11, in nats.
@@ -98,12 +90,7 @@ def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
 
 
 def fisher_eigenvalues(probe: Probe, variant: str = "official") -> Tensor:
-    """Return all eigenvalues of the matrix whose deciles ``vkdnw`` takes: (P,), ascending, at least 0, in float64.
-
-    Raises:
-        NbnasError: If the network's output is not finite, or the variant is unknown.
-        UnsupportedModelError: See :func:`nbnas.networks.entry_jacobian.entry_jacobian`.
-    """
+    """Return all eigenvalues of the matrix whose deciles ``vkdnw`` takes: (P,), ascending, at least 0, in float64."""
     setting, network, (inputs, _) = FisherSetting(variant=variant), probe.shared_network(), probe.shared_batch()
     jacobian, logits = entry_jacobian(network, inputs, setting.entries(network))
     matrix = setting.matrix(jacobian.double(), setting.probabilities(logits.double()))

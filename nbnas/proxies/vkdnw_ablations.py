@@ -13,7 +13,7 @@ from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
-from nbnas.proxies.vkdnw import PAPER
+from nbnas.proxies.vkdnw import BASE
 
 SETTINGS = {
     **{f"m{tensors}": FisherSetting(tensors) for tensors in (8, 16, 32, 64, 128, 256)},
@@ -33,7 +33,7 @@ SETTINGS = {
     cost="F + min(classes, features) I",
     scores=tuple(f"vkdnw_entropy_{name}" for name in SETTINGS),
     ablation=True,
-    **PAPER,
+    **BASE,
 )
 def vkdnw_ablations(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the entropy of VKDNW, official variant, for 18 choices of parameters.

@@ -54,9 +54,7 @@ def zico(probe: Probe) -> dict[str, Tensor]:
 
     In float32 the score depends on which standard deviations round to exactly zero.
     """
-    gradients = [
-        {name: gradient for name, (_, gradient) in probe.weight_gradients(batch).items()} for batch in range(2)
-    ]
+    gradients = [{name: gradient for name, (_, gradient) in probe.weight_gradients(batch).items()} for batch in (0, 1)]
     scores = {"zico": zico_score(gradients), "zico_paper": zico_score(gradients, "paper")}
     probe.degenerate_if(torch.stack(list(scores.values())).isneginf().all(), "no gradient varies over the batches")
     return scores
