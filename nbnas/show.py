@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.proxies.fisher_information import fisher_eigenvalues
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
+from nbnas.proxies.vkdnw import fisher_eigenvalues
 from nbnas.rankings import bootstrap_interval, kendall_tau
 from nbnas.scoring.score import GivenInputs
 
@@ -66,7 +66,7 @@ def spectrum(
         networks: A network; or eigenvalues; or name -> one of these, for a line each.
         quantiles: Where eigenvalues are given: which quantiles of a spectrum they are, ascending like them, such as
             :data:`nbnas.proxies.fisher_information.QUANTILES` for the deciles of a score. ``None`` is a whole spectrum.
-        variant: ``official`` or ``paper``, see :func:`nbnas.proxies.fisher_information.fisher_matrix`.
+        variant: ``official`` or ``paper``, see :class:`nbnas.proxies.fisher_information.FisherSetting`.
         inputs: For networks, arguments of :func:`nbnas.score`, such as ``input_shape`` or ``batches``.
 
     Raises:
