@@ -16,10 +16,7 @@ from nbnas.rankings.metrics import _checked
 def lexicographic_rank(*keys: ArrayLike) -> np.ndarray:
     """Dense rank (1 = worst) by the first key, equal ones by the second, and so on.
 
-    VKDNW_single is ``lexicographic_rank(trainable_layers, vkdnw_entropy)``.
-
-    Raises:
-        NbnasError: As :func:`kendall_tau`.
+    VKDNW_single is ``lexicographic_rank(trainable_layers, vkdnw_entropy)``. Errors as for :func:`kendall_tau`.
     """
     columns = _checked(*keys)
     # numpy sorts by the last key first.
@@ -32,18 +29,15 @@ def lexicographic_rank(*keys: ArrayLike) -> np.ndarray:
 
 
 def aggregate_ranks(columns: Sequence[ArrayLike], how: str = "log") -> np.ndarray:
-    """Combine several scores of the same networks into one by their ascending average ranks.
+    """Combine several scores (n,) of the same networks into one (n,) by their ascending average ranks.
 
     Args:
-        columns: Scores, each (n,).
+        columns: Scores; larger is better, here and in the result.
         how: ``log`` sums ln(rank), that is ranks by the product of ranks (VKDNW_agg, AZ-NAS); ``sum`` sums ranks
             (TE-NAS).
 
-    Returns:
-        (n,), larger is better.
-
     Raises:
-        NbnasError: If ``how`` is neither; else as :func:`kendall_tau`.
+        NbnasError: If ``how`` is neither; else as for :func:`kendall_tau`.
     """
     _check_how(how)
     ranks = np.stack([stats.rankdata(column) for column in _checked(*columns)])
@@ -56,18 +50,14 @@ def worst_for_missing(table: pd.DataFrame) -> pd.DataFrame:
     That is what the authors of VKDNW do with failed scores.
     """
     finite = table.where(np.isfinite(table))
-    clipped = table.clip(finite.min(), finite.max(), axis=1)
-    return clipped.fillna(finite.min())
+    return table.clip(finite.min(), finite.max(), axis=1).fillna(finite.min())
 
 
 @dataclass(frozen=True)
 class CombinedRanking:
-    """A ranking by several scores: the ranks of its terms, combined; larger is better in every score.
+    """A ranking by several scores: the ranks of its terms, combined. With a single score it is that score.
 
-    With a single score the ranking is that score.
-
-    Raises:
-        NbnasError: If ``how`` is neither ``log`` nor ``sum``.
+    Larger is better in every score and in the ranking. Raises :class:`NbnasError` if ``how`` is unknown.
     """
 
     terms: tuple[tuple[str, ...], ...]
@@ -89,7 +79,7 @@ class CombinedRanking:
         return tuple(dict.fromkeys(name for term in self.terms for name in term))
 
     def rank(self, table: pd.DataFrame) -> np.ndarray:
-        """Rank networks as the papers do: where a score failed, the worst value of its column counts.
+        """Rank networks as the papers do: a network without a score counts as the worst of that score.
 
         Args:
             table: A row per network, a column per score; NaN where it failed.
@@ -106,7 +96,7 @@ class CombinedRanking:
         return self._combine(worst_for_missing(table[list(self.scores)]))
 
     def evaluate(self, table: pd.DataFrame) -> np.ndarray:
-        """Rank networks as a search does: a failed score is minus infinity; of a ranking by one score it stays NaN."""
+        """Rank networks as a search does: a failed score is minus infinity, or NaN where it is the only one."""
         values = table[list(self.scores)].astype(float)
         return self._combine(values if len(self.scores) == 1 else values.fillna(-np.inf))
 

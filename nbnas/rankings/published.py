@@ -6,25 +6,16 @@ from itertools import combinations
 from nbnas.errors import NbnasError
 from nbnas.rankings import CombinedRanking
 
-COMPONENTS = {
-    "V": "VKDNW_single",
-    "J": "Jacov",
-    "E": "expressivity",
-    "T": "trainability",
-    "F": "FLOPs",
-}
+COMPONENTS = {"V": "VKDNW_single", "J": "Jacov", "E": "expressivity", "T": "trainability", "F": "FLOPs"}
 """Letter -> ranking that VKDNW_agg combines."""
 
 
 def component_ranking(letters: str, entropy: str = "vkdnw_entropy") -> CombinedRanking:
-    """Return the product of the ranks of some components of VKDNW_agg.
+    """Return the product of the ranks of some :data:`COMPONENTS`; ``VJETF`` is VKDNW_agg.
 
     Args:
-        letters: Out of V, J, E, T and F, see :data:`COMPONENTS`; ``V`` is VKDNW_single, ``VJETF`` VKDNW_agg.
+        letters: Of the components; raises :class:`NbnasError` if one is unknown, twice, or there are none.
         entropy: Score that V ranks by within equal layer counts.
-
-    Raises:
-        NbnasError: If a letter is unknown, twice, or there are none.
     """
     if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(COMPONENTS):
         raise NbnasError(f"components are distinct letters out of {''.join(COMPONENTS)}, got {letters!r}")
@@ -52,7 +43,6 @@ RANKINGS: Mapping[str, CombinedRanking] = {
 }
 """Row key of VKDNW's tables -> training-free ranking."""
 
-
 LOG_ABLATION: Mapping[str, CombinedRanking] = {
     "synflow_snr": CombinedRanking.of("ssnr_synflow"),
     "snip_snr": CombinedRanking.of("ssnr_snip"),
@@ -63,15 +53,11 @@ LOG_ABLATION: Mapping[str, CombinedRanking] = {
 
 
 def tcet_rankings(logged: bool) -> Mapping[str, CombinedRanking]:
-    """Return the rows of T-CET's tables, and the controls that those lack.
+    """Return row key -> ranking of T-CET's tables, and the controls ``weight_layers`` and ``trainable_layers``.
 
-    Args:
-        logged: Whether the new scores take the logarithm of S_l / sigma_l. The paper takes whichever ranks better: the
-            logarithm for the size space of NATS-Bench and for NAS-Bench-Macro, none for NAS-Bench-201; it does not say
-            what for TransNAS-Bench-101 and NAS-Bench-301.
-
-    Returns:
-        Row key of the published tables -> ranking, then ``weight_layers`` and ``trainable_layers``.
+    ``logged`` scores take the logarithm of S_l / sigma_l. The paper takes whichever ranks better: the logarithm for the
+    size space of NATS-Bench and for NAS-Bench-Macro, none for NAS-Bench-201; it does not say what for
+    TransNAS-Bench-101 and NAS-Bench-301.
     """
     new = {"synflow_snr": "ssnr_synflow", "snip_snr": "ssnr_snip"}
     new |= {name: name for name in ("tcet_synflow", "tcet_snip")}
