@@ -25,6 +25,7 @@ from nbnas.rankings import (
     spearman_rho,
 )
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
+from nbnas.scoring.setting import Setting
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 
@@ -103,7 +104,7 @@ def evaluate_methods(
     tables = []
     for row_key, method in methods.items():
         try:
-            found = load_architecture_scores(method.scores, dataset, subset, space=space, **stored)
+            found = load_architecture_scores(method.scores, Setting(space, dataset), subset, **stored)
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))
         else:

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.proxies.agreement import agreement
 from nbnas.proxies.info import Batch
+from nbnas.proxies.naswot import agreement
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space

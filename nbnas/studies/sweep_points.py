@@ -10,7 +10,7 @@ import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import bootstrap_estimate, kendall_tau, lexicographic_rank, worst_for_missing
 from nbnas.scoring.samples import sample_architectures
@@ -29,7 +29,7 @@ def score_sample(score: str, setting: Setting, networks: int, seed: int = 0, dev
     """
     if not any(score in proxy.info.scores for proxy in select_proxies(score)):
         raise NbnasError(f"{score!r} is not the name of a score")
-    archs = sample_architectures(setting.space_name, size=networks)
+    archs = sample_architectures(setting.space, size=networks)
     rows = [setting.score(arch, score, seed, device).loc[score] for arch in archs]
     table = pd.DataFrame(rows).reset_index(drop=True).assign(arch=archs).astype({"value": float, "seconds": float})
     table["value"] = table["value"].where(np.isfinite(table["value"]))
@@ -57,14 +57,14 @@ def score_sample_by_fisher(
     if setting.inputs != "gaussian":
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {setting.inputs!r}")
     device = str(usable_device(device))
+    fisher = FisherSetting(dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
     rows = []
-    for arch in sample_architectures(setting.space_name, size=networks):
+    for arch in sample_architectures(setting.space, size=networks):
         start = time.perf_counter()
         network, inputs = setting.start(arch, seed, device=device)
-        entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
-        value = float(vkdnw_scores(network, inputs, entries)["entropy"])
-        seconds = time.perf_counter() - start
-        rows.append((arch, value, "ok" if np.isfinite(value) else "degenerate", seconds, len(entries)))
+        value = float(fisher.scores_of_network(network, inputs)["entropy"])
+        seconds, size = time.perf_counter() - start, len(fisher.entries(network))
+        rows.append((arch, value, "ok" if np.isfinite(value) else "degenerate", seconds, size))
     return pd.DataFrame(rows, columns=["arch", "value", "status", "seconds", "dimension"])
 
 
