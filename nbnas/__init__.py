@@ -8,17 +8,19 @@ The companion of VKDNW (CVPR 2025) and T-CET (AutoML 2023). Start with :func:`sc
 from nbnas import rankings, show
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
+from nbnas.machine.executors import Workers
 from nbnas.networks import initialisation
 from nbnas.proxies import list_proxies
-from nbnas.scoring.configuration import ScoringConfiguration
 from nbnas.scoring.score import score
 from nbnas.scoring.score_many import score_many
+from nbnas.scoring.setting import Setting
 from nbnas.scoring.stored_scores import load_sample, load_score_matrix, load_scores
 from nbnas.spaces import get_space
 
 __all__ = [
     "NbnasError",
-    "ScoringConfiguration",
+    "Setting",
+    "Workers",
     "get_space",
     "initialisation",
     "list_proxies",

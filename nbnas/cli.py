@@ -177,9 +177,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from nbnas.scoring.configuration import ScoringConfiguration
+    from nbnas.machine.executors import Workers
     from nbnas.scoring.samples import sample_architectures
     from nbnas.scoring.score_many import score_many
+    from nbnas.scoring.setting import Setting
 
     for name in ("sample", "workers"):
         value = getattr(options, name)
@@ -188,12 +189,10 @@ def _score(options: argparse.Namespace) -> None:
     tables = score_many(
         sample_architectures(options.space, options.archs, options.sample),
         options.proxies,
-        ScoringConfiguration(options.space, options.dataset, options.batch_size, options.inputs),
+        Setting(options.space, options.dataset, options.batch_size, options.inputs),
         seeds=options.seeds,
         store=options.store,
-        executor=options.executor,
-        workers=options.workers,
-        device=options.device,
+        workers=Workers(options.executor, options.workers, options.device),
         progress=not options.no_progress,
     )
     for name, rows in tables.items():
@@ -205,15 +204,14 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _score_all(options: argparse.Namespace) -> None:
+    from nbnas.machine.executors import Workers
     from nbnas.scoring.plan import run_plan, scoring_plan
 
     if options.list:
         print("\n".join(map(str, scoring_plan(options.device))))
         return
     run_plan(
-        options.device,
-        executor=options.executor,
-        workers=options.workers,
+        Workers(options.executor, options.workers, options.device),
         store=options.store,
         progress=not options.no_progress,
     )

@@ -27,7 +27,7 @@ from nbnas.proxies.gradsign import gradients_one_by_one
 from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.registry import Proxy, select_proxies
 from nbnas.scoring.score import score
-from nbnas.scoring.starting_point import lay_out
+from nbnas.scoring.setting import lay_out
 from tests.references.vkdnw import reference_jacobian
 
 LAST_FEATURES = 64

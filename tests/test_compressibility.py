@@ -10,6 +10,7 @@ import torch
 import nbnas
 from nbnas.errors import NbnasError
 from nbnas.proxies.tcet import layer_vectors
+from nbnas.scoring.setting import Setting
 from nbnas.studies import compressibility
 
 CELLS = nbnas.get_space("nasbench201")
@@ -17,22 +18,26 @@ MACRO = nbnas.get_space("nasbench_macro")
 SMALL = "00000000"
 
 
+def draw_batch(batch_size, seed=0, dataset=None):
+    return Setting(dataset=dataset, batch_size=batch_size).batches(seed)[0]
+
+
 @pytest.fixture(scope="module")
 def batch():
-    return compressibility.draw_batch(4)
+    return draw_batch(4)
 
 
 def test_smaller_batches_begin_larger_ones(batch):
-    inputs, labels = compressibility.draw_batch(2)
+    inputs, labels = draw_batch(2)
     assert torch.equal(inputs, batch[0][:2])
     assert torch.equal(labels, batch[1][:2])
-    assert not torch.equal(compressibility.draw_batch(2, seed=1)[0], inputs)
-    assert compressibility.draw_batch(2, "ImageNet16-120")[0].shape == (2, 3, 16, 16)
+    assert not torch.equal(draw_batch(2, seed=1)[0], inputs)
+    assert draw_batch(2, dataset="ImageNet16-120")[0].shape == (2, 3, 16, 16)
 
 
 def test_profiles_are_the_vectors_of_tcet_beside_sizes(batch):
     profile = compressibility.layer_profile("nasbench_macro", SMALL, batch)
-    network = compressibility.draw_network("nasbench_macro", SMALL)
+    network = Setting("nasbench_macro").network(SMALL, seed=0)
     vectors = layer_vectors(network, batch)
     pd.testing.assert_frame_equal(profile[vectors.columns], vectors)
     assert profile["depth"].tolist() == list(range(1, len(vectors) + 1))
@@ -45,7 +50,7 @@ def test_profiles_are_the_vectors_of_tcet_beside_sizes(batch):
 
 
 def test_scores_of_a_profile_are_the_proxies(batch):
-    network = compressibility.draw_network("nasbench_macro", SMALL)
+    network = Setting("nasbench_macro").network(SMALL, seed=0)
     names = ["ssnr_snip", "nwot", "tcet_snip"]
     rows = nbnas.score(network, names, batches=[batch], init=None).value
     scores = compressibility.scores_of_profile(layer_vectors(network, batch))
@@ -73,7 +78,7 @@ def test_there_is_no_power_law_of_zeros_or_of_one_size(sizes, values):
 
 
 def test_sensitivity_scores_the_first_samples_of_every_batch(batch):
-    few = tuple(part[:2] for part in compressibility.draw_batch(2, seed=1))
+    few = tuple(part[:2] for part in draw_batch(2, seed=1))
     table = compressibility.sensitivity("nasbench_macro", [SMALL], {"a": batch, "b": few}, [2, 4])
     assert table[["arch", "inputs", "batch_size"]].to_numpy().tolist() == [
         [SMALL, "a", 2],

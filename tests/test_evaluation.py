@@ -23,8 +23,8 @@ from nbnas.rankings.evaluation import (
     missing,
 )
 from nbnas.rankings.published import RANKINGS
-from nbnas.scoring.architecture_scores import NetworkScores, load_network_scores
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
+from nbnas.scoring.setting import Setting
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_methods_are_evaluated_on_the_cells_that_have_their_scores(space, made_u
     assert table["row_key"].tolist() == ["flops"] * 3 + ["te_nas"] * 3
     assert table["metric"].tolist() == [*METRICS, *METRICS]
     method = RANKINGS["te_nas"]
-    loaded = load_network_scores(method.scores, "cifar10", subset, store=tmp_path)
+    loaded = load_architecture_scores(method.scores, "cifar10", subset, store=tmp_path)
     cells, scores = loaded.table.index.to_numpy(), method.rank(loaded.table)
     ranking = Ranking("te_nas", cells, scores, loaded.complete, loaded.groups, loaded.description)
     expected = evaluate(ranking, made_up, "cifar10", repeats=20)
@@ -212,7 +212,7 @@ def test_scores_that_a_method_does_not_need_are_not_missed(space, made_up, tmp_p
     sampled = space.sample_subset("filtered-unique", 20)
     store_scores(tmp_path, "jacov", noisy_scores(made_up, sampled))
     store_scores(tmp_path, "zen", dict.fromkeys(sampled, math.nan))
-    both = load_network_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    both = load_architecture_scores(["jacov", "zen"], "cifar10", store=tmp_path)
     table = evaluate_method("jacov", RANKINGS["jacov"], both, made_up, "cifar10", repeats=5)
     assert not table["note"].str.contains("rank last").any()
     alone = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)
@@ -229,7 +229,7 @@ def test_method_without_any_number_does_not_stop_the_others(space, made_up, tmp_
 def test_methods_read_images_unless_told_otherwise(space, made_up, tmp_path):
     cells = space.sample_subset("filtered-unique", 30)
     scores = noisy_scores(made_up, cells)
-    store_scores(tmp_path, "jacov", scores, ScoringConfiguration(inputs="images"))
+    store_scores(tmp_path, "jacov", scores, Setting(inputs="images"))
     store_scores(tmp_path, "jacov", {cell: -score for cell, score in scores.items()})
     signs = []
     for options in ({}, {"inputs": "gaussian"}):
@@ -271,7 +271,7 @@ def columns(analog):
     partly = accuracy.copy()
     partly.iloc[[3, 7]] = np.nan
     table = pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
-    return NetworkScores(table, np.arange(40) // 2, complete=False, description="made up")
+    return ArchitectureScores(table, np.arange(40) // 2, complete=False, description="made up")
 
 
 def evaluated(columns, analog):
@@ -292,7 +292,9 @@ def test_every_column_is_evaluated_as_a_sample(columns, analog):
 def test_a_whole_set_is_evaluated_as_complete(analog):
     cells = nbnas.get_space("nasbench201").subset("filtered")
     accuracy = pd.Series(analog.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
-    whole = NetworkScores(accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up")
+    whole = ArchitectureScores(
+        accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up"
+    )
     row = evaluated(whole, analog).loc[("perfect", "ndcg_1000")]
     assert row["reproduced"] == pytest.approx(1)
     assert row["note"] == "9,445 architectures; interval over ties. made up"
@@ -312,7 +314,7 @@ def test_networks_without_a_score_rank_last_and_are_counted(columns, analog):
 
 
 def test_a_handful_of_networks_is_not_judged(columns, analog):
-    handful = NetworkScores(columns.table[:38], columns.groups[:38], complete=False, description="made up")
+    handful = ArchitectureScores(columns.table[:38], columns.groups[:38], complete=False, description="made up")
     table = evaluated(handful, analog)
     assert table["reproduced"].isna().all()
     assert set(table["note"]) == {"19 networks of the sample are scored, too few to judge"}

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import nbnas
-from nbnas.scoring.starting_point import published_start
+from nbnas.scoring.setting import Setting
 from nbnas.studies.fisher_factor import (
     after_train_pass,
     compare_rankings,
@@ -36,16 +36,17 @@ def one_sample_per_parameter(scales):
 
 
 def test_the_start_is_that_of_the_stored_scores():
-    stored = nbnas.load_score_matrix("vkdnw", nbnas.ScoringConfiguration(), "filtered-unique", seed=1)
-    own = jacobian_and_logits(*published_start(SPACE[stored.index[0]], seed=1))
+    stored = nbnas.load_score_matrix("vkdnw", nbnas.Setting(), "filtered-unique", seed=1)
+    own = jacobian_and_logits(*Setting().start(SPACE[stored.index[0]], seed=1))
     for variant, score in {"official": "vkdnw_entropy", "paper": "vkdnw_paper_entropy"}.items():
         assert entropy_of(*own, variant) == pytest.approx(stored[score].iloc[0], rel=1e-3)
 
 
 def test_precisions_start_from_the_same_numbers():
     arch = SPACE[5727]
-    single, inputs = published_start(arch, 2, dataset="ImageNet16-120")
-    double, same_inputs = published_start(arch, 2, dataset="ImageNet16-120", dtype=torch.float64)
+    setting = Setting(dataset="ImageNet16-120", batch_size=2)
+    single, inputs = setting.start(arch)
+    double, same_inputs = setting.start(arch, dtype=torch.float64)
     assert inputs.shape == (2, 3, 16, 16)
     assert torch.equal(inputs.double(), same_inputs)
     assert not single.training

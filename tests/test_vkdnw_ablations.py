@@ -9,11 +9,12 @@ from torch import nn
 
 import nbnas
 from nbnas.errors import NbnasError
+from nbnas.machine.executors import Workers
 from nbnas.proxies import select_proxies
 from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
-from nbnas.scoring.architecture_scores import load_network_scores
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.architecture_scores import load_architecture_scores
 from nbnas.scoring.score_many import score_many
+from nbnas.scoring.setting import Setting
 from nbnas.seeding import generator_for
 from nbnas.testing import check_proxy
 
@@ -150,15 +151,17 @@ def test_ablations_are_not_listed():
 
 def test_score_many_stores_ablations(tmp_path):
     (cell,) = SPACE.sample_subset("filtered-unique", 1)
-    small = ScoringConfiguration(batch_size=4)
+    small = Setting(batch_size=4)
     names = ["vkdnw_entropy_k4", "vkdnw"]
     with ThreadPoolExecutor(1) as executor:
-        tables = score_many([SPACE[cell]], names, small, store=tmp_path, executor=executor, progress=False)
+        tables = score_many([SPACE[cell]], names, small, store=tmp_path, workers=Workers(executor), progress=False)
     assert set(tables) == {"vkdnw", "vkdnw_ablations"}
     row = tables["vkdnw_ablations"].iloc[0]
     assert row["status"] == "ok"
     assert {f"vkdnw_entropy_{setting}" for setting in SETTINGS} <= set(row.index)
     # Both from one network, whose Jacobian is in float32.
     assert row["vkdnw_entropy_m128"] == pytest.approx(tables["vkdnw"]["vkdnw_entropy"][0], rel=1e-4)
-    loaded = load_network_scores(["vkdnw_entropy_m8", "vkdnw_entropy"], "cifar10", batch_size=4, store=tmp_path).table
+    loaded = load_architecture_scores(
+        ["vkdnw_entropy_m8", "vkdnw_entropy"], "cifar10", batch_size=4, store=tmp_path
+    ).table
     assert loaded.loc[cell, "vkdnw_entropy_m8"] == row["vkdnw_entropy_m8"]

@@ -22,14 +22,15 @@ PREPARE_DASK_WORKER = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-from nbnas.freed_memory import keep_freed_memory
+from nbnas.machine.freed_memory import keep_freed_memory
 keep_freed_memory()
 """
 """What Dask workers that this started do first. Ctrl-C is the parent's business, also while they import."""
 
 
 @contextmanager
-def _local_cluster(workers: int) -> Iterator["_DaskExecutor"]:
+def local_cluster(workers: int) -> Iterator["DaskExecutor"]:
+    """Start a Dask cluster on this machine; it ends with the block."""
     _require_distributed()
     import dask
     from distributed import Client, LocalCluster
@@ -50,11 +51,12 @@ def _local_cluster(workers: int) -> Iterator["_DaskExecutor"]:
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        yield _DaskExecutor(client.get_executor())
+        yield DaskExecutor(client.get_executor())
 
 
 @contextmanager
-def _running_cluster(address: str) -> Iterator["_DaskExecutor"]:
+def running_cluster(address: str) -> Iterator["DaskExecutor"]:
+    """Connect to the Dask scheduler at an address, or that a scheduler file names."""
     _require_distributed()
     from distributed import Client
 
@@ -68,7 +70,7 @@ def _running_cluster(address: str) -> Iterator["_DaskExecutor"]:
         except Exception as error:
             raise NbnasError(f"no Dask scheduler can be reached at {address}: {first_line(error)}") from error
         with client:
-            yield _DaskExecutor(client.get_executor())
+            yield DaskExecutor(client.get_executor())
 
 
 @contextmanager
@@ -89,7 +91,8 @@ def _require_distributed() -> None:
         raise NbnasError("scoring through Dask needs another package; run: pip install 'nbnas[dask]'") from error
 
 
-def _is_of_dask(executor: Executor) -> bool:
+def is_of_dask(executor: Executor) -> bool:
+    """Whether an executor is what ``Client.get_executor()`` returns; does not import Dask."""
     if "distributed" not in sys.modules:
         return False
     from distributed.cfexecutor import ClientExecutor
@@ -97,7 +100,7 @@ def _is_of_dask(executor: Executor) -> bool:
     return isinstance(executor, ClientExecutor)
 
 
-class _DaskExecutor(Executor):
+class DaskExecutor(Executor):
     """Wraps what ``Client.get_executor()`` returns, so that tasks can be read anywhere."""
 
     def __init__(self, executor: Executor) -> None:

@@ -13,7 +13,7 @@ from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
 from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, ndcg_tie_interval, spearman_rho
 from nbnas.rankings.published import PublishedRanking, single_score
-from nbnas.scoring.architecture_scores import NetworkScores, load_network_scores
+from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 
@@ -106,7 +106,7 @@ def evaluate_methods(
         methods: Row key -> ranking, see :data:`nbnas.rankings.published.RANKINGS`.
         benchmark: The accuracies.
         dataset: A data set of the space.
-        subset: See :func:`nbnas.scoring.architecture_scores.load_network_scores`, like the next two.
+        subset: See :func:`nbnas.scoring.architecture_scores.load_architecture_scores`, like the next two.
         space: Name of the search space.
         inputs: ``published``, ``gaussian`` or ``images``.
         seed: Seed of the scores.
@@ -120,7 +120,7 @@ def evaluate_methods(
     tables = []
     for row_key, method in methods.items():
         try:
-            found = load_network_scores(
+            found = load_architecture_scores(
                 method.scores, dataset, subset, space=space, inputs=inputs, seed=seed, store=store
             )
         except NbnasError as error:
@@ -154,7 +154,7 @@ def evaluate_space(
 def evaluate_method(
     row_key: str,
     method: PublishedRanking,
-    found: NetworkScores,
+    found: ArchitectureScores,
     benchmark: Benchmark,
     dataset: str,
     repeats: int = 1000,
@@ -176,7 +176,7 @@ def evaluate_method(
     return evaluate(Ranking(row_key, index, scores, found.complete, found.groups, note), benchmark, dataset, repeats)
 
 
-def evaluate_scores(found: NetworkScores, benchmark: Benchmark, dataset: str, repeats: int = 1000) -> pd.DataFrame:
+def evaluate_scores(found: ArchitectureScores, benchmark: Benchmark, dataset: str, repeats: int = 1000) -> pd.DataFrame:
     """Evaluate every column as a ranking of its own; result as of :func:`evaluate_method`."""
     tables = [
         evaluate_method(name, single_score(name), found, benchmark, dataset, repeats) for name in found.table.columns

@@ -16,7 +16,7 @@ from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, spearman_rho
 from nbnas.rankings.evaluation import METRICS, NDCG_OF_SAMPLE, missing, published_name
 from nbnas.rankings.forest import forest_ranking
 from nbnas.rankings.graph_features import PUBLISHED_FAMILIES, graph_feature_table
-from nbnas.scoring.architecture_scores import NetworkScores, load_network_scores
+from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 from nbnas.spaces import get_space
 
 VKDNW_FEATURES = (*(f"vkdnw_decile_{decile}" for decile in range(1, 10)), "trainable_layers", "flops")
@@ -101,9 +101,9 @@ def evaluate_model(
     model = MODELS[row_key]
     scores = [name for name in model.scores if name not in left_out]
     try:
-        cells = load_network_scores(scores, dataset, subset, store=store)
+        cells = load_architecture_scores(scores, dataset, subset, store=store)
         if len(cells.table) < 1.2 * train_size:  # More networks may have been scored on noise than on images.
-            cells = load_network_scores(scores, dataset, subset, inputs="gaussian", store=store)
+            cells = load_architecture_scores(scores, dataset, subset, inputs="gaussian", store=store)
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     if len(cells.table) < 1.2 * train_size:
@@ -132,7 +132,7 @@ def evaluate_model(
 
 
 def _evaluate_split(
-    cells: NetworkScores, model: Model, accuracy: np.ndarray, repeats: int, **settings: int
+    cells: ArchitectureScores, model: Model, accuracy: np.ndarray, repeats: int, **settings: int
 ) -> dict[str, tuple[float, float, float]]:
     """Metric -> (value, low, high) on the cells held out by one split."""
     features, accuracy = cells.table, accuracy[cells.table.index]

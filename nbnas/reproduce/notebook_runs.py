@@ -15,7 +15,7 @@ from nbnas.benchmarks import USER_FILES, nasbench201, nats_sss
 from nbnas.benchmarks.analog import installed_data_file
 from nbnas.errors import NbnasError
 from nbnas.machine import provenance
-from nbnas.machine.executors import describe_failure, open_executor
+from nbnas.machine.executors import Workers, describe_failure, open_executor
 from nbnas.machine.paths import data_folder, project_root, user_data_file
 from nbnas.machine.replace_file import replace_file
 from nbnas.reproduce.notebook import Notebook, Value, last_run, run_notebook, stamp_file
@@ -80,7 +80,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> I
         NbnasError: If a worker process dies; what has been yielded is finished.
     """
     remaining, running = iter(jobs), {}
-    with open_executor(None, workers, len(jobs)) as (executor, _):
+    with open_executor(Workers(number=workers), len(jobs)) as (executor, _):
         try:
             while True:
                 # No more than run: a process pool starts what waits in its queue even after an error.

@@ -11,8 +11,8 @@ import pandas as pd
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.proxies.registry import Proxy, select_proxies
-from nbnas.scoring.configuration import ScoringConfiguration
 from nbnas.scoring.samples import TRAINED, sample_architectures
+from nbnas.scoring.setting import Setting
 from nbnas.scoring.stored_scores import load_sample, load_score_matrix
 from nbnas.spaces import EnumeratedSpace, SearchSpace, get_space
 
@@ -26,7 +26,7 @@ SIZES: Mapping[str, Callable[[SearchSpace, str, str], float]] = {
 
 
 @dataclass(frozen=True)
-class NetworkScores:
+class ArchitectureScores:
     """Scores of a set of architectures, or of a random sample of it that stands for it."""
 
     table: pd.DataFrame
@@ -40,7 +40,7 @@ class NetworkScores:
     """How many of how many, and on which inputs, in one line."""
 
 
-def load_network_scores(
+def load_architecture_scores(
     scores: Sequence[str],
     dataset: str = "cifar10",
     subset: str | None = None,
@@ -50,7 +50,7 @@ def load_network_scores(
     inputs: str = "published",
     seed: int = 0,
     store: Path | None = None,
-) -> NetworkScores:
+) -> ArchitectureScores:
     """Return stored scores for every architecture whose network has all of them.
 
     Networks are scored once: architectures that are the same network differ in the order of parameters and in the
@@ -74,7 +74,7 @@ def load_network_scores(
         NbnasError: If a score is stored for no random sample of the set; the message says which command computes it.
     """
     parts = _parts(space, subset)
-    shape = ScoringConfiguration(space, dataset, batch_size)
+    shape = Setting(space, dataset, batch_size)
     stored = [name for name in scores if name not in SIZES]
     sources = {name: _source(name, shape, list(parts.values()), inputs, seed, store) for name in stored}
     samples, own = {}, {}
@@ -100,7 +100,7 @@ def load_network_scores(
         if name in SIZES:
             table[name] = _sizes(name, space, dataset, tuple(table.index))
     description = _describe(counts, sources, shape, store)
-    return NetworkScores(table[list(scores)], pd.factorize(labels)[0], share >= 1, description)
+    return ArchitectureScores(table[list(scores)], pd.factorize(labels)[0], share >= 1, description)
 
 
 def _parts(space: str, subset: str | None) -> dict[str, str]:
@@ -126,9 +126,7 @@ def _proxy_of(score: str) -> Proxy:
     raise NbnasError(f"{score!r} is not the name of a score")
 
 
-def _source(
-    name: str, shape: ScoringConfiguration, networks: Sequence[str], inputs: str, seed: int, store: Path | None
-) -> ScoringConfiguration:
+def _source(name: str, shape: Setting, networks: Sequence[str], inputs: str, seed: int, store: Path | None) -> Setting:
     proxy = _proxy_of(name)
     if inputs != "published":
         return replace(shape, inputs=inputs)
@@ -143,7 +141,7 @@ def _source(
     return images if reach[images] and 2 * reach[images] >= reach[shape] else shape
 
 
-def _reach(proxy: str, configuration: ScoringConfiguration, part: str, seed: int, store: Path | None) -> int:
+def _reach(proxy: str, configuration: Setting, part: str, seed: int, store: Path | None) -> int:
     """Number of networks in the stored random sample."""
     try:
         return len(load_sample(proxy, configuration, part, seed, store))
@@ -153,16 +151,16 @@ def _reach(proxy: str, configuration: ScoringConfiguration, part: str, seed: int
 
 def _load(
     scores: Sequence[str],
-    sources: Mapping[str, ScoringConfiguration],
+    sources: Mapping[str, Setting],
     part: str,
-    shape: ScoringConfiguration,
+    shape: Setting,
     seed: int,
     store: Path | None,
 ) -> pd.DataFrame:
     """Scores of the networks of one set that have all of them, by architecture, in the order of the sample."""
-    space = get_space(shape.space)
+    space = shape.space
     if not scores:
-        return pd.DataFrame(index=sample_architectures(shape.space, part))
+        return pd.DataFrame(index=sample_architectures(shape.space_name, part))
     columns = [load_score_matrix(name, sources[name], part, seed, store)[[name]] for name in scores]
     table = pd.concat(columns, axis=1, join="inner")
     return table.set_axis([space[row] for row in table.index]) if isinstance(space, EnumeratedSpace) else table
@@ -170,9 +168,9 @@ def _load(
 
 def _load_each(
     scores: Sequence[str],
-    sources: Mapping[str, ScoringConfiguration],
+    sources: Mapping[str, Setting],
     part: str,
-    shape: ScoringConfiguration,
+    shape: Setting,
     seed: int,
     store: Path | None,
 ) -> pd.DataFrame | None:
@@ -181,7 +179,7 @@ def _load_each(
         table = _load(scores, sources, part, shape, seed, store)
     except NbnasError:
         return None
-    return table if len(table) == len(sample_architectures(shape.space, part)) else None
+    return table if len(table) == len(sample_architectures(shape.space_name, part)) else None
 
 
 def _spread(networks: pd.DataFrame, space: str, target: str, own: bool) -> tuple[pd.DataFrame, np.ndarray]:
@@ -218,16 +216,17 @@ def _sizes(name: str, space: str, dataset: str, rows: tuple[int, ...]) -> np.nda
 
 def _describe(
     counts: Mapping[str, int],
-    sources: Mapping[str, ScoringConfiguration],
-    shape: ScoringConfiguration,
+    sources: Mapping[str, Setting],
+    shape: Setting,
     store: Path | None,
 ) -> str:
-    space = get_space(shape.space)
+    space = shape.space
     names = space.set_names if isinstance(space, EnumeratedSpace) else {TRAINED: "networks"}
     if not sources:
         return f"{sum(counts.values()):,} {next(iter(names.values()))}, by formula."
     scored = " and ".join(
-        f"{count:,} of {len(sample_architectures(shape.space, part)):,} {names[part]}" for part, count in counts.items()
+        f"{count:,} of {len(sample_architectures(shape.space_name, part)):,} {names[part]}"
+        for part, count in counts.items()
     )
     on_images = [name for name, configuration in sources.items() if configuration.inputs == "images"]
     others = " and Gaussian noise" if len(on_images) < len(sources) else ""

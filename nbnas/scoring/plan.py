@@ -5,17 +5,17 @@ a rerun continues it.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.datasets.images import describe_images
 from nbnas.errors import NbnasError
+from nbnas.machine.executors import Workers
 from nbnas.proxies.registry import list_proxies
-from nbnas.scoring.configuration import ScoringConfiguration
 from nbnas.scoring.samples import TRAINED, default_set, sample_architectures
 from nbnas.scoring.score_many import score_many
+from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
 
 AGGREGATE_PARTS = ("vkdnw", "jacov", "az_expressivity", "az_trainability", "az_progressivity")
@@ -47,7 +47,7 @@ _OTHER_SPACE = "vkdnw_mobilenetv2"
 class Stage:
     """One call of :func:`nbnas.score_many`."""
 
-    configuration: ScoringConfiguration
+    setting: Setting
     proxies: tuple[str, ...]
     archs: str
     """Named set of the space."""
@@ -56,10 +56,10 @@ class Stage:
     seed: int = 0
 
     def __str__(self) -> str:
-        shape = self.configuration
+        shape = self.setting
         size = "all" if self.sample is None else f"first {self.sample:,}"
         return (
-            f"{shape.space}, {shape.dataset}, {shape.inputs}, batch {shape.batch_size}, seed {self.seed}: "
+            f"{shape.space_name}, {shape.dataset}, {shape.inputs}, batch {shape.batch_size}, seed {self.seed}: "
             f"{len(self.proxies)} proxies on {size} of {self.archs}"
         )
 
@@ -79,7 +79,7 @@ def scoring_plan(device: str = "cpu") -> list[Stage]:
     return [
         stage
         for stage in stages
-        if (stage.configuration.inputs == "gaussian" or stage.configuration.dataset in present) and _listed(stage)
+        if (stage.setting.inputs == "gaussian" or stage.setting.dataset in present) and _listed(stage)
     ]
 
 
@@ -87,17 +87,15 @@ def _listed(stage: Stage) -> bool:
     if stage.archs != TRAINED:
         return True
     try:
-        load_benchmark(stage.configuration.space)
+        load_benchmark(stage.setting.space_name)
     except NbnasError:
         return False
     return True
 
 
 def run_plan(
-    device: str = "cpu",
+    workers: Workers = Workers(),
     *,
-    executor: Executor | str | None = None,
-    workers: int | None = None,
     store: Path | None = None,
     progress: bool = True,
 ) -> None:
@@ -105,18 +103,16 @@ def run_plan(
 
     Arguments and errors as for :func:`nbnas.score_many`.
     """
-    stages = scoring_plan(device)
+    stages = scoring_plan(workers.device)
     for number, stage in enumerate(stages, start=1):
         print(f"[{number}/{len(stages)}] {stage}", flush=True)
         score_many(
-            sample_architectures(stage.configuration.space, stage.archs, stage.sample),
+            sample_architectures(stage.setting.space_name, stage.archs, stage.sample),
             stage.proxies,
-            stage.configuration,
+            stage.setting,
             seeds=[stage.seed],
             store=store,
-            executor=executor,
             workers=workers,
-            device=device,
             progress=progress,
         )
 
@@ -134,17 +130,15 @@ def _cpu_stages() -> Iterator[Stage]:
     datasets = ("ImageNet16-120", "cifar10", "cifar100")
     for sample in (300, 1000, 3000, None):
         for dataset in datasets:
-            shape = ScoringConfiguration(dataset=dataset)
+            shape = Setting(dataset=dataset)
             yield Stage(shape, AGGREGATE_PARTS, "filtered-unique", sample)
             yield Stage(shape, _proxies(_SLOW), "filtered-unique", sample)
             yield Stage(shape, _proxies(_SLOW), "dead-edges", sample)
-            yield Stage(
-                ScoringConfiguration(dataset=dataset, inputs="images"), _image_proxies(), "filtered-unique", sample
-            )
+            yield Stage(Setting(dataset=dataset, inputs="images"), _image_proxies(), "filtered-unique", sample)
         yield from _ablations(sample)
         yield from _other_spaces(sample, PAPER_SAMPLE)
         for dataset in datasets:
-            yield Stage(ScoringConfiguration(dataset=dataset), (_SLOW,), "filtered-unique", sample)
+            yield Stage(Setting(dataset=dataset), (_SLOW,), "filtered-unique", sample)
 
 
 def _gpu_stages() -> Iterator[Stage]:
@@ -152,7 +146,7 @@ def _gpu_stages() -> Iterator[Stage]:
         for archs in ("filtered-unique", "dead-edges", "filtered"):
             for dataset in get_space("nasbench201").datasets:
                 for inputs in ("gaussian", "images"):
-                    shape = ScoringConfiguration(dataset=dataset, inputs=inputs)
+                    shape = Setting(dataset=dataset, inputs=inputs)
                     proxies = _proxies() if inputs == "gaussian" else (*_image_proxies(), _SLOW)
                     yield Stage(shape, proxies, archs, None, seed)
         if seed == 0:
@@ -162,12 +156,12 @@ def _gpu_stages() -> Iterator[Stage]:
 
 def _other_spaces(sample: int | None, most: int | None) -> Iterator[Stage]:
     """T-CET's other spaces; of those that the paper sampled no more than ``most``."""
-    yield Stage(ScoringConfiguration("nasbench_macro"), TCET_PROXIES, default_set("nasbench_macro"), sample)
+    yield Stage(Setting("nasbench_macro"), TCET_PROXIES, default_set("nasbench_macro"), sample)
     sampled = [("nasbench301", "cifar10")]
     sampled += [("transnasbench101_micro", task) for task in get_space("transnasbench101_micro").datasets]
     for space, dataset in sampled:
         size = sample if most is None else min(sample or most, most)
-        yield Stage(ScoringConfiguration(space, dataset), TCET_PROXIES, default_set(space), size)
+        yield Stage(Setting(space, dataset), TCET_PROXIES, default_set(space), size)
 
 
 def _ablations(sample: int | None) -> Iterator[Stage]:
@@ -176,8 +170,8 @@ def _ablations(sample: int | None) -> Iterator[Stage]:
     for batch_size in (8, 16, 32, 64, 128):
         # The main table has noise in batches of 64.
         for inputs in ("images",) if batch_size == 64 else ("gaussian", "images"):
-            shape = ScoringConfiguration(dataset=dataset, batch_size=batch_size, inputs=inputs)
+            shape = Setting(dataset=dataset, batch_size=batch_size, inputs=inputs)
             yield Stage(shape, ("vkdnw",), "filtered-unique", sample)
     for dataset, batch_size in (("ImageNet16-120", 32), ("ImageNet16-120", 64), ("cifar10", 64), ("cifar100", 64)):
-        shape = ScoringConfiguration(dataset=dataset, batch_size=batch_size)
+        shape = Setting(dataset=dataset, batch_size=batch_size)
         yield Stage(shape, ("vkdnw_ablations",), "filtered-unique", sample)

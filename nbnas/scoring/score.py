@@ -17,7 +17,6 @@ from nbnas.proxies.info import Batch, DegenerateScoreError
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import Proxy, select_proxies
 from nbnas.proxies.session import LogitsSelector, ScoringSession
-from nbnas.scoring.starting_point import draw_inputs
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 
 
@@ -144,14 +143,17 @@ def _draw_batches(
             f"give batches, or input_shape=(batch, channels, height, width); got input_shape={input_shape}"
         )
     needs_labels = any(proxy.info.needs_labels for proxy in proxies)
-    batches = []
-    for number in range(max(proxy.info.batches for proxy in proxies)):
-        inputs = draw_inputs(input_shape, seed, number)
-        if needs_labels and num_classes is None:
-            num_classes = _count_classes(model, inputs[:2], select)
-        labels = torch.randint(num_classes or 1, input_shape[:1], generator=generator_for(seed, "labels", number))
-        batches.append((inputs, labels))
-    return batches
+    if needs_labels and num_classes is None:
+        inputs, _ = draw_batch((2, *input_shape[1:]), 1, seed)
+        num_classes = _count_classes(model, inputs[: input_shape[0]], select)
+    count = max(proxy.info.batches for proxy in proxies)
+    return [draw_batch(input_shape, num_classes or 1, seed, number) for number in range(count)]
+
+
+def draw_batch(input_shape: tuple[int, ...], num_classes: int, seed: int, number: int = 0) -> Batch:
+    """Return the standard normal inputs and uniform labels that :func:`score` draws from a seed, on the CPU."""
+    inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number), dtype=torch.float32)
+    return inputs, torch.randint(num_classes, input_shape[:1], generator=generator_for(seed, "labels", number))
 
 
 def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | None) -> int:

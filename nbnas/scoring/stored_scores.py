@@ -9,12 +9,12 @@ import pandas as pd
 
 from nbnas.errors import NbnasError
 from nbnas.proxies.registry import select_proxies
-from nbnas.scoring.configuration import ScoringConfiguration
 from nbnas.scoring.samples import sample_architectures
-from nbnas.spaces import EnumeratedSpace, get_space
+from nbnas.scoring.setting import Setting
+from nbnas.spaces import EnumeratedSpace
 
 
-def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | None = None) -> pd.DataFrame:
+def load_scores(proxy: str, configuration: Setting, store: Path | None = None) -> pd.DataFrame:
     """Return the stored scores of one proxy: one row per (arch, seed).
 
     Where the space can be listed, the first column is ``arch_index``.
@@ -25,17 +25,17 @@ def load_scores(proxy: str, configuration: ScoringConfiguration, store: Path | N
     rows = configuration.table(proxy, store).read()
     if rows.empty:
         raise NbnasError(
-            f"no stored scores of {proxy!r} for {configuration.space} on {configuration.dataset}; "
+            f"no stored scores of {proxy!r} for {configuration.space_name} on {configuration.dataset}; "
             f"run: {_command(proxy, configuration)}"
         )
-    space = get_space(configuration.space)
+    space = configuration.space
     if isinstance(space, EnumeratedSpace):
         rows.insert(0, "arch_index", [space.index(arch) for arch in rows["arch"]])
     return rows
 
 
 def load_sample(
-    proxy: str, configuration: ScoringConfiguration, subset: str, seed: int = 0, store: Path | None = None
+    proxy: str, configuration: Setting, subset: str, seed: int = 0, store: Path | None = None
 ) -> pd.DataFrame:
     """Return the stored scores of a random sample of a named set, whatever else the store holds.
 
@@ -53,7 +53,7 @@ def load_sample(
     """
     rows = load_scores(proxy, configuration, store)
     rows = rows[rows["seed"] == seed].set_index("arch", drop=False)
-    order = sample_architectures(configuration.space, subset)
+    order = sample_architectures(configuration.space_name, subset)
     sample = list(itertools.takewhile(rows.index.__contains__, order))
     if not sample:
         raise NbnasError(
@@ -63,16 +63,16 @@ def load_sample(
     return rows.loc[sample].reset_index(drop=True)
 
 
-def _command(proxy: str, configuration: ScoringConfiguration) -> str:
+def _command(proxy: str, configuration: Setting) -> str:
     return (
-        f"nbnas score {configuration.space} --dataset {configuration.dataset} --proxies {proxy} "
+        f"nbnas score {configuration.space_name} --dataset {configuration.dataset} --proxies {proxy} "
         f"--batch-size {configuration.batch_size} --inputs {configuration.inputs}"
     )
 
 
 def load_score_matrix(
     proxies: str | Sequence[str],
-    configuration: ScoringConfiguration,
+    configuration: Setting,
     subset: str,
     seed: int = 0,
     store: Path | None = None,
@@ -94,7 +94,7 @@ def load_score_matrix(
         NbnasError: As :func:`load_sample`.
     """
     chosen = select_proxies(proxies)
-    key = "arch_index" if isinstance(get_space(configuration.space), EnumeratedSpace) else "arch"
+    key = "arch_index" if isinstance(configuration.space, EnumeratedSpace) else "arch"
     samples = {
         proxy.info.name: load_sample(proxy.info.name, configuration, subset, seed, store).set_index(key)
         for proxy in chosen

@@ -13,7 +13,7 @@ from nbnas.datasets.images import load_images
 from nbnas.errors import NbnasError
 from nbnas.proxies.registry import select_proxies
 from nbnas.scoring.score import score, usable_device
-from nbnas.scoring.starting_point import lay_out, single_thread
+from nbnas.scoring.setting import lay_out, single_thread
 from nbnas.scoring.timing import measure_latency
 from nbnas.search.searchable import COSTS, Searchable
 from nbnas.seeding import derive_seed

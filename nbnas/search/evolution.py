@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.machine.executors import describe_failure, open_executor
+from nbnas.machine.executors import Workers, describe_failure, open_executor
 from nbnas.search.budget import Budget
 from nbnas.search.candidate_scoring import (
     CandidateScorer,
@@ -170,7 +170,8 @@ def evolve(
     with ExitStack() as stack:
         opened: Executor = _ThisProcess()
         if executor is not None:
-            opened, _ = stack.enter_context(open_executor(executor, workers, in_flight, scoring.device))
+            used = Workers(executor, workers, scoring.device)
+            opened, _ = stack.enter_context(open_executor(used, in_flight, "nbnas.search.candidate_scoring"))
         saved = stack.enter_context(Checkpoint(Path(checkpoint), configuration)) if checkpoint is not None else None
         bar = stack.enter_context(tqdm(total=steps, unit="draw" if count_rejected else "net", disable=not progress))
         ended = _run(search, scorer, opened, saved, in_flight, bar)

@@ -22,7 +22,7 @@ import pandas as pd
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.rankings.published import RANKINGS, PublishedRanking, single_score
-from nbnas.scoring.architecture_scores import load_network_scores
+from nbnas.scoring.architecture_scores import load_architecture_scores
 from nbnas.search.evolution import evolve
 from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space
@@ -159,7 +159,7 @@ def simulate(
     for method in methods:
         if method in GUIDES:
             guide = GUIDES[method]
-            found = load_network_scores(guide.scores, dataset, subset, store=store)
+            found = load_architecture_scores(guide.scores, dataset, subset, store=store)
             scores = pd.Series(guide.rank(found.table), [space[index] for index in found.table.index])
             notes[method] = _note(scores, found.description, best - float(test[found.table.index].max()))
         else:

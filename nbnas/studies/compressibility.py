@@ -21,7 +21,7 @@ from nbnas.proxies.agreement import agreement
 from nbnas.proxies.info import Batch
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.rankings.metrics import pair_shares
-from nbnas.scoring.starting_point import draw_network
+from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
 from nbnas.spaces.nasbench201 import OPERATIONS, format_cell, parse_cell
 
@@ -52,7 +52,7 @@ def layer_profile(
         (S / sigma / n), ``ideal_signal_to_noise`` (c n), ``ideal_log_determinant`` and ``deficit`` (how much of it is
         missing, in nats per sample; NaN where the kernel is singular).
     """
-    network = draw_network(space, arch, dataset, seed, initialisation)
+    network = Setting(space, dataset).network(arch, seed, initialisation)
     table = layer_vectors(network, batch, saliency).assign(units=layer_sizes(space, arch, dataset)["units"])
     batch_size = len(batch[0])
     table["depth"] = np.arange(1, len(table) + 1)

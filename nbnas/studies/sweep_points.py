@@ -2,7 +2,6 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,21 +10,18 @@ import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
+from nbnas.machine.executors import Workers
 from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import bootstrap_interval, kendall_tau, lexicographic_rank
 from nbnas.rankings.combining import worst_for_missing
-from nbnas.scoring.configuration import ScoringConfiguration
 from nbnas.scoring.samples import sample_architectures
 from nbnas.scoring.score import usable_device
 from nbnas.scoring.score_many import score_many
-from nbnas.scoring.starting_point import published_start
-from nbnas.spaces import get_space
+from nbnas.scoring.setting import Setting
 
 
-def score_sample(
-    score: str, configuration: ScoringConfiguration, networks: int, seed: int = 0, device: str = "cpu"
-) -> pd.DataFrame:
+def score_sample(score: str, configuration: Setting, networks: int, seed: int = 0, device: str = "cpu") -> pd.DataFrame:
     """Score the first networks of the space's fixed random order, in this process and without the store.
 
     Args:
@@ -44,7 +40,7 @@ def score_sample(
     owners = [proxy for proxy in select_proxies(score) if score in proxy.info.scores]
     if not owners:
         raise NbnasError(f"{score!r} is not the name of a score")
-    archs = sample_architectures(configuration.space, size=networks)
+    archs = sample_architectures(configuration.space_name, size=networks)
     # A thread, because a sweep has processes enough.
     with TemporaryDirectory() as store, ThreadPoolExecutor(1) as executor:
         tables = score_many(
@@ -53,8 +49,7 @@ def score_sample(
             configuration,
             seeds=[seed],
             store=Path(store),
-            executor=executor,
-            device=device,
+            workers=Workers(executor, device=device),
             progress=False,
         )
     table = tables[owners[0].info.name].set_index("arch").loc[archs].reset_index()
@@ -65,7 +60,7 @@ def score_sample(
 def score_sample_by_fisher(
     dimension: int,
     entries_per_tensor: int,
-    configuration: ScoringConfiguration,
+    configuration: Setting,
     networks: int,
     seed: int = 0,
     device: str = "cpu",
@@ -97,16 +92,9 @@ def score_sample_by_fisher(
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {configuration.inputs!r}")
     device = str(usable_device(device))
     rows = []
-    for arch in sample_architectures(configuration.space, size=networks):
+    for arch in sample_architectures(configuration.space_name, size=networks):
         start = time.perf_counter()
-        network, inputs = published_start(
-            arch,
-            configuration.batch_size,
-            space=configuration.space,
-            dataset=configuration.dataset,
-            seed=seed,
-            device=device,
-        )
+        network, inputs = configuration.start(arch, seed, device=device)
         entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
         value = float(vkdnw_scores(network, inputs, entries)["entropy"])
         seconds = round(time.perf_counter() - start, 4)
@@ -115,9 +103,7 @@ def score_sample_by_fisher(
     return pd.DataFrame(rows, columns=["arch", "value", "status", "seconds", "dimension"])
 
 
-def rank_sample(
-    scores: pd.DataFrame, configuration: ScoringConfiguration, benchmark: Benchmark, repeats: int = 500
-) -> pd.DataFrame:
+def rank_sample(scores: pd.DataFrame, configuration: Setting, benchmark: Benchmark, repeats: int = 500) -> pd.DataFrame:
     """Measure how scored networks are ranked, by the score alone and by it after the number of layers.
 
     Args:
@@ -139,7 +125,7 @@ def rank_sample(
     if failed.all():
         reasons = ", ".join(sorted(set(scores["status"])))
         raise NbnasError(f"none of {len(scores)} networks has a score: {reasons}")
-    space = get_space(configuration.space)
+    space = configuration.space
     accuracy = benchmark.accuracy(configuration.dataset)[[space.index(arch) for arch in scores["arch"]]]
     values = worst_for_missing(scores[["value"]])["value"].to_numpy()
     layers_first = lexicographic_rank([space.trainable_layers(arch) for arch in scores["arch"]], values)
@@ -152,12 +138,10 @@ def rank_sample(
     return pd.DataFrame([row])
 
 
-def sample_protocol(
-    configuration: ScoringConfiguration, benchmark: Benchmark, networks: int, seed: int
-) -> dict[str, object]:
+def sample_protocol(configuration: Setting, benchmark: Benchmark, networks: int, seed: int) -> dict[str, object]:
     """Say what a reader must know to trust the numbers, for :func:`nbnas.reproduce.results.save`."""
     return {
-        **asdict(configuration),
+        **configuration.record(),
         "seed": seed,
         "networks": f"the first {networks} of the space's fixed random order, all distinct, without dead edges",
         "weights": "the published initialisation of each score",
