@@ -28,17 +28,15 @@ def rounding(text: str) -> float:
 
 
 def judge(published: str, reproduced: float, low: float, high: float, std: float = 0.0) -> str:
-    """Compare a printed number with a reproduced one.
+    """Compare a published number with ours.
 
-    A print of 0.623 stands for 0.6225 to 0.6235. ``match``: that range meets [low, high], or the published value is
+    A published 0.623 stands for 0.6225 to 0.6235. ``match``: that range meets our interval, or the published value is
     within three published standard deviations of ours. ``close``: the published value is within three times the larger
-    of rounding and three standard deviations of [low, high]. Else ``differs``.
+    of rounding and three standard deviations of our interval. Else ``differs``.
 
     Args:
         published: As printed; its digits give the rounding.
-        reproduced: Our value.
-        low: Lower end of our interval.
-        high: Upper end.
+        reproduced: Our value, with its interval from ``low`` to ``high``.
         std: Published standard deviation over runs; 0 if unknown.
 
     Raises:
@@ -57,10 +55,6 @@ def judge(published: str, reproduced: float, low: float, high: float, std: float
 
 def published_only(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
     """Drop reproduced numbers that the item does not print, such as one metric of one row.
-
-    Args:
-        item: For example ``vkdnw/table1``.
-        reproduced: As for :func:`compare`.
 
     Raises:
         NbnasError: If none is left.
@@ -101,43 +95,41 @@ def compare(
     """
     published = load_published(item)
     keys = [name for name in KEY if name in reproduced.columns]
-    duplicated = reproduced.duplicated(keys)
-    if duplicated.any():
-        raise NbnasError(f"{item}: reproduced twice: {reproduced.loc[duplicated, keys].iloc[0].to_dict()}")
-    unknown = reproduced.merge(published[keys].drop_duplicates(), how="left", on=keys, indicator=True)
-    if (unknown["_merge"] == "left_only").any():
-        first = unknown.loc[unknown["_merge"] == "left_only", keys].iloc[0].to_dict()
-        raise NbnasError(f"{item}: no published number for {first}")
+    matched = reproduced.merge(published[keys].drop_duplicates(), how="left", on=keys, indicator=True)
+    for wrong, message in (
+        (reproduced.duplicated(keys).to_numpy(), "reproduced twice:"),
+        ((matched["_merge"] == "left_only").to_numpy(), "no published number for"),
+    ):
+        if wrong.any():
+            raise NbnasError(f"{item}: {message} {reproduced.loc[wrong, keys].iloc[0].to_dict()}")
     table = published.merge(reproduced, how="left", on=keys, suffixes=("_published", ""))
+    table = table.fillna({"source": "", "note": ""})
     reasons, explanations = reasons or {}, explanations or {}
     verdicts, notes = [], []
     for row in table.itertuples():
         if math.isnan(row.reproduced):
-            reason = row.note if isinstance(row.note, str) and row.note else None
+            verdict = NOT_ATTEMPTED
             given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
-            verdicts.append(NOT_ATTEMPTED)
-            notes.append(reason or given or "no notebook has computed it")
+            note = row.note or given or "no notebook has computed it"
         else:
-            verdict = judge(row.value, row.reproduced, row.low, row.high, row.std)
-            why = explanations.get(row.row_key) or explanations.get("*") or ""
-            verdicts.append(verdict)
-            notes.append(row.note if verdict == "match" else f"{row.note} {why}".strip())
-    table["verdict"], table["note"] = verdicts, notes
-    table["source"] = table["source"].fillna("")
-    table["dataset"] = table[list(dataset)].agg(", ".join, axis=1)
-    table["published"] = table["value"]
-    return table[COLUMNS]
+            verdict, note = judge(row.value, row.reproduced, row.low, row.high, row.std), row.note
+            if verdict != "match":
+                note = f"{note} {explanations.get(row.row_key) or explanations.get('*') or ''}".strip()
+        verdicts.append(verdict)
+        notes.append(note)
+    joined = table[list(dataset)].agg(", ".join, axis=1)
+    return table.assign(verdict=verdicts, note=notes, dataset=joined, published=table["value"])[COLUMNS]
 
 
 def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
-    """Add to the notes what is known of the printed numbers themselves, such as that they are quoted from elsewhere.
+    """Add to the notes what is known of the published numbers themselves, such as that they are quoted from elsewhere.
 
     Args:
         table: All rows of one item, as :func:`compare` returns them.
     """
     published = load_published(table["item"].iloc[0])
     notes = [
-        f"{note.rstrip('.')}. Of the print: {remark}." if remark else note
+        f"{note.rstrip('.')}. On the published value: {remark}." if remark else note
         for note, remark in zip(table["note"], published["note"], strict=True)
     ]
     return table.assign(note=notes)
@@ -145,13 +137,13 @@ def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
 
 def not_attempted(item: str, reasons: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Return the verdict rows of an item of which nothing is reproduced; ``reasons`` as for :func:`compare`."""
-    empty = pd.DataFrame({"item": [], "reproduced": [], "low": [], "high": [], "source": [], "note": []})
-    return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}), reasons)
+    columns = {"item": str, "reproduced": float, "low": float, "high": float, "source": str, "note": str}
+    return compare(item, pd.DataFrame(columns=list(columns)).astype(columns), reasons)
 
 
 def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
     """Return verdict -> number of rows, in the order of :data:`VERDICTS`, zeros included."""
-    return {name: int((table["verdict"] == name).sum()) for name in VERDICTS}
+    return table["verdict"].value_counts().reindex(VERDICTS, fill_value=0).to_dict()
 
 
 def absent_rows(table: pd.DataFrame) -> pd.DataFrame:
