@@ -160,8 +160,8 @@ def test_every_public_name_is_explained(sections, name):
     module = importlib.import_module(name)
     own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == name and key[0] != "_"]
     assert [entry.name for entry in section.entries] == getattr(module, "__all__", own) != []
-    methods = [method for entry in section.entries for method in entry.methods]
-    for explained in (section, *section.entries, *methods):
+    members = [member for entry in section.entries for member in entry.members]
+    for explained in (section, *section.entries, *members):
         assert len(re.sub(r"<.*?>", "", explained.text).split()) >= 2, explained.name
 
 

@@ -113,8 +113,14 @@ def test_points_are_the_product_of_the_axes(tmp_path):
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: seed}]", "the axis 'seed' as y"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, hue: seed}]", "one axis twice"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, low: l}]", "'high' together"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, color: d}]", "plots.0.color: no such key; choose from x, y, hue"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, from_zero: 0}]", "plots.0.from_zero: must be a valid boolean, got 0"),
+        (
+            "notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, color: d}]",
+            "plots.0.color: no such key; choose from x, y, hue",
+        ),
+        (
+            "notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, from_zero: 0}]",
+            "plots.0.from_zero: must be a valid boolean, got 0",
+        ),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nlabels: {seed: 1}", "labels.seed: must be a valid string, got 1"),
     ],
 )

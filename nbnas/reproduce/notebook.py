@@ -161,12 +161,8 @@ def parse_parameter(notebook: Notebook, name: str, text: str) -> Value:
 def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Path) -> None:
     """Execute a notebook with papermill and put the result at ``output`` only if every cell ran.
 
-    A failed run leaves its notebook, with the traceback, beside ``output`` as ``*.failed.ipynb``.
-
-    Args:
-        notebook: The source; its own kernelspec ``python3`` runs it.
-        parameters: Values that differ from the defaults; checked before the kernel starts.
-        output: Where the executed notebook goes.
+    Parameters, those that differ from the defaults, are checked before the kernel starts. A failed run leaves its
+    notebook, with the traceback, beside ``output`` as ``*.failed.ipynb``.
 
     Raises:
         NbnasError: Names the notebook, cell, error, log and the command to run it again.

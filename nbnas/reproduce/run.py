@@ -35,7 +35,7 @@ def plan(profile: str, device: str = "cpu") -> list[Job]:
 def reproduce(
     profile: str = "default", device: str = "cpu", items: Sequence[str] = (), workers: int | None = None
 ) -> Path:
-    """Say what will be done, run what is out of date, and build the report.
+    """Say what will be done, run what is out of date, and build the report; returns its first page.
 
     Notebooks run side by side, the longest first, and those that measure time alone, at the end. A failing one does
     not stop the others. The profile ``full`` first scores all that the notebooks want and that the store lacks, see
@@ -46,9 +46,6 @@ def reproduce(
         device: Torch device of the notebooks.
         items: Only these, e.g. ``vkdnw/table1``; empty is all.
         workers: Notebooks that run at a time; ``None`` is one per core, and one on a GPU.
-
-    Returns:
-        The first page of the report.
 
     Raises:
         NbnasError: At the end, if a notebook failed; the report is built from the others.

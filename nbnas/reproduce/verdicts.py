@@ -54,11 +54,7 @@ def judge(published: str, reproduced: float, low: float, high: float, std: float
 
 
 def published_only(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
-    """Drop reproduced numbers that the item does not print, such as one metric of one row.
-
-    Raises:
-        NbnasError: If none is left.
-    """
+    """Drop reproduced numbers that the item does not print; :class:`NbnasError` if none is left."""
     keys = [name for name in KEY if name in reproduced.columns]
     kept = reproduced.merge(load_published(item)[keys].drop_duplicates(), on=keys)
     if kept.empty:
@@ -74,21 +70,15 @@ def compare(
     *,
     dataset: Sequence[str] = ("column",),
 ) -> pd.DataFrame:
-    """Set every published number of an item beside ours.
+    """Set every published number of an item such as ``vkdnw/table1`` beside ours: :data:`COLUMNS`, in published order.
 
     Args:
-        item: For example ``vkdnw/table1``.
         reproduced: One row per number: columns that identify it (``row_key``, ``column`` and ``metric``, more of
             ``published_numbers.KEY`` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``,
             ``note``. A NaN in ``reproduced`` means not attempted, and ``note`` says why.
         reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
-        explanations: ``row_key`` -> why its numbers deviate, added to the note of those that are close or differ; key
-            ``*`` covers the others.
-        dataset: Columns of the published numbers that make up ``dataset`` of the result; more than ``column`` where an
-            item prints several numbers of one row and column.
-
-    Returns:
-        Columns :data:`COLUMNS`, one row per published number, in published order.
+        explanations: ``row_key`` -> why its numbers are close or differ, added to the note; key ``*`` as above.
+        dataset: Columns of the published numbers that make up ``dataset`` of the result.
 
     Raises:
         NbnasError: If a reproduced number matches no published one, or two reproduced ones match the same.
@@ -122,11 +112,7 @@ def compare(
 
 
 def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
-    """Add to the notes what is known of the published numbers themselves, such as that they are quoted from elsewhere.
-
-    Args:
-        table: All rows of one item, as :func:`compare` returns them.
-    """
+    """Add to the notes of all rows of one item what is known of its published numbers, such as that they are quoted."""
     published = load_published(table["item"].iloc[0])
     notes = [
         f"{note.rstrip('.')}. On the published value: {remark}." if remark else note

@@ -30,20 +30,19 @@ MODULES = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One public name, or one method of a class; all texts are HTML."""
+    """One public name, or one documented member of a class."""
 
     name: str
     anchor: str
     kind: str
-    """``function``, ``class``, ``method``, ``data``, ``module`` or ``alias``: explained elsewhere on the page."""
+    """``function``, ``class``, ``method``, ``attribute``, ``module`` or ``alias``: explained elsewhere on the page."""
     text: str
+    """HTML."""
     signature: str = ""
     source: str = ""
     location: str = ""
     """File and line."""
-    attributes: list[tuple[str, str]] = field(default_factory=list)
-    """Names and texts of documented attributes."""
-    methods: list["Entry"] = field(default_factory=list)
+    members: list["Entry"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,8 @@ class Section:
 
     name: str
     text: str
+    """HTML."""
     entries: list[Entry]
-    proxies: list[dict[str, object]]
-    """Records of the registered proxies, in the section of ``nbnas.proxies`` only."""
 
 
 def api_sections() -> list[Section]:
@@ -62,20 +60,23 @@ def api_sections() -> list[Section]:
     package = griffe.load("nbnas", search_paths=[project_root()], try_relative_path=False, allow_inspection=False)
     modules = [package.modules_collection[name] for name in MODULES]
     anchors = _anchors(modules)
-    sections = []
-    for module in modules:
-        proxies = list_proxies().reset_index().fillna("").to_dict("records") if module.path == "nbnas.proxies" else []
-        entries = [_entry(module, name, anchors) for name in public_names(module)]
-        sections.append(Section(module.path, _text(module, anchors), entries, proxies))
-    return sections
+    return [
+        Section(module.path, _text(module, anchors), [_entry(module, name, anchors) for name in public_names(module)])
+        for module in modules
+    ]
+
+
+def registered_proxies() -> list[dict[str, object]]:
+    """Return the records of the registered proxies, empty text where one has nothing to say."""
+    return list_proxies().reset_index().fillna("").to_dict("records")
 
 
 def public_names(module: griffe.Module) -> list[str]:
     """Names in ``__all__``; without it, the functions and classes that the module defines, in their order there."""
     if module.exports is not None:
         return list(module.exports)
-    own = {name: value for name, value in module.members.items() if value.is_public and not value.is_alias}
-    return sorted((name for name in own if own[name].is_function or own[name].is_class), key=lambda n: own[n].lineno)
+    own = [value for value in module.members.values() if not value.is_alias and value.is_public]
+    return [value.name for value in sorted(own, key=lambda value: value.lineno) if value.is_function or value.is_class]
 
 
 def _anchors(modules: list[griffe.Module]) -> dict[str, str]:
@@ -83,22 +84,16 @@ def _anchors(modules: list[griffe.Module]) -> dict[str, str]:
     anchors = {module.path: module.path for module in modules}
     for module in modules:
         for name in public_names(module):
-            anchors.setdefault(module[name].canonical_path, f"{module.path}.{name}")
-    for module in modules:
-        for value in (module[name] for name in public_names(module)):
-            for method in _methods(value):
-                anchors[f"{value.canonical_path}.{method}"] = f"{anchors[value.canonical_path]}.{method}"
+            value = module[name]
+            anchor = anchors.setdefault(value.canonical_path, f"{module.path}.{name}")
+            anchors |= {f"{value.canonical_path}.{member}": f"{anchor}.{member}" for member in _members(value)}
     return anchors
 
 
-def _methods(value: griffe.Object) -> dict[str, griffe.Object]:
-    """Public methods and properties that a class defines and documents itself."""
-    members = value.members if value.is_class else {}
-    return {
-        name: member
-        for name, member in members.items()
-        if (member.is_function or "property" in member.labels) and member.docstring and not name.startswith("_")
-    }
+def _members(value: griffe.Object) -> dict[str, griffe.Object]:
+    """Public methods and attributes that a class documents itself."""
+    members = value.members.items() if value.is_class else ()
+    return {name: member for name, member in members if member.docstring and not name.startswith("_")}
 
 
 def _entry(module: griffe.Module, name: str, anchors: dict[str, str]) -> Entry:
@@ -106,24 +101,26 @@ def _entry(module: griffe.Module, name: str, anchors: dict[str, str]) -> Entry:
     anchor = anchors[value.canonical_path]
     if anchor != full or full in MODULES:
         return Entry(name, full, "alias", f'<p>See <a href="#{anchor}"><code>{anchor}</code></a>.</p>')
-    text = _text(value, anchors)
+    text, kind = _text(value, anchors), value.kind.value
     if value.is_module:
-        return Entry(name, full, "module", text)
+        return Entry(name, full, kind, text)
     if value.is_attribute:
         content = getattr(importlib.import_module(module.path), name)
-        names = ", ".join(content) if isinstance(content, Mapping) else ""
-        return Entry(name, full, "data", text, f"{name}: {names}" if names else name)
+        return Entry(
+            name, full, "data", text, f"{name}: {', '.join(content)}" if isinstance(content, Mapping) else name
+        )
+    members = [
+        Entry(
+            key,
+            f"{full}.{key}",
+            "method" if member.is_function else "attribute",
+            _text(member, anchors),
+            _signature(member),
+        )
+        for key, member in _members(value).items()
+    ]
     location = f"{value.relative_package_filepath.as_posix()}, line {value.lineno}"
-    kind = "class" if value.is_class else "function"
-    attributes, methods = [], []
-    if value.is_class:
-        documented = {k: v for k, v in value.attributes.items() if v.docstring and "property" not in v.labels}
-        attributes = [(key, _text(v, anchors)) for key, v in documented.items()]
-        methods = [
-            Entry(key, f"{full}.{key}", "method", _text(method, anchors), _signature(method))
-            for key, method in _methods(value).items()
-        ]
-    return Entry(name, full, kind, text, _signature(value), value.source, location, attributes, methods)
+    return Entry(name, full, kind, text, _signature(value), value.source, location, members)
 
 
 def _text(value: griffe.Object, anchors: dict[str, str]) -> str:

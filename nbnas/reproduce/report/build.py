@@ -12,13 +12,13 @@ from nbnas.machine.paths import notebooks_folder
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, stamp_file, title_of
 from nbnas.reproduce.published_numbers import load_published
-from nbnas.reproduce.report.api_page import api_sections
+from nbnas.reproduce.report.api_page import api_sections, registered_proxies
 from nbnas.reproduce.report.notebook_page import headings, notebook_body, unlink
 from nbnas.reproduce.report.rendering import facts, write_page
 from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, count_verdicts, not_attempted
 
 PAPERS = ("vkdnw", "tcet")
-"""Folders of the notebooks that reproduce published numbers."""
+OTHERS = ("studies", "lessons")
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,13 @@ class Page:
     seconds: float | None
     """How long the run took, if known."""
 
-    @property
-    def folder(self) -> str:
-        return self.item.partition("/")[0]
-
-    @property
-    def href(self) -> str:
-        """Relative to the first page."""
-        return f"{self.item}.html"
-
 
 def build_report(reports: Path, profile: str) -> Path:
     """Write ``verdicts.csv``, ``index.html``, ``api.html`` and a page per executed notebook into ``reports``.
 
     Args:
         reports: Folder with what the notebooks left there.
-        profile: Shown on the first page.
-
-    Returns:
-        Path of the first page.
+        profile: Shown on the first page, whose path is returned.
     """
     reports.mkdir(parents=True, exist_ok=True)
     verdicts = collect_verdicts(reports)
@@ -56,7 +44,14 @@ def build_report(reports: Path, profile: str) -> Path:
     pages = _executed_notebooks(reports)
     for number in range(len(pages)):
         _write_notebook_page(reports, pages, number, verdicts)
-    write_page("api.html.jinja", reports / "api.html", root="", report=True, sections=api_sections())
+    write_page(
+        "api.html.jinja",
+        reports / "api.html",
+        root="",
+        report=True,
+        sections=api_sections(),
+        proxies=registered_proxies(),
+    )
     return write_page(
         "index.html.jinja",
         reports / "index.html",
@@ -64,9 +59,7 @@ def build_report(reports: Path, profile: str) -> Path:
         report=True,
         profile=profile,
         papers=[_paper(key, verdicts, pages, reports) for key in PAPERS],
-        others={
-            name: [page for page in pages if page.folder == key] for key, name in FOLDERS.items() if key not in PAPERS
-        },
+        others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in OTHERS},
         sweeps=sorted(path.stem for path in (reports / "sweeps").glob("*.html")),
         totals=count_verdicts(verdicts),
         sources=sorted(set(verdicts["source"]) & set(SOURCES)),
@@ -76,10 +69,8 @@ def build_report(reports: Path, profile: str) -> Path:
 
 def collect_verdicts(reports: Path) -> pd.DataFrame:
     """Return a row for every published number of both papers: from a saved result where there is one."""
-    tables = []
-    for item in load_published()["item"].unique():
-        saved = results.load(item, reports)
-        tables.append(saved[0] if saved else not_attempted(item))
+    saved = {item: results.load(item, reports) for item in load_published()["item"].unique()}
+    tables = [found[0] if found else not_attempted(item) for item, found in saved.items()]
     return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
@@ -90,7 +81,7 @@ def _write_notebook_page(reports: Path, pages: Sequence[Page], number: int, verd
     saved = results.load(page.item, reports)
     write_page(
         "page.html.jinja",
-        reports / page.href,
+        reports / f"{page.item}.html",
         root="../",
         report=True,
         page=page,

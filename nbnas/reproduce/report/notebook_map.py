@@ -19,9 +19,6 @@ HEADINGS = {"lessons": "Lessons"} | FOLDERS | {"sweeps": "Sweeps"}
 def notebook_map(profile: str = "default") -> pd.DataFrame:
     """List the notebooks of the project with what the last runs of a profile left.
 
-    Args:
-        profile: Whose reports to look at.
-
     Returns:
         A row per notebook, indexed by its path in ``notebooks/``: ``folder``; ``title``; ``seconds`` of the last run,
         or the notebook's own estimate where ``measured`` is false; a column per verdict with its number, missing for

@@ -9,9 +9,9 @@ import pandas as pd
 from nbnas.errors import NbnasError
 from nbnas.machine.executors import default_workers, require_workers
 from nbnas.reproduce import results
-from nbnas.reproduce.notebook_runs import describe_outcome, run_jobs
+from nbnas.reproduce.notebook_runs import Job, describe_outcome, run_jobs
 from nbnas.reproduce.sweep.page import write_sweep_page
-from nbnas.reproduce.sweep.point import RESULT, Point, plan_points
+from nbnas.reproduce.sweep.points import RESULT, load_point, plan_points
 from nbnas.reproduce.sweep.specification import Sweep, read_sweep
 
 
@@ -35,70 +35,58 @@ def sweep(specification: Path, workers: int | None = None) -> Path:
     """
     plan = read_sweep(specification)
     require_workers(workers)
-    points, waiting = plan_points(plan), []
-    for point in points:
-        if point.job.up_to_date and point.has_result:
-            plan.require_columns(point.table().columns)
+    jobs, waiting = plan_points(plan), []
+    for job in jobs:
+        saved = load_point(job, plan.axes) if job.up_to_date else None
+        if saved is None:
+            waiting.append(job)
         else:
-            waiting.append(point)
+            plan.require_columns(saved[0].columns)
     device = str(plan.fixed.get("device", "cpu"))
     workers = min(workers or default_workers(device), max(len(waiting), 1))
-    print(f"sweep {plan.name!r}: {len(points)} points, {len(points) - len(waiting)} up to date", flush=True)
+    print(f"sweep {plan.name!r}: {len(jobs)} points, {len(jobs) - len(waiting)} up to date", flush=True)
     if waiting:
         whole = f"; all points take about {plan.minutes:g} min on two idle cores" if plan.minutes else ""
         print(f"to run: {len(waiting)}, {workers} at a time{whole}", flush=True)
     errors = _run(plan, waiting, workers) if waiting else {}
-    page = _summarise(plan, points, errors, device)
+    page = _summarise(plan, jobs, errors, device)
     if errors:
-        lines = [f"{label}: {error}" for label, error in errors.items()]
         raise NbnasError(
-            f"{len(errors)} of {len(points)} points failed, the others stand in {page}; the same command tries only "
-            "the failed ones again:\n" + "\n".join(lines)
+            f"{len(errors)} of {len(jobs)} points failed, the others stand in {page}; the same command tries only the "
+            "failed ones again:\n" + "\n".join(f"{label}: {error}" for label, error in errors.items())
         )
     return page
 
 
-def _run(plan: Sweep, waiting: Sequence[Point], workers: int) -> dict[str, str]:
+def _run(plan: Sweep, waiting: Sequence[Job], workers: int) -> dict[str, str]:
     """Run points side by side; returns the label and the error of those that failed."""
-    errors, by_label = {}, {point.label: point for point in waiting}
-    with closing(run_jobs([point.job for point in waiting], workers)) as outcomes:
+    errors = {}
+    with closing(run_jobs(waiting, workers)) as outcomes:
         for done, (job, outcome) in enumerate(outcomes, start=1):
-            point = by_label[job.item]
-            if not isinstance(outcome, NbnasError) and not point.has_result:
+            saved = load_point(job, plan.axes)
+            if saved is None and not isinstance(outcome, NbnasError):
                 name = plan.notebook.path.name
                 outcome = NbnasError(f"{name} saved no table: it must call results.save({RESULT!r}, ...)")
-            print(f"[{done}/{len(waiting)}] {point.label}: {describe_outcome(outcome)}", flush=True)
+            print(f"[{done}/{len(waiting)}] {job.item}: {describe_outcome(outcome)}", flush=True)
             if isinstance(outcome, NbnasError):
-                errors[point.label] = str(outcome)
+                errors[job.item] = str(outcome)
             else:
-                plan.require_columns(point.table().columns)
+                plan.require_columns(saved[0].columns)
     return errors
 
 
-def _summarise(plan: Sweep, points: Sequence[Point], errors: Mapping[str, str], device: str) -> Path:
+def _summarise(plan: Sweep, jobs: Sequence[Job], errors: Mapping[str, str], device: str) -> Path:
     from nbnas.plots import swept_values
 
-    tables = [point.table() for point in points if point.label not in errors]
+    tables = [load_point(job, plan.axes)[0] for job in jobs if job.item not in errors]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(plan.axes))
     figures = {}
     for number, plot in enumerate(plan.plots if tables else (), start=1):
+        interval = (plot.low, plot.high) if plot.low else None
+        shown = plot.model_dump(exclude={"low", "high"})
         figures[f"{number}-{plot.y}"] = swept_values(
-            table,
-            plot.x,
-            plot.y,
-            hue=plot.hue,
-            panel=plot.panel,
-            interval=(plot.low, plot.high) if plot.low else None,
-            order=plan.axes,
-            labels=plan.labels,
-            title=plot.title,
-            from_zero=plot.from_zero,
+            table, **shown, interval=interval, order=plan.axes, labels=plan.labels
         )
-    protocol = {
-        "notebook": plan.notebook.path.name,
-        "axes": plan.axes,
-        "parameters": plan.fixed,
-        "failed": list(errors),
-    }
-    saved = results.save(f"sweeps/{plan.name}", table, figures, protocol, device)
-    return write_sweep_page(saved.with_suffix(".html"), plan, points, errors)
+    protocol = {"notebook": plan.notebook.path.name, "axes": plan.axes, "parameters": plan.fixed}
+    saved = results.save(f"sweeps/{plan.name}", table, figures, protocol | {"failed": list(errors)}, device)
+    return write_sweep_page(saved.with_suffix(".html"), plan, jobs, errors)
