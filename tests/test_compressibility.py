@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import nbnas
-from nbnas.errors import NbnasError
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.scoring.setting import Setting
 from nbnas.studies import compressibility
@@ -62,19 +61,6 @@ def test_dead_layers_count_nothing():
     profile = pd.DataFrame({"signal_to_noise": [0.0, np.e], "log_determinant": [5.0, 3.0]})
     expected = {"ssnr": np.e, "ssnr_log": 1, "lnwot": 8, "tcet": 3 * np.e, "tcet_log": 3}
     assert compressibility.scores_of_profile(profile) == pytest.approx(expected)
-
-
-def test_power_laws_are_fitted_to_logarithms():
-    sizes = np.array([1.0, 10.0, 100.0])
-    assert compressibility.power_law(sizes, 3 * sizes**0.5) == pytest.approx((3, 0.5, 0), abs=1e-9)
-    factor, exponent, scatter = compressibility.power_law([1, 1, 4, 4], np.exp([1, -1, 1, -1]))
-    assert (factor, exponent, scatter) == pytest.approx((1, 0, 1))
-
-
-@pytest.mark.parametrize(("sizes", "values"), [([1, 2], [0, 1]), ([-1, 2], [1, 1]), ([2, 2], [1, 3])])
-def test_there_is_no_power_law_of_zeros_or_of_one_size(sizes, values):
-    with pytest.raises(NbnasError, match="power law"):
-        compressibility.power_law(sizes, values)
 
 
 def test_sensitivity_scores_the_first_samples_of_every_batch(batch):

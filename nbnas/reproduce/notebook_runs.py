@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from nbnas.benchmarks import USER_FILES, nasbench201, nats_sss
-from nbnas.benchmarks.analog import installed_data_file
+from nbnas.benchmarks import accuracy_files
 from nbnas.errors import NbnasError
 from nbnas.machine import provenance
 from nbnas.machine.executors import Workers, describe_failure, open_executor
-from nbnas.machine.paths import data_folder, project_root, user_data_file
+from nbnas.machine.paths import data_folder, project_root
 from nbnas.machine.replace_file import replace_file
 from nbnas.machine.window import in_flight
 from nbnas.reproduce.notebook import Notebook, Value, last_run, run_notebook, stamp_file
@@ -114,8 +113,7 @@ def shared_inputs() -> str:
     files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(root).parts)]
     for pattern in ("published/*.csv", "scores/**/*.parquet", "scores/**/*.jsonl"):
         files += sorted(data.glob(pattern))
-    imported = (nasbench201.imported_table(), nats_sss.imported_table())
-    files += filter(None, (*imported, *map(user_data_file, USER_FILES), installed_data_file()))
+    files += accuracy_files()
     digest = hashlib.sha256(json.dumps(provenance.library_versions()).encode())
     for path in files:
         if path.exists():
