@@ -79,18 +79,16 @@ def title_of(cells: Sequence[Mapping]) -> str:
 
 
 def _literals(source: str, path: Path) -> dict[str, Value]:
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError as error:
-        raise NbnasError(f"{path}: the parameters cell is not Python, line {error.lineno}") from error
     values = {}
-    for statement in statements:
-        try:
+    try:
+        for statement in ast.parse(source).body:
             (target,) = statement.targets
             values[target.id] = ast.literal_eval(statement.value)
-        except (AttributeError, ValueError) as error:
-            message = f"the parameters cell may hold only 'name = literal', line {statement.lineno}"
-            raise NbnasError(f"{path}: {message}") from error
+    except SyntaxError as error:
+        raise NbnasError(f"{path}: the parameters cell is not Python, line {error.lineno}") from error
+    except (AttributeError, ValueError) as error:
+        where = f"line {statement.lineno}"
+        raise NbnasError(f"{path}: the parameters cell may hold only 'name = literal', {where}") from error
     return values
 
 

@@ -116,6 +116,5 @@ def shared_inputs() -> str:
     files += accuracy_files()
     digest = hashlib.sha256(json.dumps(provenance.library_versions()).encode())
     for path in files:
-        if path.exists():
-            digest.update(path.read_bytes())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

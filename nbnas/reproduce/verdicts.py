@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import pandas as pd
 
@@ -22,9 +23,7 @@ def rounding(text: str) -> float:
     >>> rounding("0.623"), rounding("70"), round(rounding("2.20e-01"), 6)
     (0.0005, 0.5, 0.0005)
     """
-    mantissa, _, exponent = text.lower().partition("e")
-    decimals = len(mantissa.partition(".")[2])
-    return 0.5 * 10.0 ** (int(exponent or 0) - decimals)
+    return 0.5 * 10.0 ** Decimal(text).as_tuple().exponent
 
 
 def judge(published: str, reproduced: float, low: float, high: float, std: float = 0.0) -> str:

@@ -2,13 +2,13 @@
 
 import importlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import griffe
 
 from nbnas.machine.paths import project_root
-from nbnas.proxies import list_proxies
 from nbnas.reproduce.report.docstrings import docstring_to_html
 
 MODULES = (
@@ -35,7 +35,7 @@ class Entry:
     name: str
     anchor: str
     kind: str
-    """``function``, ``class``, ``method``, ``attribute``, ``module`` or ``alias``: explained elsewhere on the page."""
+    """``function``, ``class``, ``attribute``, ``data``, ``module`` or ``alias``: explained elsewhere on the page."""
     text: str
     """HTML."""
     signature: str = ""
@@ -64,11 +64,6 @@ def api_sections() -> list[Section]:
         Section(module.path, _text(module, anchors), [_entry(module, name, anchors) for name in public_names(module)])
         for module in modules
     ]
-
-
-def registered_proxies() -> list[dict[str, object]]:
-    """Return the records of the registered proxies, empty text where one has nothing to say."""
-    return list_proxies().reset_index().fillna("").to_dict("records")
 
 
 def public_names(module: griffe.Module) -> list[str]:
@@ -106,17 +101,10 @@ def _entry(module: griffe.Module, name: str, anchors: dict[str, str]) -> Entry:
         return Entry(name, full, kind, text)
     if value.is_attribute:
         content = getattr(importlib.import_module(module.path), name)
-        return Entry(
-            name, full, "data", text, f"{name}: {', '.join(content)}" if isinstance(content, Mapping) else name
-        )
+        signature = f"{name}: {', '.join(content)}" if isinstance(content, Mapping) else name
+        return Entry(name, full, "data", text, signature)
     members = [
-        Entry(
-            key,
-            f"{full}.{key}",
-            "method" if member.is_function else "attribute",
-            _text(member, anchors),
-            _signature(member),
-        )
+        Entry(key, f"{full}.{key}", member.kind.value, _text(member, anchors), _signature(member))
         for key, member in _members(value).items()
     ]
     location = f"{value.relative_package_filepath.as_posix()}, line {value.lineno}"
@@ -130,15 +118,11 @@ def _text(value: griffe.Object, anchors: dict[str, str]) -> str:
 def _link(scope: griffe.Object, anchors: dict[str, str], name: str) -> str | None:
     """Where a name that a docstring mentions is explained: on this page, or None."""
     first, _, rest = name.partition(".")
-    try:
-        full = ".".join(filter(None, (scope.resolve(first), rest)))
-    except griffe.NameResolutionError:
-        full = name
-    try:
-        full = scope.modules_collection[full].canonical_path
-    except KeyError:
-        return None
-    return f"#{anchors[full]}" if full in anchors else None
+    with suppress(griffe.NameResolutionError):
+        name = ".".join(filter(None, (scope.resolve(first), rest)))
+    with suppress(KeyError, griffe.GriffeError):
+        name = scope.modules_collection[name].canonical_path
+    return f"#{anchors[name]}" if name in anchors else None
 
 
 def _signature(value: griffe.Object, width: int = 88) -> str:

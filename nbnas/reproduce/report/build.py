@@ -9,10 +9,11 @@ import pandas as pd
 
 from nbnas.benchmarks import BENCHMARKS
 from nbnas.machine.paths import notebooks_folder
+from nbnas.proxies import list_proxies
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, stamp_file, title_of
 from nbnas.reproduce.published_numbers import load_published
-from nbnas.reproduce.report.api_page import api_sections, registered_proxies
+from nbnas.reproduce.report.api_page import api_sections
 from nbnas.reproduce.report.notebook_page import headings, notebook_body, unlink
 from nbnas.reproduce.report.rendering import facts, write_page
 from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, count_verdicts, not_attempted
@@ -44,19 +45,11 @@ def build_report(reports: Path, profile: str) -> Path:
     pages = _executed_notebooks(reports)
     for number in range(len(pages)):
         _write_notebook_page(reports, pages, number, verdicts)
-    write_page(
-        "api.html.jinja",
-        reports / "api.html",
-        root="",
-        report=True,
-        sections=api_sections(),
-        proxies=registered_proxies(),
-    )
+    proxies = list_proxies().reset_index().fillna("").to_dict("records")
+    write_page("api.html.jinja", reports / "api.html", sections=api_sections(), proxies=proxies)
     return write_page(
         "index.html.jinja",
         reports / "index.html",
-        root="",
-        report=True,
         profile=profile,
         papers=[_paper(key, verdicts, pages, reports) for key in PAPERS],
         others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in OTHERS},
@@ -82,8 +75,7 @@ def _write_notebook_page(reports: Path, pages: Sequence[Page], number: int, verd
     write_page(
         "page.html.jinja",
         reports / f"{page.item}.html",
-        root="../",
-        report=True,
+        "../",
         page=page,
         before=pages[number - 1] if number else None,
         after=pages[number + 1] if number + 1 < len(pages) else None,

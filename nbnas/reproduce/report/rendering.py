@@ -28,9 +28,12 @@ def open_templates() -> Environment:
     return environment
 
 
-def write_page(template: str, path: Path, **values: object) -> Path:
-    """Render a template into a file, which is there whole or not at all; returns its path."""
-    text = open_templates().get_template(template).render(**values)
+def write_page(template: str, path: Path, root: str = "", report: bool = True, **values: object) -> Path:
+    """Render a template into a file, which is there whole or not at all; returns its path.
+
+    ``root`` leads from the page to the folder of the report, and ``report`` says whether a report is there.
+    """
+    text = open_templates().get_template(template).render(root=root, report=report, **values)
     replace_file(path, lambda partial: partial.write_text(text))
     return path
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from nbnas.reproduce import results
@@ -11,25 +12,30 @@ from nbnas.reproduce.notebook import rerun_command
 from nbnas.reproduce.notebook_runs import Job
 from nbnas.reproduce.report.notebook_page import headings, notebook_body
 from nbnas.reproduce.report.rendering import facts, write_page
-from nbnas.reproduce.sweep.points import load_point
 from nbnas.reproduce.sweep.specification import Sweep
 
 
-def write_sweep_page(page: Path, sweep: Sweep, jobs: Sequence[Job], errors: Mapping[str, str]) -> Path:
+def write_sweep_page(
+    page: Path,
+    sweep: Sweep,
+    jobs: Sequence[Job],
+    saved: Mapping[str, tuple[pd.DataFrame, dict[str, object]]],
+    errors: Mapping[str, str],
+) -> Path:
     """Write a page from the result that was saved beside it, and a page beside the notebook of every finished point.
 
-    The saved table has the rows of the finished jobs in their order. ``errors`` says why the others failed, by name.
+    By its name, ``saved`` has table and protocol of a point that finished, ``errors`` the reason of one that failed.
     """
     folder = page.parent.absolute()
     report = (folder.parent / "index.html").exists()
     table, record = results.load(sweep.name, folder)
-    finished = [job for job in jobs if job.item not in errors]
+    finished = [job for job in jobs if job.item in saved]
     links, protocols = [], []
     for number, job in enumerate(finished, start=1):
         point_page, body = job.output.with_suffix(".html"), notebook_body(job.output)
         shown = {"sweep": sweep, "title": job.item, "body": body, "contents": headings(body)}
-        write_page("sweep_point.html.jinja", point_page, root="../../../", report=report, **shown)
-        rows, protocol = load_point(job, sweep.axes)
+        write_page("sweep_point.html.jinja", point_page, "../../../", report, **shown)
+        rows, protocol = saved[job.item]
         links += [{"number": number, "href": point_page.relative_to(folder).as_posix()}] * len(rows)
         protocols.append(protocol.items())
     # What the points say of themselves counts as far as they agree.
@@ -39,8 +45,8 @@ def write_sweep_page(page: Path, sweep: Sweep, jobs: Sequence[Job], errors: Mapp
     return write_page(
         "sweep.html.jinja",
         page,
-        root="../",
-        report=report,
+        "../",
+        report,
         sweep=sweep,
         paragraphs=[part for part in re.split(r"\n\s*\n", sweep.text) if part],
         columns=[{"name": name, "number": is_numeric_dtype(table[name])} for name in table.columns],

@@ -1,6 +1,8 @@
 """Running the points of a sweep side by side, only those that are not up to date."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import re
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -8,11 +10,14 @@ import pandas as pd
 
 from nbnas.errors import NbnasError
 from nbnas.machine.executors import default_workers, require_workers
+from nbnas.machine.paths import reports_folder
 from nbnas.reproduce import results
-from nbnas.reproduce.notebook_runs import Job, describe_outcome, run_jobs
+from nbnas.reproduce.notebook_runs import Job, describe_outcome, run_jobs, shared_inputs
 from nbnas.reproduce.sweep.page import write_sweep_page
-from nbnas.reproduce.sweep.points import RESULT, load_point, plan_points
 from nbnas.reproduce.sweep.specification import Sweep, read_sweep
+
+RESULT = "result"
+"""Item under which a swept notebook saves its table."""
 
 
 def sweep(specification: Path, workers: int | None = None) -> Path:
@@ -35,9 +40,9 @@ def sweep(specification: Path, workers: int | None = None) -> Path:
     """
     plan = read_sweep(specification)
     require_workers(workers)
-    jobs, waiting = plan_points(plan), []
+    jobs, waiting = _plan_points(plan), []
     for job in jobs:
-        saved = load_point(job, plan.axes) if job.up_to_date else None
+        saved = _load_point(job, plan.axes) if job.up_to_date else None
         if saved is None:
             waiting.append(job)
         else:
@@ -58,12 +63,42 @@ def sweep(specification: Path, workers: int | None = None) -> Path:
     return page
 
 
+def _plan_points(plan: Sweep) -> list[Job]:
+    """List the points of a sweep, named as ``batch_size=4 seed=0``."""
+    inputs, root = shared_inputs(), reports_folder().absolute() / "sweeps" / plan.name
+    jobs = []
+    for values in plan.points:
+        label = " ".join(f"{name}={value}" for name, value in values.items())
+        folder = root / _folder_name(label)
+        jobs.append(
+            Job(label, plan.notebook, {**plan.parameters, **values}, folder / f"{RESULT}.ipynb", folder, inputs)
+        )
+    return jobs
+
+
+def _load_point(job: Job, axes: Collection[str]) -> tuple[pd.DataFrame, dict[str, object]] | None:
+    """Return the table of a point with the axes in front, and what its notebook said of it; None if it saved none."""
+    saved = results.load(RESULT, job.reports)
+    if saved is None:
+        return None
+    table, record = saved
+    others = [name for name in table.columns if name not in axes]
+    return table.assign(**{name: job.parameters[name] for name in axes})[[*axes, *others]], record["protocol"]
+
+
+def _folder_name(label: str) -> str:
+    whole = label.replace(" ", "-")
+    name = re.sub(r"[^\w.=-]", "_", whole)[:100]
+    # Where something was replaced or cut, two labels may have become one.
+    return name if name == whole else f"{name}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+
+
 def _run(plan: Sweep, waiting: Sequence[Job], workers: int) -> dict[str, str]:
     """Run points side by side; returns the label and the error of those that failed."""
     errors = {}
     with closing(run_jobs(waiting, workers)) as outcomes:
         for done, (job, outcome) in enumerate(outcomes, start=1):
-            saved = load_point(job, plan.axes)
+            saved = _load_point(job, plan.axes)
             if saved is None and not isinstance(outcome, NbnasError):
                 name = plan.notebook.path.name
                 outcome = NbnasError(f"{name} saved no table: it must call results.save({RESULT!r}, ...)")
@@ -78,7 +113,8 @@ def _run(plan: Sweep, waiting: Sequence[Job], workers: int) -> dict[str, str]:
 def _summarise(plan: Sweep, jobs: Sequence[Job], errors: Mapping[str, str], device: str) -> Path:
     from nbnas.plots import swept_values
 
-    tables = [load_point(job, plan.axes)[0] for job in jobs if job.item not in errors]
+    saved = {job.item: _load_point(job, plan.axes) for job in jobs if job.item not in errors}
+    tables = [table for table, _ in saved.values()]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(plan.axes))
     figures = {}
     for number, plot in enumerate(plan.plots if tables else (), start=1):
@@ -88,5 +124,5 @@ def _summarise(plan: Sweep, jobs: Sequence[Job], errors: Mapping[str, str], devi
             table, **shown, interval=interval, order=plan.axes, labels=plan.labels
         )
     protocol = {"notebook": plan.notebook.path.name, "axes": plan.axes, "parameters": plan.fixed}
-    saved = results.save(f"sweeps/{plan.name}", table, figures, protocol | {"failed": list(errors)}, device)
-    return write_sweep_page(saved.with_suffix(".html"), plan, jobs, errors)
+    record = results.save(f"sweeps/{plan.name}", table, figures, protocol | {"failed": list(errors)}, device)
+    return write_sweep_page(record.with_suffix(".html"), plan, jobs, saved, errors)

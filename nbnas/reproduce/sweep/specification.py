@@ -60,14 +60,6 @@ class Plot(_Strict):
         """Names that must be columns of the notebook's table."""
         return [name for name in (self.y, self.low, self.high) if name]
 
-    @model_validator(mode="after")
-    def _check(self) -> "Plot":
-        if len(set(self.axes)) < len(self.axes):
-            raise ValueError(f"a plot uses one axis twice: {', '.join(self.axes)}")
-        if (self.low is None) != (self.high is None):
-            raise ValueError("a plot needs 'low' and 'high' together")
-        return self
-
 
 class Sweep(_Strict):
     """A grid of parameters for one notebook, and how to show what comes out."""
@@ -101,6 +93,10 @@ class Sweep(_Strict):
             if name in self.parameters:
                 raise ValueError(f"{name!r} stands both in 'axes' and in 'parameters'")
         for plot in self.plots:
+            if len(set(plot.axes)) < len(plot.axes):
+                raise ValueError(f"a plot uses one axis twice: {', '.join(plot.axes)}")
+            if (plot.low is None) != (plot.high is None):
+                raise ValueError("a plot needs 'low' and 'high' together")
             for name in plot.axes:
                 if name not in self.axes:
                     known = ", ".join(self.axes)
