@@ -53,7 +53,7 @@ def test_it_ends_with_exercises_that_are_solved_and_with_what_comes_next(path):
     assert len(tagged(cells[start:], "solution")) == len(exercises)
     assert not tagged(cells[:start], "solution")
     assert any("**Next:**" in text for text in texts[start:])
-    assert "artefacts.save(" in texts[-1]
+    assert "results.save(" in texts[-1]
     assert "assert " in texts[-1]
 
 
