@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nbnas.datasets.training_images import ImageData
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 from nbnas.training import build_network, get_recipe
@@ -68,7 +69,8 @@ def teachers(monkeypatch):
 
 
 def load(name="tiny", classes=4):
-    return Teacher(name, 96, classes, MEAN, DEVIATION, torch.device("cpu"))
+    data = ImageData("made up", classes, MEAN, DEVIATION, None, None)
+    return Teacher(dataclasses.replace(RECIPE, teacher=name), data, torch.device("cpu"))
 
 
 def student():

@@ -19,7 +19,7 @@ from nbnas.datasets.images import Images
 from nbnas.datasets.training_images import ImageData
 from nbnas.errors import NbnasError
 from nbnas.seeding import generator_for
-from nbnas.training import build_network, change_recipe, get_recipe, load_data, train, trainer
+from nbnas.training import build_network, change_recipe, get_recipe, load_data, run_folder, train, trainer
 from nbnas.training.augmentation import Augmentation
 from nbnas.training.batches import TrainingImages
 from nbnas.training.optimisation import learning_rate
@@ -390,7 +390,7 @@ def test_damaged_checkpoint_is_named(data, tmp_path):
 
 
 def test_folder_in_use_is_refused(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(run_folder, "LOCK_SECONDS", 0.1)
     with (
         FileLock(tmp_path / "run.lock"),
         pytest.raises(NbnasError, match=r"another process trains in .*; wait for it, end it or choose another folder"),
