@@ -13,7 +13,6 @@ import pickle
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -86,9 +85,8 @@ class Images:
         :class:`NbnasError` if there are not that many images.
         """
         if batch_size * count > len(self.pixels):
-            raise NbnasError(
-                f"{count} batches of {batch_size} need more than the {len(self.pixels)} images of {self.description}"
-            )
+            present = f"the {len(self.pixels)} images of {self.description}"
+            raise NbnasError(f"{count} batches of {batch_size} need more than {present}")
         generator = generator_for(seed, "images")
         chosen = torch.randperm(len(self.pixels), generator=generator)[: batch_size * count]
         size = self.pixels.shape[-1]
@@ -105,13 +103,11 @@ class Images:
         return batches
 
 
-def load_images(dataset: str, split: Literal["train", "test"] = "train", folder: Path | None = None) -> Images:
+def load_images(dataset: str, split: str = "train", folder: Path | None = None) -> Images:
     """Return the images of ``cifar10``, ``cifar100`` or, for the split ``train`` alone, ``ImageNet16-120``.
 
-    The folder of data sets is by default the one that ``$NBNAS_DATA`` names.
-
-    Raises:
-        NbnasError: If there are no such images; the message says where they are looked for.
+    The folder of data sets is by default the one that ``$NBNAS_DATA`` names. Raises :class:`NbnasError` if there are no
+    such images; the message says where they are looked for.
     """
     kind = "test " if split == "test" else ""
     if (dataset, split) not in _ARCHIVES:

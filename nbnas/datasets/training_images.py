@@ -16,10 +16,10 @@ from nbnas.errors import NbnasError, first_line
 from nbnas.machine.paths import user_data_folder
 from nbnas.seeding import generator_for
 
-TEST_CROP_RATIO = 0.875
-"""Side of the central crop of a test picture, as a share of its shorter side."""
 Range = tuple[float, float]
 
+TEST_CROP_RATIO = 0.875
+"""Side of the central crop of a test picture, as a share of its shorter side."""
 CROP_AREAS: Range = (0.08, 1.0)
 """Range of the area of a random crop, as a share of the picture's; Szegedy et al., CVPR 2015."""
 CROP_RATIOS: Range = (3 / 4, 4 / 3)
@@ -71,7 +71,6 @@ class PictureFiles:
     paths: Sequence[Path]
     labels: Tensor
     resolution: int
-    """R."""
 
     def subset(self, rows: Tensor) -> "PictureFiles":
         return dataclasses.replace(self, paths=[self.paths[row] for row in rows.tolist()], labels=self.labels[rows])

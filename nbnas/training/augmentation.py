@@ -23,21 +23,15 @@ ERASED_RATIOS = (0.3, 3.3)
 
 COLOUR_VARIANCES = (0.2175, 0.0188, 0.0045)
 """Eigenvalues of the covariance of ImageNet's colours in [0, 1]; Krizhevsky et al., NeurIPS 2012."""
-COLOUR_COMPONENTS = (
-    (-0.5675, 0.7192, 0.4009),
-    (-0.5808, -0.0045, -0.8140),
-    (-0.5836, -0.6948, 0.4203),
-)
-"""Eigenvectors, one per column."""
+COLOUR_COMPONENTS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+"""Eigenvectors, one per column; the rows are the channels."""
 
 
 class Augmentation:
     """Flip, AutoAugment, lighting noise, normalisation and random erasing of one cropped image (3, R, R) in [0, 1].
 
-    ``mean`` and ``deviation`` are those of each channel of pixels in [0, 1].
-
-    Raises:
-        NbnasError: If the recipe has AutoAugment and kornia is not installed.
+    ``mean`` and ``deviation`` are those of each channel of pixels in [0, 1]. Raises :class:`NbnasError` if the recipe
+    has AutoAugment and kornia is not installed.
     """
 
     def __init__(self, recipe: Recipe, mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
@@ -70,9 +64,8 @@ def _load_auto_augment(policy: str) -> Callable[[Tensor], Tensor]:
     try:
         from kornia.augmentation.auto import AutoAugment
     except ImportError as error:
-        raise NbnasError(
-            "AutoAugment needs kornia: pip install 'nbnas[train]', or train without it: -p auto_augment none"
-        ) from error
+        remedy = "pip install 'nbnas[train]', or train without it: -p auto_augment none"
+        raise NbnasError(f"AutoAugment needs kornia: {remedy}") from error
     return AutoAugment(policy)
 
 

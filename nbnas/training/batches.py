@@ -16,10 +16,7 @@ class EpochBatches(BatchSampler):
     """Batches of (epoch, image) of process number ``rank`` of P.
 
     Each epoch shuffles all images, cuts them into batches of P * batch_size without the last incomplete one, and gives
-    each process its part of every batch.
-
-    Raises:
-        NbnasError: If there are fewer images than one batch takes.
+    each process its part of every batch. Raises :class:`NbnasError` if there are fewer images than one batch takes.
     """
 
     def __init__(self, images: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nbnas.errors import NbnasError
-from nbnas.training.distillation import Distillation, TeacherOutputs
+from nbnas.training.distillation import Distillation
 from nbnas.training.recipe import Recipe
 
 
@@ -20,9 +20,9 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.distillation, self._recipe = model, distillation, recipe
 
-    def forward(self, images: Tensor, targets: Tensor, teacher: TeacherOutputs | None = None) -> Tensor:
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
         distillation, recipe = self.distillation, self._recipe
-        with nullcontext({}) if distillation is None else distillation.recorded_features(self.model) as features:
+        with nullcontext() if distillation is None else distillation.recorded_features(self.model) as features:
             logits = self.model(images)
         if not isinstance(logits, Tensor) or logits.shape != targets.shape:
             got = f"the shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
@@ -30,5 +30,5 @@ class Objective(nn.Module):
         loss = functional.cross_entropy(logits.float(), targets)
         if distillation is None:
             return loss
-        on_features, on_logits = distillation.feature_loss(features, teacher), distillation.logit_loss(logits, teacher)
+        on_features, on_logits = distillation(images, logits, features)
         return loss + recipe.feature_weight * on_features + recipe.logit_weight * on_logits

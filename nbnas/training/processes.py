@@ -31,11 +31,11 @@ class Processes:
 
     def gather(self, values: Tensor) -> Tensor:
         """Return the tensors of all processes, stacked by rank."""
-        gathered = [values] * self.count
-        if self.count > 1:
-            gathered = [torch.empty_like(values) for _ in gathered]
-            distributed.all_gather(gathered, values)
-        return torch.stack(gathered)
+        if self.count == 1:
+            return values[None]
+        gathered = values.new_empty(self.count, *values.shape)
+        distributed.all_gather(list(gathered), values)
+        return gathered
 
     def from_first(self, function: Callable[[], object]) -> object:
         """Return in all processes what number 0 gets from a function; all raise its :class:`NbnasError`."""

@@ -157,14 +157,10 @@ def _parse(name: str, text: str, wanted: object) -> object:
 def build_network(space: str, arch: str, num_classes: int, recipe: Recipe) -> nn.Module:
     """Build an architecture as the recipe trains it; its weights are yet to be drawn.
 
-    Raises:
-        NbnasError: If space or architecture are malformed, or the recipe has squeeze-excitation and the space has not.
+    Raises :class:`NbnasError` if space or architecture are malformed, or squeeze-excitation is not the space's.
     """
-    found, options = get_space(space), {}
-    if recipe.squeeze_excite:
-        if not isinstance(found, BlockSpace):
-            raise NbnasError(
-                f"networks of {space!r} have no squeeze-excitation; train without it: -p squeeze_excite false"
-            )
-        options["squeeze_excite"] = True
+    found = get_space(space)
+    options = {"squeeze_excite": True} if recipe.squeeze_excite else {}
+    if options and not isinstance(found, BlockSpace):
+        raise NbnasError(f"networks of {space!r} have no squeeze-excitation; train without it: -p squeeze_excite false")
     return found.build(found.normalise(arch), num_classes, **options)

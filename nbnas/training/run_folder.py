@@ -24,8 +24,8 @@ class RunFolder:
     ``settings`` is all that the run depends on: a run with other settings is refused.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, object], processes: Processes) -> None:
-        self._path, self._settings, self._processes = path, dict(settings), processes
+    def __init__(self, path: Path, settings: dict[str, object], processes: Processes) -> None:
+        self._path, self._settings, self.processes = path, settings, processes
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -40,22 +40,20 @@ class RunFolder:
                 message = f"another process trains in {self._path}; wait for it, end it or choose another folder"
                 raise NbnasError(message) from None
 
-        self._processes.from_first(acquire)
+        self.processes.from_first(acquire)
         try:
             yield
         finally:
             lock.release()
 
     def load(self) -> dict[str, object] | None:
-        """Return the state of the run, on the CPU, to every process; begin a record of the run where there is none.
+        """Return the state of the run, on the CPU, to every process; None for a new run, whose record this writes.
 
-        Raises:
-            NbnasError: If the file is not a checkpoint, or one of a run with other settings; the message names the
-                first.
+        Raises :class:`NbnasError` if the file is not a checkpoint, or one of a run with other settings.
         """
-        state = self._processes.from_first(self._read)
+        state = self.processes.from_first(self._read)
         if state is None:
-            record = {"settings": self._settings, **provenance.collect(str(self._processes.device))}
+            record = {"settings": self._settings, **provenance.collect(str(self.processes.device))}
             self._write("run.json", lambda path: path.write_text(json.dumps(record, indent=2) + "\n"))
         return state
 
@@ -95,5 +93,5 @@ class RunFolder:
             self._write("metrics.csv", lambda path: pd.DataFrame(history).to_csv(path, index=False))
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        if self._processes.rank == 0:
+        if self.processes.rank == 0:
             replace_file(self._path / name, write)

@@ -27,7 +27,7 @@ from nbnas.training.batches import EpochBatches, TestImages, TrainingImages, ite
 from nbnas.training.distillation import Distillation, Teacher
 from nbnas.training.loss import Objective
 from nbnas.training.optimisation import learning_rate, make_optimiser, moving_average
-from nbnas.training.processes import Processes, joined_processes
+from nbnas.training.processes import joined_processes
 from nbnas.training.recipe import Recipe
 from nbnas.training.run_folder import RunFolder
 from nbnas.training.start_weights import TRAINING_INITIALISATIONS
@@ -64,9 +64,7 @@ def train(
     Args:
         model: Images (batch, 3, R, R) -> logits (batch, K). Its weights are drawn anew, from the seed; at the end it
             is on ``device`` and trained.
-        data: Images and their statistics.
-        recipe: How to train.
-        output: Folder of the run; created if need be.
+        output: Folder of the run; created if needed.
         network: One line that names the network in the record of the run; by default class, number of parameters and a
             checksum of its layers.
         seed: Seed of weights, order, augmentation and mixup.
@@ -102,7 +100,7 @@ def train(
         }
         folder = RunFolder(Path(output), settings, processes)
         with folder.locked():
-            run = _Run(model, data, recipe, folder, seed, workers, processes)
+            run = _Run(model, data, recipe, folder, seed, workers)
             run.resume()
             run.train(checkpoint_steps, progress and processes.rank == 0)
             return pd.DataFrame(run.history)
@@ -112,18 +110,11 @@ class _Run:
     """A training run: its parts, and how far it is."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        data: ImageData,
-        recipe: Recipe,
-        folder: RunFolder,
-        seed: int,
-        workers: int,
-        processes: Processes,
+        self, model: nn.Module, data: ImageData, recipe: Recipe, folder: RunFolder, seed: int, workers: int
     ) -> None:
         self._model, self._recipe, self._folder, self._seed = model, recipe, folder, seed
-        self._processes, self._num_classes = processes, data.num_classes
-        device, rank, count = processes.device, processes.rank, processes.count
+        self._processes, self._num_classes = folder.processes, data.num_classes
+        device, rank, count = self._processes.device, self._processes.rank, self._processes.count
 
         augmentation = Augmentation(recipe, data.mean, data.deviation)
         self._batches = EpochBatches(len(data.train.labels), recipe.batch_size, seed, rank, count)
@@ -142,11 +133,10 @@ class _Run:
         for module in model.modules():
             if isinstance(module, BATCH_NORMS):
                 module.momentum = recipe.batch_norm_momentum
-        self._teacher = distillation = None
+        distillation = None
         if recipe.teacher is not None:
-            self._teacher = Teacher(recipe, data, device)
-            generator = generator_for(seed, "projections")
-            distillation = Distillation(model, recipe.resolution, self._teacher.channels(), generator)
+            teacher, generator = Teacher(recipe, data, device), generator_for(seed, "projections")
+            distillation = Distillation(model, recipe.resolution, teacher, generator)
         self._objective = Objective(model, recipe, distillation).to(device)
         self._average = None if recipe.ema_decay is None else moving_average(model, recipe.ema_decay)
         self._optimiser = make_optimiser(self._objective, recipe)
@@ -226,8 +216,7 @@ class _Run:
         # Dropout draws from the global generators, which a resumed run must find as they were.
         with seeded_global_generators(derive_seed(self._seed, "step", step, processes.rank), processes.device):
             with self._autocast():
-                teacher = None if self._teacher is None else self._teacher(images)
-                loss = module(images, targets, teacher)
+                loss = module(images, targets)
             self._scaler.scale(loss).backward()
         self._scaler.step(self._optimiser)
         self._scaler.update()
@@ -271,15 +260,13 @@ class _Run:
         """Return the sums of this epoch of all processes; all stop if one of them is not finite."""
         sums = self._processes.gather(self._sums)
         if not math.isfinite(sums.sum().item()):
-            raise NbnasError(
-                f"the loss is not finite in epoch {self._epoch + 1}: lower learning_rate or train in float32, "
-                "in another folder"
-            )
+            remedy = "lower learning_rate or train in float32, in another folder"
+            raise NbnasError(f"the loss is not finite in epoch {self._epoch + 1}: {remedy}")
         return sums
 
     def _autocast(self) -> torch.autocast:
-        dtype = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self._recipe.precision]
-        return torch.autocast(self._processes.device.type, dtype, enabled=dtype is not None)
+        precision = self._recipe.precision
+        return torch.autocast(self._processes.device.type, getattr(torch, precision), enabled=precision != "float32")
 
 
 def _describe(model: nn.Module) -> str:
