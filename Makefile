@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 SLOW_TESTS := $(if $(SLOW),,-m "not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint reproduce report scores bench picture sweep lab exercises data clean
+.PHONY: help install test lint reproduce report scores bench picture sweep lab exercises data wheel clean
 
 help:  ## show this list
 	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda WORKERS=N"
@@ -25,6 +25,7 @@ help:  ## show this list
 	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
 	@echo "make data         say which trained accuracies are present"
 	@echo "make lint         check style and format"
+	@echo "make wheel        build the wheel, install it in an empty environment, score a network there"
 	@echo "make install      set up $(VENV)                                  PYTHON=python3 TORCH=2.12.0"
 	@echo "make clean        delete what is generated; scores and data stay"
 	@echo "NBNAS_DATA=DIR    folder with nasbench201.csv.gz, for reproduce and test"
@@ -76,6 +77,15 @@ exercises: $(INSTALLED)
 
 data: $(INSTALLED)
 	$(BIN)/nbnas data status
+
+# Outside the checkout, so that Python finds the installed package and no other.
+wheel: $(INSTALLED)
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --wheel --outdir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt build/wheel/*.whl
+	cp tests/score_from_wheel.py build/wheel
+	cd build/wheel && venv/bin/python score_from_wheel.py && venv/bin/nbnas --version
 
 clean:
 	git clean -fdXq reports

@@ -59,7 +59,7 @@ def time_step(scores: np.ndarray, seen: int, folder: Path) -> float:
 
 def time_ranking(scores: np.ndarray) -> dict[int, float]:
     """Networks seen -> mean seconds of an insertion, looks at former members included."""
-    population = Population(TERMS, get_preset("vkdnw_mbv2").arguments["population"])
+    population = Population(get_preset("vkdnw_mbv2").strategy.population)
     times = {}
     for number, row in enumerate(scores.tolist()):
         if number in SEEN:

@@ -6,16 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import nbnas
 from nbnas.proxies import select_proxies
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.setting import Setting
 
 
 def store_scores(
     store: Path,
     proxy: str,
     values: Mapping[int, float],
-    configuration: ScoringConfiguration | None = None,
+    configuration: Setting | None = None,
     seed: int = 0,
 ) -> None:
     """Add a row per architecture to a proxy's table; NaN is a network that failed.
@@ -27,8 +26,8 @@ def store_scores(
         configuration: Of the table.
         seed: Seed of the rows.
     """
-    configuration = configuration or ScoringConfiguration()
-    space, table = nbnas.get_space(configuration.space), configuration.table(proxy, store)
+    configuration = configuration or Setting()
+    space, table = configuration.space, configuration.table(proxy, store)
     numbers = np.array(list(values.values()), dtype=float)
     rows = {"arch": [space[cell] for cell in values], "seed": seed, "seconds": 1.0}
     rows["status"] = np.where(np.isnan(numbers), "error: made up", "ok")

@@ -19,8 +19,9 @@ import pandas as pd
 import pytest
 
 import nbnas
-from nbnas.benchmarks import analog, load_benchmark, nasbench201, nats_archive
-from nbnas.benchmarks.nats_archive import ARCHIVE_NAME, import_nats
+from nbnas.benchmarks import BENCHMARKS, accuracy_table, analog, load_benchmark, nats_archive
+from nbnas.benchmarks.nasbench201 import ARCHIVE_NAME, SINGLE_SEED_COLUMNS, TRAINING_SEEDS
+from nbnas.benchmarks.nats_archive import import_nats
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import read_log
 
@@ -73,7 +74,8 @@ class Sources:
         self.parquet.parent.mkdir()
         self.csv.parent.mkdir()
         self._monkeypatch = monkeypatch
-        monkeypatch.setattr(nasbench201, "data_folder", lambda: self.parquet.parent)
+        for module in (accuracy_table, nats_archive):
+            monkeypatch.setattr(module, "data_folder", lambda: self.parquet.parent)
         monkeypatch.setenv("NBNAS_DATA", str(self.csv.parent))
         self.put_analog(None)
 
@@ -201,8 +203,8 @@ def test_unknown_training_seed_is_an_error_that_lists_the_known(sources):
 @needs_data
 def test_single_seeds_of_the_ready_csv_average_to_its_means():
     benchmark = load_benchmark("nasbench201", "csv")
-    for dataset, column in nasbench201.SINGLE_SEED_COLUMNS.items():
-        runs = np.stack([benchmark.single_seed_accuracy(dataset, seed) for seed in nasbench201.TRAINING_SEEDS])
+    for dataset, column in SINGLE_SEED_COLUMNS.items():
+        runs = np.stack([benchmark.single_seed_accuracy(dataset, seed) for seed in TRAINING_SEEDS])
         assert (np.isfinite(runs).sum(axis=0) == benchmark.table["n_seeds"]).all()
         np.testing.assert_allclose(np.nanmean(runs, axis=0), benchmark.table[column], atol=2e-5)
 
@@ -246,7 +248,7 @@ def test_damaged_preferred_source_is_an_error_not_a_silent_replacement(sources):
 def test_description_of_the_sources_tells_present_absent_and_damaged_apart(sources):
     sources.put_csv()
     sources.parquet.write_bytes(b"PAR1")
-    nats, csv, package = nasbench201.describe_sources()
+    nats, csv, package = BENCHMARKS["nasbench201"].describe()
     assert nats.startswith("nats: unusable")
     assert csv.startswith("csv: present")
     assert "cifar10, cifar100, ImageNet16-120" in csv
@@ -259,7 +261,6 @@ def test_package_that_is_not_installed_has_no_data_file(monkeypatch):
 
     monkeypatch.setattr(metadata, "files", not_installed)
     assert analog.installed_data_file() is None
-    assert analog.read_analog_accuracies() is None
 
 
 # Costs

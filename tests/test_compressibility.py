@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import nbnas
-from nbnas.errors import NbnasError
 from nbnas.proxies.tcet import layer_vectors
+from nbnas.scoring.setting import Setting
 from nbnas.studies import compressibility
 
 CELLS = nbnas.get_space("nasbench201")
@@ -17,22 +17,26 @@ MACRO = nbnas.get_space("nasbench_macro")
 SMALL = "00000000"
 
 
+def draw_batch(batch_size, seed=0, dataset=None):
+    return Setting(dataset=dataset, batch_size=batch_size).batches(seed)[0]
+
+
 @pytest.fixture(scope="module")
 def batch():
-    return compressibility.draw_batch(4)
+    return draw_batch(4)
 
 
 def test_smaller_batches_begin_larger_ones(batch):
-    inputs, labels = compressibility.draw_batch(2)
+    inputs, labels = draw_batch(2)
     assert torch.equal(inputs, batch[0][:2])
     assert torch.equal(labels, batch[1][:2])
-    assert not torch.equal(compressibility.draw_batch(2, seed=1)[0], inputs)
-    assert compressibility.draw_batch(2, "ImageNet16-120")[0].shape == (2, 3, 16, 16)
+    assert not torch.equal(draw_batch(2, seed=1)[0], inputs)
+    assert draw_batch(2, dataset="ImageNet16-120")[0].shape == (2, 3, 16, 16)
 
 
 def test_profiles_are_the_vectors_of_tcet_beside_sizes(batch):
     profile = compressibility.layer_profile("nasbench_macro", SMALL, batch)
-    network = compressibility.draw_network("nasbench_macro", SMALL)
+    network = Setting("nasbench_macro").network(SMALL, seed=0)
     vectors = layer_vectors(network, batch)
     pd.testing.assert_frame_equal(profile[vectors.columns], vectors)
     assert profile["depth"].tolist() == list(range(1, len(vectors) + 1))
@@ -45,7 +49,7 @@ def test_profiles_are_the_vectors_of_tcet_beside_sizes(batch):
 
 
 def test_scores_of_a_profile_are_the_proxies(batch):
-    network = compressibility.draw_network("nasbench_macro", SMALL)
+    network = Setting("nasbench_macro").network(SMALL, seed=0)
     names = ["ssnr_snip", "nwot", "tcet_snip"]
     rows = nbnas.score(network, names, batches=[batch], init=None).value
     scores = compressibility.scores_of_profile(layer_vectors(network, batch))
@@ -59,21 +63,8 @@ def test_dead_layers_count_nothing():
     assert compressibility.scores_of_profile(profile) == pytest.approx(expected)
 
 
-def test_power_laws_are_fitted_to_logarithms():
-    sizes = np.array([1.0, 10.0, 100.0])
-    assert compressibility.power_law(sizes, 3 * sizes**0.5) == pytest.approx((3, 0.5, 0), abs=1e-9)
-    factor, exponent, scatter = compressibility.power_law([1, 1, 4, 4], np.exp([1, -1, 1, -1]))
-    assert (factor, exponent, scatter) == pytest.approx((1, 0, 1))
-
-
-@pytest.mark.parametrize(("sizes", "values"), [([1, 2], [0, 1]), ([-1, 2], [1, 1]), ([2, 2], [1, 3])])
-def test_there_is_no_power_law_of_zeros_or_of_one_size(sizes, values):
-    with pytest.raises(NbnasError, match="power law"):
-        compressibility.power_law(sizes, values)
-
-
 def test_sensitivity_scores_the_first_samples_of_every_batch(batch):
-    few = tuple(part[:2] for part in compressibility.draw_batch(2, seed=1))
+    few = tuple(part[:2] for part in draw_batch(2, seed=1))
     table = compressibility.sensitivity("nasbench_macro", [SMALL], {"a": batch, "b": few}, [2, 4])
     assert table[["arch", "inputs", "batch_size"]].to_numpy().tolist() == [
         [SMALL, "a", 2],
@@ -105,7 +96,6 @@ def test_pairs_are_counted_one_by_one():
         signs = [np.sign((first[i] - first[j]) * (second[i] - second[j])) for i, j in chosen]
         return signs.count(1) / (signs.count(1) + signs.count(-1)), signs.count(1) + signs.count(-1)
 
-    assert compressibility.ordered_alike(scores, sizes) == pytest.approx(right(scores, sizes, pairs)[0])
     equals = [(i, j) for i, j in pairs if sizes[i] == sizes[j]]
     expected = right(scores, accuracy, equals)
     assert compressibility.right_among_equals(scores, accuracy, sizes) == pytest.approx(expected)

@@ -9,22 +9,11 @@ from stored_scores import store_scores
 
 import nbnas
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, NasBench201Benchmark
-from nbnas.errors import NbnasError
-from nbnas.rankings import bootstrap_interval, kendall_tau
-from nbnas.rankings.evaluation import (
-    METRICS,
-    NDCG_OF_SAMPLE,
-    Ranking,
-    evaluate,
-    evaluate_method,
-    evaluate_methods,
-    evaluate_scores,
-    evaluate_space,
-    missing,
-)
+from nbnas.rankings import CombinedRanking, bootstrap_interval, kendall_tau
+from nbnas.rankings.evaluation import METRICS, NDCG_OF_SAMPLE, evaluate, evaluate_methods, missing
 from nbnas.rankings.published import RANKINGS
-from nbnas.scoring.architecture_scores import NetworkScores, load_network_scores
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
+from nbnas.scoring.setting import Setting
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +30,13 @@ def rows_of(table):
     return table.set_index("metric")
 
 
+def evaluate_ranking(row_key, cells, scores, benchmark, *, groups=None, note="", repeats=1000, dataset="cifar10"):
+    """A complete ranking without groups, a sample with them."""
+    table = pd.DataFrame({"score": scores}, index=cells)
+    found = ArchitectureScores(table, cells if groups is None else groups, groups is None, note)
+    return evaluate(row_key, CombinedRanking.of("score"), found, benchmark, dataset, repeats)
+
+
 def noisy_scores(benchmark, cells):
     """Accuracies with noise, one number per network: NATS-Bench index -> score."""
     accuracy = benchmark.accuracy("cifar10")
@@ -53,7 +49,7 @@ def noisy_scores(benchmark, cells):
 
 def test_a_complete_ranking_of_its_own_accuracies_is_perfect(space, made_up):
     cells = np.array(space.subset("filtered"))
-    table = rows_of(evaluate(Ranking("flops", cells, made_up.accuracy("cifar10")[cells]), made_up, "cifar10"))
+    table = rows_of(evaluate_ranking("flops", cells, made_up.accuracy("cifar10")[cells], made_up))
     assert table["reproduced"].to_dict() == pytest.approx(dict.fromkeys(METRICS, 1.0))
     assert set(table["source"]) == {"made-up"}
     # Cells of one class tie in both; splitting the accuracies of tied cells can only lower tau.
@@ -63,7 +59,7 @@ def test_a_complete_ranking_of_its_own_accuracies_is_perfect(space, made_up):
 def test_tie_intervals_contain_their_value_and_follow_the_ties(space, made_up):
     cells = np.array(space.subset("filtered"))
     layers = np.array([space.trainable_layers(space[cell]) for cell in cells])
-    table = rows_of(evaluate(Ranking("trainable_layers", cells, layers, note="Counted."), made_up, "cifar10"))
+    table = rows_of(evaluate_ranking("trainable_layers", cells, layers, made_up, note="Counted."))
     assert (table["low"] <= table["reproduced"]).all()
     assert (table["reproduced"] <= table["high"]).all()
     assert table.loc["ndcg_1000", "high"] - table.loc["ndcg_1000", "low"] > 1e-3
@@ -73,15 +69,14 @@ def test_tie_intervals_contain_their_value_and_follow_the_ties(space, made_up):
 def test_a_sample_has_a_bootstrap_interval_over_whole_groups(space, made_up):
     cells = np.array(space.sample_subset("filtered", 60))
     scores = np.array(list(noisy_scores(made_up, cells).values()))
-    groups = np.arange(60) // 6
-    ranking = Ranking("jacov", cells, scores, complete=False, groups=groups, note="Seed 0.")
-    table = rows_of(evaluate(ranking, made_up, "cifar10", repeats=50))
+    groups = np.arange(60) // 3
+    table = rows_of(evaluate_ranking("jacov", cells, scores, made_up, groups=groups, note="Seed 0.", repeats=50))
     accuracy = made_up.accuracy("cifar10")[cells]
     expected = bootstrap_interval(kendall_tau, scores, accuracy, groups=groups, repeats=50)
     assert tuple(table.loc["kendall_tau", ["low", "high"]]) == expected
     assert table.loc["kendall_tau", "reproduced"] == kendall_tau(scores, accuracy)
     assert table.loc["kendall_tau", "note"] == "sample of 60 architectures, bootstrap interval. Seed 0."
-    alone = rows_of(evaluate(Ranking("jacov", cells, scores, complete=False), made_up, "cifar10", repeats=50))
+    alone = rows_of(evaluate_ranking("jacov", cells, scores, made_up, groups=np.arange(60), repeats=50))
     assert tuple(alone.loc["kendall_tau", ["low", "high"]]) == bootstrap_interval(
         kendall_tau, scores, accuracy, repeats=50
     )
@@ -89,8 +84,8 @@ def test_a_sample_has_a_bootstrap_interval_over_whole_groups(space, made_up):
 
 def test_ndcg_of_a_sample_is_not_attempted(space, made_up):
     sampled = np.array(space.sample_subset("filtered-unique", 50))
-    ranking = Ranking("vkdnw_single", sampled, sampled.astype(float), complete=False)
-    row = rows_of(evaluate(ranking, made_up, "cifar10", repeats=20)).loc["ndcg_1000"]
+    table = evaluate_ranking("vkdnw_single", sampled, sampled.astype(float), made_up, groups=sampled, repeats=20)
+    row = rows_of(table).loc["ndcg_1000"]
     assert row[["reproduced", "low", "high"]].isna().all()
     assert row["note"] == NDCG_OF_SAMPLE
     assert "whole set" in row["note"]
@@ -104,13 +99,13 @@ def test_tie_interval_does_not_depend_on_how_close_distinct_accuracies_are(space
     accuracy[0] = np.nextafter(accuracy[1], 100)
     table = pd.DataFrame({"cifar10_ori-test": accuracy})
     benchmark = NasBench201Benchmark("made-up", "made-up", table, {"cifar10": "cifar10_ori-test"})
-    row = rows_of(evaluate(Ranking("flops", np.arange(len(space)), accuracy), benchmark, "cifar10"))
+    row = rows_of(evaluate_ranking("flops", np.arange(len(space)), accuracy, benchmark))
     assert row.loc["kendall_tau", "reproduced"] - row.loc["kendall_tau", "low"] > 1e-4
 
 
 def test_a_data_set_that_the_source_lacks_names_the_remedy(space, made_up):
     cells = np.array(space.subset("filtered"))
-    table = evaluate(Ranking("flops", cells, cells.astype(float)), made_up, "cifar100")
+    table = evaluate_ranking("flops", cells, cells.astype(float), made_up, dataset="cifar100")
     assert set(table["note"]) == {IMPORT_HINT}
     assert table["reproduced"].isna().all()
     assert set(table["column"]) == {"cifar100"}
@@ -120,11 +115,6 @@ def test_missing_uses_the_published_name_of_the_data_set():
     table = missing("vkdnw_single", "ImageNet16-120", "no scores")
     assert set(table["column"]) == {"imagenet16-120"}
     assert table["metric"].tolist() == list(METRICS)
-
-
-def test_scores_and_cells_must_match():
-    with pytest.raises(NbnasError, match="flops: 3 cells but 2 scores"):
-        Ranking("flops", np.arange(3), np.arange(2))
 
 
 # ------------------------------------------------------------------------------------------------------- stored scores
@@ -167,10 +157,11 @@ def test_methods_are_evaluated_on_the_cells_that_have_their_scores(space, made_u
     assert table["row_key"].tolist() == ["flops"] * 3 + ["te_nas"] * 3
     assert table["metric"].tolist() == [*METRICS, *METRICS]
     method = RANKINGS["te_nas"]
-    loaded = load_network_scores(method.scores, "cifar10", subset, store=tmp_path)
+    loaded = load_architecture_scores(method.scores, "cifar10", subset, store=tmp_path)
     cells, scores = loaded.table.index.to_numpy(), method.rank(loaded.table)
-    ranking = Ranking("te_nas", cells, scores, loaded.complete, loaded.groups, loaded.description)
-    expected = evaluate(ranking, made_up, "cifar10", repeats=20)
+    assert not loaded.complete
+    options = {"groups": loaded.groups, "note": loaded.description, "repeats": 20}
+    expected = evaluate_ranking("te_nas", cells, scores, made_up, **options)
     pd.testing.assert_frame_equal(table[3:].reset_index(drop=True), expected, check_exact=True)
     # Sizes are known of every cell, whatever else is stored.
     flops = table[table["row_key"] == "flops"]
@@ -212,8 +203,8 @@ def test_scores_that_a_method_does_not_need_are_not_missed(space, made_up, tmp_p
     sampled = space.sample_subset("filtered-unique", 20)
     store_scores(tmp_path, "jacov", noisy_scores(made_up, sampled))
     store_scores(tmp_path, "zen", dict.fromkeys(sampled, math.nan))
-    both = load_network_scores(["jacov", "zen"], "cifar10", store=tmp_path)
-    table = evaluate_method("jacov", RANKINGS["jacov"], both, made_up, "cifar10", repeats=5)
+    both = load_architecture_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    table = evaluate("jacov", RANKINGS["jacov"], both, made_up, "cifar10", repeats=5)
     assert not table["note"].str.contains("rank last").any()
     alone = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)
     pd.testing.assert_frame_equal(table.drop(columns="note"), alone.drop(columns="note"), check_exact=True)
@@ -229,7 +220,7 @@ def test_method_without_any_number_does_not_stop_the_others(space, made_up, tmp_
 def test_methods_read_images_unless_told_otherwise(space, made_up, tmp_path):
     cells = space.sample_subset("filtered-unique", 30)
     scores = noisy_scores(made_up, cells)
-    store_scores(tmp_path, "jacov", scores, ScoringConfiguration(inputs="images"))
+    store_scores(tmp_path, "jacov", scores, Setting(inputs="images"))
     store_scores(tmp_path, "jacov", {cell: -score for cell, score in scores.items()})
     signs = []
     for options in ({}, {"inputs": "gaussian"}):
@@ -271,19 +262,21 @@ def columns(analog):
     partly = accuracy.copy()
     partly.iloc[[3, 7]] = np.nan
     table = pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
-    return NetworkScores(table, np.arange(40) // 2, complete=False, description="made up")
+    return ArchitectureScores(table, np.arange(40) // 2, complete=False, description="made up")
 
 
 def evaluated(columns, analog):
-    return evaluate_scores(columns, analog, "cifar10", repeats=20).set_index(["row_key", "metric"])
+    """Every column, ranked by itself."""
+    tables = [evaluate(name, CombinedRanking.of(name), columns, analog, "cifar10", 20) for name in columns.table]
+    return pd.concat(tables).set_index(["row_key", "metric"])
 
 
 def test_every_column_is_evaluated_as_a_sample(columns, analog):
     table = evaluated(columns, analog)
     assert set(table.index.get_level_values(0)) == {"perfect", "backwards", "partly"}
     cells, column = columns.table.index.to_numpy(), columns.table["perfect"].to_numpy()
-    ranking = Ranking("perfect", cells, column, complete=False, groups=columns.groups, note="made up")
-    alone = evaluate(ranking, analog, "cifar10", 20).set_index("metric")
+    options = {"groups": columns.groups, "note": "made up", "repeats": 20}
+    alone = evaluate_ranking("perfect", cells, column, analog, **options).set_index("metric")
     pd.testing.assert_frame_equal(table.loc["perfect"], alone.drop(columns="row_key"), check_exact=True)
     assert table.loc[("perfect", "kendall_tau"), "reproduced"] > 0.8
     assert table.loc[("backwards", "kendall_tau"), "reproduced"] < -0.8
@@ -292,7 +285,9 @@ def test_every_column_is_evaluated_as_a_sample(columns, analog):
 def test_a_whole_set_is_evaluated_as_complete(analog):
     cells = nbnas.get_space("nasbench201").subset("filtered")
     accuracy = pd.Series(analog.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
-    whole = NetworkScores(accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up")
+    whole = ArchitectureScores(
+        accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up"
+    )
     row = evaluated(whole, analog).loc[("perfect", "ndcg_1000")]
     assert row["reproduced"] == pytest.approx(1)
     assert row["note"] == "9,445 architectures; interval over ties. made up"
@@ -303,16 +298,14 @@ def test_networks_without_a_score_rank_last_and_are_counted(columns, analog):
     assert "2 without a score rank last" in table.loc[("partly", "kendall_tau"), "note"]
     assert "without a score" not in table.loc[("perfect", "kendall_tau"), "note"]
     last = columns.table["partly"].fillna(columns.table["partly"].min()).to_numpy()
-    ranking = Ranking(
-        "partly", columns.table.index.to_numpy(), last, complete=False, groups=columns.groups, note="made up"
-    )
-    alone = evaluate(ranking, analog, "cifar10", 20).set_index("metric")
+    alone = evaluate_ranking("partly", columns.table.index, last, analog, groups=columns.groups, repeats=20)
+    alone = alone.set_index("metric")
     numbers = ["reproduced", "low", "high"]
     pd.testing.assert_frame_equal(table.loc["partly", numbers], alone[numbers], check_exact=True)
 
 
 def test_a_handful_of_networks_is_not_judged(columns, analog):
-    handful = NetworkScores(columns.table[:38], columns.groups[:38], complete=False, description="made up")
+    handful = ArchitectureScores(columns.table[:38], columns.groups[:38], complete=False, description="made up")
     table = evaluated(handful, analog)
     assert table["reproduced"].isna().all()
     assert set(table["note"]) == {"19 networks of the sample are scored, too few to judge"}
@@ -331,7 +324,7 @@ def test_a_score_that_no_network_has_does_not_stop_the_others(columns, analog):
 
 def test_a_space_without_accuracies_says_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.delenv("NBNAS_DATA", raising=False)
-    table = evaluate_space(methods("flops"), "nasbench_macro", "cifar10", store=tmp_path)
+    table = evaluate_methods(methods("flops"), "auto", "cifar10", space="nasbench_macro", store=tmp_path)
     assert table["reproduced"].isna().all()
     assert set(table["note"]) == {
         "no NAS-Bench-Macro accuracies found: set NBNAS_DATA to a folder with nas_bench_macro_cifar10.json"
@@ -339,7 +332,7 @@ def test_a_space_without_accuracies_says_how_to_get_them(monkeypatch, tmp_path):
 
 
 def test_a_space_is_evaluated_by_its_own_accuracies(data_folder, tmp_path):
-    table = evaluate_space(methods("flops"), "nasbench_macro", "cifar10", store=tmp_path)
+    table = evaluate_methods(methods("flops"), "auto", "cifar10", space="nasbench_macro", store=tmp_path)
     row = table.set_index("metric").loc["kendall_tau"]
     assert row["reproduced"] == pytest.approx(0.556, abs=5e-4)
     assert row["note"] == "6,561 architectures; interval over ties. 6,561 networks, by formula."

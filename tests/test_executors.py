@@ -17,15 +17,15 @@ import pytest
 import nbnas
 from nbnas.cli import main
 from nbnas.errors import NbnasError
-from nbnas.machine import executors
-from nbnas.machine.executors import available_cores, open_executor
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.machine import dask_cluster
+from nbnas.machine.executors import Workers, available_cores, open_executor
 from nbnas.scoring.score_many import _score_network, score_many
+from nbnas.scoring.setting import Setting
 
 distributed = pytest.importorskip("distributed")
 
 SPACE = nbnas.get_space("nasbench201")
-SMALL = ScoringConfiguration(batch_size=4)
+SMALL = Setting(batch_size=4)
 CELLS = [SPACE[index] for index in range(12)]
 
 
@@ -53,16 +53,16 @@ def threads():
 
 @pytest.fixture
 def run(tmp_path):
-    def score(executor, archs=CELLS[:4], proxies=("params", "grad_norm"), **options):
+    def score(executor, archs=CELLS[:4], proxies=("params", "grad_norm"), number=None, **options):
         options = {"store": tmp_path / "store", "progress": False, **options}
-        return score_many(archs, proxies, SMALL, executor=executor, **options)
+        return score_many(archs, proxies, SMALL, workers=Workers(executor, number), **options)
 
     return score
 
 
 def serial(folder, archs=CELLS[:4], proxies=("params", "grad_norm")):
     with ThreadPoolExecutor(1) as executor:
-        return score_many(archs, proxies, SMALL, executor=executor, store=folder / "serial", progress=False)
+        return score_many(archs, proxies, SMALL, workers=Workers(executor), store=folder / "serial", progress=False)
 
 
 def assert_same_rows(tables, expected):
@@ -121,7 +121,7 @@ def test_other_executors_work_without_the_package(run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "nowhere", "smoke://127.0.0.1:9"])
 def test_unreachable_address_is_a_one_line_error(run, tmp_path, monkeypatch, address):
-    monkeypatch.setattr(executors, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.3)
     with pytest.raises(NbnasError, match=f"no Dask scheduler can be reached at {address}: ") as caught:
         run(f"dask:{address}")
     assert "\n" not in str(caught.value)
@@ -139,7 +139,7 @@ def test_missing_and_damaged_scheduler_files_are_one_line_errors(run, tmp_path):
 
 def test_workers_of_a_running_cluster_are_its_own(run, threads):
     with pytest.raises(NbnasError, match="has its own workers"):
-        run(f"dask:{threads.scheduler_address}", workers=2)
+        run(f"dask:{threads.scheduler_address}", number=2)
 
 
 # A running cluster
@@ -160,7 +160,7 @@ def test_a_cluster_runs_as_many_tasks_as_it_has_threads_now():
     with (
         cluster(1, processes=False) as started,
         distributed.Client(started, set_as_default=False) as client,
-        open_executor(client.get_executor(), None, 9) as (_, parallelism),
+        open_executor(Workers(client.get_executor()), 9) as (_, parallelism),
     ):
         assert parallelism() == 1
         started.scale(3)
@@ -179,7 +179,7 @@ def test_a_cluster_may_start_without_workers(run, tmp_path):
 def test_other_executors_run_as_many_tasks_as_workers_says():
     with ThreadPoolExecutor(1) as executor:
         for workers, expected in ((3, 3), (None, available_cores())):
-            with open_executor(executor, workers, 2) as (opened, parallelism):
+            with open_executor(Workers(executor, workers), 2) as (opened, parallelism):
                 assert opened is executor
                 assert parallelism() == expected
 
@@ -188,7 +188,7 @@ def test_other_executors_run_as_many_tasks_as_workers_says():
 def test_less_than_one_worker_is_a_one_line_error(run, workers):
     for executor in (None, "processes", "dask"):
         with pytest.raises(NbnasError, match=f"^workers must be at least 1, got {workers}$"):
-            run(executor, workers=workers)
+            run(executor, number=workers)
 
 
 def raise_missing(*_):
@@ -206,7 +206,7 @@ def test_tasks_can_be_read_without_the_package(threads, monkeypatch):
     with distributed.Client(threads, set_as_default=False) as client:
         own = client.get_executor()
         monkeypatch.setattr(own, "submit", lambda task, **_: sent.append(distributed.protocol.pickle.dumps(task)))
-        with open_executor(own, None, 1) as (executor, _):
+        with open_executor(Workers(own), 1) as (executor, _):
             executor.submit(_score_network, CELLS[0], 0, ["params"], SMALL, "cpu")
     assert pickle.loads(sent[0])()["params"]["params"] == SPACE.params(CELLS[0])
     code = "import pickle, sys; sys.modules['nbnas'] = None; pickle.loads(sys.stdin.buffer.read())"
@@ -280,7 +280,7 @@ def test_network_that_kills_every_worker_ends_the_run_and_what_was_scored_is_kep
     # A network that waits behind the fatal one may not have had its turn.
     message = r"^4 Dask workers died of the same network \(out of memory\?\) after (\d+) of 12 networks; those are kept"
     with pytest.raises(NbnasError, match=message) as caught:
-        run("dask", CELLS, "params", workers=2)
+        run("dask", CELLS, "params", number=2)
     kept = pd.read_parquet(SMALL.table("params", tmp_path / "store").parquet)
     assert len(kept) == int(re.match(message, str(caught.value))[1]) > 0
     assert set(kept["arch"]) <= set(CELLS[:-1])
@@ -331,8 +331,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background
     space = nbnas.get_space("nasbench201")
     cells = [space[index] for index in range(40)]
-    shape = nbnas.ScoringConfiguration(batch_size=4)
-    nbnas.score_many(cells, "vkdnw", shape, store=Path(sys.argv[1]), executor="dask", workers=2, progress=False)
+    shape = nbnas.Setting(batch_size=4)
+    nbnas.score_many(cells, "vkdnw", shape, store=Path(sys.argv[1]), workers=nbnas.Workers("dask", 2), progress=False)
 """
 
 

@@ -5,15 +5,16 @@ import pandas as pd
 import pytest
 
 from nbnas.errors import NbnasError
+from nbnas.rankings import Estimate
 from nbnas.studies.findings import Findings, span
 
 
 @pytest.fixture
 def findings():
     found = Findings("section", "score", "metric")
-    found.add(1, "flops", "tau", value=0.62345, interval=(0.61, 0.63), networks=9445)
+    found.add(1, "flops", "tau", value=Estimate(0.62345, 0.61, 0.63), networks=9445)
     found.add(1, "flops", "rho", value=0.8, networks=9445)
-    found.add(1, "snip", "tau", value=np.float32(0.25), interval=np.array([0.2, 0.3]), networks=np.int64(50))
+    found.add(1, "snip", "tau", value=Estimate(np.float32(0.25), *np.array([0.2, 0.3])), networks=np.int64(50))
     found.add(2, "flops", "tau", value=-1, networks=3)
     return found
 

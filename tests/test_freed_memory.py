@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from nbnas.machine.executors import open_executor
+from nbnas.machine.executors import Workers, open_executor
 
 glibc = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt")
 
@@ -30,6 +30,6 @@ def page_faults_of_a_repeat() -> int:
 def test_worker_processes_use_freed_memory_again(executor):
     if executor == "dask":
         pytest.importorskip("distributed")
-    with open_executor(executor, 1, tasks=1) as (workers, _):
+    with open_executor(Workers(executor, 1), tasks=1) as (workers, _):
         (future,) = concurrent.futures.wait([workers.submit(page_faults_of_a_repeat)]).done
         assert future.result() < 1000

@@ -17,8 +17,9 @@ import nbnas
 from nbnas.datasets import images as images_module
 from nbnas.datasets.images import Images, describe_images, load_images
 from nbnas.errors import NbnasError
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.machine.executors import Workers
 from nbnas.scoring.score_many import score_many
+from nbnas.scoring.setting import Setting
 from nbnas.seeding import derive_seed
 
 SPACE = nbnas.get_space("nasbench201")
@@ -444,7 +445,7 @@ def test_too_few_images_are_a_one_line_error():
 
 # ------------------------------------------------------------------------------------------------------------- scoring
 
-ON_IMAGES = ScoringConfiguration(batch_size=4, inputs="images")
+ON_IMAGES = Setting(batch_size=4, inputs="images")
 PROXIES = ["trainable_layers", "grad_norm", "zico"]
 """They read no batch, one and two."""
 
@@ -455,7 +456,7 @@ def score_on_images(tmp_path):
 
     def run(archs, proxies, store, workers=1, configuration=ON_IMAGES):
         with ThreadPoolExecutor(workers) as executor:
-            options = {"store": tmp_path / store, "executor": executor, "workers": workers, "progress": False}
+            options = {"store": tmp_path / store, "workers": Workers(executor, workers), "progress": False}
             return score_many(archs, proxies, configuration, **options)
 
     return run
@@ -512,14 +513,14 @@ def test_sidecar_names_the_images(cifar10, score_on_images, tmp_path):
 
 def test_sidecar_names_the_stand_in(folder, score_on_images, tmp_path):
     write_tiny_imagenet(folder)
-    configuration = ScoringConfiguration(dataset="ImageNet16-120", batch_size=4, inputs="images")
+    configuration = Setting(dataset="ImageNet16-120", batch_size=4, inputs="images")
     score_on_images(CELLS[:1], "grad_norm", "store", configuration=configuration)
     (run,) = configuration.table("grad_norm", tmp_path / "store").provenance()["runs"]
     assert "stand-in for ImageNet16-120" in run["images"]
 
 
 def test_sidecar_of_noise_names_no_images(cifar10, score_on_images, tmp_path):
-    noise = ScoringConfiguration(batch_size=4)
+    noise = Setting(batch_size=4)
     score_on_images(CELLS[:1], "params", "store", configuration=noise)
     (run,) = noise.table("params", tmp_path / "store").provenance()["runs"]
     assert "images" not in run
@@ -527,7 +528,7 @@ def test_sidecar_of_noise_names_no_images(cifar10, score_on_images, tmp_path):
 
 
 def test_batches_larger_than_the_data_set_are_a_one_line_error(cifar10, score_on_images):
-    configuration = ScoringConfiguration(batch_size=16, inputs="images")
+    configuration = Setting(batch_size=16, inputs="images")
     rows = score_on_images(CELLS[:1], "grad_norm", "store", configuration=configuration)["grad_norm"]
     assert rows["status"].tolist() == ["ok"]
     with pytest.raises(NbnasError, match=r"^2 batches of 16 need more than the 30 images of CIFAR-10 training images"):
@@ -536,5 +537,7 @@ def test_batches_larger_than_the_data_set_are_a_one_line_error(cifar10, score_on
 
 @pytest.mark.slow
 def test_process_pool_reads_the_images_itself(cifar10, score_on_images, tmp_path):
-    pooled = score_many(CELLS[:2], "grad_norm", ON_IMAGES, store=tmp_path / "pooled", workers=2, progress=False)
+    pooled = score_many(
+        CELLS[:2], "grad_norm", ON_IMAGES, store=tmp_path / "pooled", workers=Workers(number=2), progress=False
+    )
     assert_same_rows(pooled, score_on_images(CELLS[:2], "grad_norm", "store"))

@@ -435,7 +435,7 @@ def test_absent_table_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, fo
 
 
 def test_unknown_source_is_refused():
-    with pytest.raises(NbnasError, match="unknown source 'nats'; choose from auto, csv"):
+    with pytest.raises(NbnasError, match="unknown source 'nats' of NAS-Bench-301 accuracies; choose from auto, csv"):
         nbnas.load_benchmark("nasbench301", "nats")
 
 

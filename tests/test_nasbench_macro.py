@@ -177,7 +177,7 @@ def test_absent_file_says_what_to_do(monkeypatch, tmp_path):
         monkeypatch.setenv("NBNAS_DATA", folder)
         with pytest.raises(NbnasError, match="set NBNAS_DATA to a folder with nas_bench_macro"):
             load_benchmark("nasbench_macro")
-    with pytest.raises(NbnasError, match="unknown source 'csv' of NAS-Bench-Macro accuracies; the only one is json"):
+    with pytest.raises(NbnasError, match="unknown source 'csv' of NAS-Bench-Macro accuracies; choose from auto, json"):
         load_benchmark("nasbench_macro", "csv")
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nbnas
-from nbnas.benchmarks import load_benchmark, nasbench201, nats_archive, nats_sss
+from nbnas.benchmarks import accuracy_table, load_benchmark, nats_archive
+from nbnas.benchmarks.accuracy_table import NATS_COLUMNS
 from nbnas.benchmarks.nats_archive import import_nats
-from nbnas.benchmarks.nats_table import PAPER_COLUMNS
 from nbnas.cli import main
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import read_log
@@ -175,7 +175,8 @@ def table_path(tmp_path, monkeypatch):
     """Where import and loader look for the table in a test."""
     folder = tmp_path / "data"
     folder.mkdir()
-    monkeypatch.setattr(nats_sss, "data_folder", lambda: folder)
+    for module in (accuracy_table, nats_archive):
+        monkeypatch.setattr(module, "data_folder", lambda: folder)
     return folder / "nats_sss.parquet"
 
 
@@ -188,7 +189,7 @@ def test_each_data_set_ranks_against_its_test_accuracies(table_path):
         np.testing.assert_array_equal(benchmark.accuracy(dataset), full_table()[f"{dataset}_{split}"])
     with pytest.raises(NbnasError, match="svhn test accuracies are not in source 'nats': it has cifar10, cifar100"):
         benchmark.accuracy("svhn")
-    with pytest.raises(NbnasError, match="unknown source 'csv' of NATS-Bench size accuracies; the only one is nats"):
+    with pytest.raises(NbnasError, match="unknown source 'csv' of NATS-Bench size accuracies; choose from auto, nats"):
         load_benchmark("nats_sss", "csv")
 
 
@@ -263,7 +264,7 @@ def made_up_record(api, index):
 def archive(tmp_path):
     """A made-up archive of the size space with the full list of architectures and three records."""
     api = pytest.importorskip("nats_bench")
-    folder = tmp_path / nats_sss.ARCHIVE_NAME
+    folder = tmp_path / nats_archive.KINDS["size"].folder
     folder.mkdir()
     api.pickle_save({"meta_archs": list(SPACE)}, folder / "meta.pickle")
     for index in INDICES.values():
@@ -302,7 +303,7 @@ def test_imported_are_the_last_of_90_epochs_averaged_over_seeds_and_the_recorded
 def test_nats_bench_answers_the_same(archive, table_path):
     table = pd.read_parquet(import_nats(archive, indices=[284], progress=False))
     api = pytest.importorskip("nats_bench").create(str(archive), "sss", fast_mode=True, verbose=False)
-    for dataset, column in PAPER_COLUMNS.items():
+    for dataset, column in NATS_COLUMNS.items():
         answer = api.get_more_info(284, dataset, hp="90", is_random=False)
         assert table[column].item() == answer["test-accuracy"]
         cost = api.get_cost_info(284, dataset, hp="90")
@@ -345,7 +346,7 @@ def test_foreign_list_of_architectures_is_a_one_line_error(archive, table_path, 
 
 
 def test_folder_with_both_archives_asks_for_one(archive, table_path):
-    other = archive.with_name(nats_archive.ARCHIVE_NAME)
+    other = archive.with_name(nats_archive.KINDS["topology"].folder)
     other.mkdir()
     (other / "meta.pickle.pbz2").write_bytes(b"")
     with pytest.raises(NbnasError, match="holds NATS-tss-v1_0-3ffb9-simple and NATS-sss-v1_0-50262-simple; name one"):
@@ -353,6 +354,5 @@ def test_folder_with_both_archives_asks_for_one(archive, table_path):
     assert import_nats(archive, indices=[0], progress=False) == table_path
 
 
-def test_size_and_topology_have_tables_of_their_own(table_path):
-    assert nats_archive.KINDS["size"].destination() == table_path
-    assert nats_archive.KINDS["topology"].destination() == nasbench201.imported_table() != table_path
+def test_size_and_topology_have_tables_of_their_own():
+    assert nats_archive.KINDS["size"].file == "nats_sss.parquet" != nats_archive.KINDS["topology"].file

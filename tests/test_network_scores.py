@@ -11,14 +11,15 @@ from stored_scores import store_scores
 import nbnas
 from nbnas.errors import NbnasError
 from nbnas.proxies import select_proxies
-from nbnas.scoring.architecture_scores import load_network_scores
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.architecture_scores import load_architecture_scores
 from nbnas.scoring.samples import sample_architectures
+from nbnas.scoring.setting import Setting
 
 SPACE = nbnas.get_space("nasbench201")
 CLASSES = SPACE.sample_subset("filtered-unique")
 DEAD = SPACE.sample_subset("dead-edges")
-IMAGES = ScoringConfiguration(inputs="images")
+IMAGES = Setting(inputs="images")
+SMALL = Setting(dataset="cifar100", batch_size=4)
 
 
 def own_index(cells):
@@ -43,7 +44,7 @@ for filtered_cell in SPACE.subset("filtered"):
 def test_every_member_of_a_class_has_the_scores_of_its_representative(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:40]))
     store_scores(tmp_path, "zen", own_index(CLASSES[:40]))
-    scores = load_network_scores(["zen", "jacov", "zen_paper"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["zen", "jacov", "zen_paper"], "cifar10", store=tmp_path)
     expected = sorted(cell for cell in SPACE.subset("filtered") if representative_of(cell) in CLASSES[:40])
     assert len(expected) > 40
     assert scores.table.index.tolist() == expected
@@ -58,14 +59,14 @@ def test_classes_count_with_their_size(tmp_path):
     largest = max(MEMBERS.values(), key=len)
     chosen = CLASSES[: CLASSES.index(largest[0]) + 1]
     store_scores(tmp_path, "jacov", own_index(chosen))
-    counts = load_network_scores(["jacov"], "cifar10", store=tmp_path).table["jacov"].value_counts()
+    counts = load_architecture_scores(["jacov"], "cifar10", store=tmp_path).table["jacov"].value_counts()
     assert counts.idxmax() == largest[0]
     assert counts.to_dict() == {cell: len(MEMBERS[SPACE.network_form(SPACE[cell])]) for cell in chosen}
 
 
 def test_cells_of_a_class_share_a_group(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:40]))
-    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", store=tmp_path)
     assert len(scores.groups) == len(scores.table)
     labels = pd.Series(scores.groups).groupby([representative_of(cell) for cell in scores.table.index])
     assert (labels.nunique() == 1).all()
@@ -74,7 +75,7 @@ def test_cells_of_a_class_share_a_group(tmp_path):
 
 def test_all_classes_are_the_whole_filtered_set(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES))
-    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", store=tmp_path)
     assert scores.complete
     assert scores.table.index.tolist() == SPACE.subset("filtered")
     assert len(set(scores.groups)) == 5_260
@@ -86,7 +87,7 @@ def test_all_classes_are_the_whole_filtered_set(tmp_path):
 @pytest.mark.parametrize("subset", ["filtered", "all"])
 def test_cells_that_were_each_scored_for_itself_need_no_class(tmp_path, subset):
     store_scores(tmp_path, "jacov", own_index(range(15_625)))
-    scores = load_network_scores(["jacov", "params"], "cifar10", subset, store=tmp_path)
+    scores = load_architecture_scores(["jacov", "params"], "cifar10", subset, store=tmp_path)
     cells = SPACE.subset(subset)
     assert scores.complete
     assert scores.table.index.tolist() == cells
@@ -100,7 +101,7 @@ def test_classes_are_shared_unless_every_cell_was_scored(tmp_path):
     no_representative = next(cell for cell in SPACE.subset("filtered") if cell not in CLASSES)
     scored = [cell for cell in SPACE.subset("filtered") if cell != no_representative]
     store_scores(tmp_path, "jacov", own_index(scored))
-    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", store=tmp_path)
     assert scores.complete
     assert scores.table["jacov"].tolist() == [representative_of(cell) for cell in SPACE.subset("filtered")]
     assert len(set(scores.groups)) == 5_260
@@ -108,7 +109,7 @@ def test_classes_are_shared_unless_every_cell_was_scored(tmp_path):
 
 def test_one_class_less_is_a_sample(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:-1]))
-    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", store=tmp_path)
     assert not scores.complete
     assert set(SPACE.subset("filtered")) - set(scores.table.index) == set(
         MEMBERS[SPACE.network_form(SPACE[CLASSES[-1]])]
@@ -120,14 +121,14 @@ def test_scores_that_reach_less_far_decide_the_sample(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:30]))
     # The order breaks off after twenty, and stored networks beyond the gap are no random sample.
     store_scores(tmp_path, "zen", own_index([*CLASSES[:20], *CLASSES[21:30]]))
-    scores = load_network_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov", "zen"], "cifar10", store=tmp_path)
     assert set(scores.table["jacov"]) == set(CLASSES[:20])
     assert "Scored 20 of" in scores.description
 
 
 def test_networks_without_a_score_stay_as_nan(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:10]) | {CLASSES[3]: math.nan, CLASSES[7]: math.inf})
-    table = load_network_scores(["jacov"], "cifar10", store=tmp_path).table
+    table = load_architecture_scores(["jacov"], "cifar10", store=tmp_path).table
     failed = {representative_of(cell) for cell in table.index[table["jacov"].isna()]}
     assert failed == {CLASSES[3], CLASSES[7]}
     assert np.isfinite(table["jacov"].dropna()).all()
@@ -143,7 +144,7 @@ def test_networks_without_a_score_stay_as_nan(tmp_path):
 def test_all_cells_mix_in_proportion(tmp_path, classes, dead, used_classes, used_dead):
     """The smaller share of the two sets is used whole, of the other as much, rounded up."""
     store_scores(tmp_path, "jacov", own_index([*CLASSES[:classes], *DEAD[:dead]]))
-    scores = load_network_scores(["jacov"], "cifar10", "all", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", "all", store=tmp_path)
     assert used_dead / 6_180 == pytest.approx(used_classes / 5_260, abs=1 / 6_180)
     alone, shared = set(DEAD[:used_dead]), set(CLASSES[:used_classes])
     expected = sorted([*alone, *(cell for names in MEMBERS.values() if names[0] in shared for cell in names)])
@@ -162,7 +163,7 @@ def test_cells_with_dead_edges_are_groups_of_their_own(tmp_path):
     share_an_expression = [cell for cell in DEAD if SPACE.network_form(SPACE[cell]) in MEMBERS]
     assert len(set(share_an_expression) & set(DEAD[:60])) > 1
     store_scores(tmp_path, "jacov", own_index([*CLASSES, *DEAD[:60]]))
-    scores = load_network_scores(["jacov"], "cifar10", "all", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", "all", store=tmp_path)
     groups = pd.Series(scores.groups, index=scores.table.index)
     classes = groups.drop(DEAD[:60])
     # One label per network, whichever kind it is.
@@ -178,7 +179,7 @@ def test_cells_with_dead_edges_are_groups_of_their_own(tmp_path):
 @pytest.mark.parametrize("dataset", SPACE.datasets)
 @pytest.mark.parametrize("subset", ["filtered", "all"])
 def test_sizes_need_no_table_and_equal_the_formulas_of_the_space(tmp_path, dataset, subset):
-    scores = load_network_scores(["params", "flops", "trainable_layers"], dataset, subset, store=tmp_path)
+    scores = load_architecture_scores(["params", "flops", "trainable_layers"], dataset, subset, store=tmp_path)
     shape = SPACE.datasets[dataset]
     assert scores.complete
     assert scores.description == f"{len(SPACE.subset(subset)):,} cells, by formula."
@@ -194,7 +195,7 @@ def test_sizes_need_no_table_and_equal_the_formulas_of_the_space(tmp_path, datas
 
 def test_cells_that_share_scores_have_one_size(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:500]))
-    scores = load_network_scores(["params", "jacov"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["params", "jacov"], "cifar10", store=tmp_path)
     assert scores.table["params"].tolist() == [SPACE.params(SPACE[cell]) for cell in scores.table.index]
     assert (scores.table.groupby("jacov")["params"].nunique() == 1).all()
     assert len(scores.table) > 500
@@ -209,11 +210,11 @@ def test_images_are_preferred_for_scores_published_with_images(tmp_path):
     for proxy in ("jacov", "zen"):
         store_scores(tmp_path, proxy, own_index(CLASSES[:10]))
         store_scores(tmp_path, proxy, dict.fromkeys(CLASSES[:8], -1.0), IMAGES)
-    scores = load_network_scores(["jacov", "zen"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov", "zen"], "cifar10", store=tmp_path)
     assert set(scores.table["jacov"]) == {-1}
     assert set(scores.table["zen"]) == set(CLASSES[:8])
     assert "inputs: images for jacov and Gaussian noise, batch 64." in scores.description
-    alone = load_network_scores(["jacov"], "cifar10", store=tmp_path)
+    alone = load_architecture_scores(["jacov"], "cifar10", store=tmp_path)
     assert "inputs: images for jacov, batch 64." in alone.description
 
 
@@ -222,18 +223,18 @@ def test_description_says_which_images_the_scores_saw(tmp_path):
         store_scores(tmp_path, proxy, own_index(CLASSES[:8]), IMAGES)
         runs = [{"images": name, "rows": 4} for name in pictures]
         IMAGES.table(proxy, tmp_path).sidecar.write_text(json.dumps({"configuration": {}, "runs": runs}))
-    scores = load_network_scores(["jacov", "snip"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov", "snip"], "cifar10", store=tmp_path)
     assert scores.description.endswith("; inputs: photographs; stand-in for jacov, snip, batch 64.")
 
 
 @pytest.mark.parametrize(("inputs", "shown"), [("gaussian", "Gaussian noise"), ("images", "images for zen, jacov")])
 def test_other_inputs_are_read_on_request(tmp_path, inputs, shown):
-    configuration = ScoringConfiguration(inputs=inputs)
+    configuration = Setting(inputs=inputs)
     for proxy in ("jacov", "zen"):
-        for each in (ScoringConfiguration(), IMAGES):
+        for each in (Setting(), IMAGES):
             value = 1.0 if each == configuration else -1.0
             store_scores(tmp_path, proxy, dict.fromkeys(CLASSES[:8], value), each)
-    scores = load_network_scores(["zen", "jacov"], "cifar10", inputs=inputs, store=tmp_path)
+    scores = load_architecture_scores(["zen", "jacov"], "cifar10", inputs=inputs, store=tmp_path)
     assert set(scores.table["jacov"]) == set(scores.table["zen"]) == {1}
     assert f"inputs: {shown}, batch 64." in scores.description
 
@@ -247,7 +248,7 @@ def test_other_inputs_are_read_on_request(tmp_path, inputs, shown):
 def test_noise_stands_in_for_images(tmp_path, subset, seed, with_images):
     store_scores(tmp_path, "jacov", own_index([*CLASSES[:10], *DEAD[:12]]))
     store_scores(tmp_path, "jacov", dict.fromkeys(with_images, -1.0), IMAGES, seed)
-    scores = load_network_scores(["jacov"], "cifar10", subset, store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", subset, store=tmp_path)
     assert set(CLASSES[:10]) <= set(scores.table["jacov"])
     assert -1 not in set(scores.table["jacov"])
     assert "inputs: Gaussian noise" in scores.description
@@ -257,22 +258,22 @@ def test_noise_stands_in_for_images(tmp_path, subset, seed, with_images):
 def test_few_images_do_not_replace_much_noise(tmp_path, with_images, taken):
     store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:10], 1.0))
     store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:with_images], -1.0), IMAGES)
-    scores = load_network_scores(["jacov"], "cifar10", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], "cifar10", store=tmp_path)
     assert set(scores.table["jacov"]) == {taken}
 
 
 def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:10]))
     store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:9], -1.0), seed=1)
-    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:8], -2.0), ScoringConfiguration(batch_size=4))
-    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:7], -3.0), ScoringConfiguration(dataset="cifar100"))
+    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:8], -2.0), Setting(batch_size=4))
+    store_scores(tmp_path, "jacov", dict.fromkeys(CLASSES[:7], -3.0), Setting(dataset="cifar100"))
 
     def load(dataset="cifar10", **options):
-        return load_network_scores(["jacov"], dataset, store=tmp_path, **options)
+        return load_architecture_scores(["jacov"], dataset, store=tmp_path, **options)
 
     assert set(load().table["jacov"]) == set(CLASSES[:10])
     assert set(load(seed=1).table["jacov"]) == {-1}
-    small = load(batch_size=4)
+    small = load(Setting(batch_size=4))
     assert set(small.table["jacov"]) == {-2}
     assert "batch 4" in small.description
     assert set(load("cifar100").table["jacov"]) == {-3}
@@ -283,36 +284,40 @@ def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
 
 def test_unknown_set_is_refused(tmp_path):
     with pytest.raises(NbnasError, match="subset must be 'filtered' or 'all', got 'filtered-unique'"):
-        load_network_scores(["flops"], "cifar10", "filtered-unique", store=tmp_path)
+        load_architecture_scores(["flops"], "cifar10", "filtered-unique", store=tmp_path)
 
 
 def test_unknown_score_is_refused(tmp_path):
     with pytest.raises(NbnasError, match="no proxy matches 'jacob'"):
-        load_network_scores(["jacob"], "cifar10", store=tmp_path)
+        load_architecture_scores(["jacob"], "cifar10", store=tmp_path)
 
 
 @pytest.mark.parametrize("inputs", ["published", "gaussian"])
 @pytest.mark.parametrize("name", ["az_*", "vkdnw", "te_nas_*"])
 def test_what_is_not_the_name_of_one_score_is_refused(tmp_path, name, inputs):
     with pytest.raises(NbnasError, match="is not the name of a score"):
-        load_network_scores([name], "cifar10", inputs=inputs, store=tmp_path)
+        load_architecture_scores([name], "cifar10", inputs=inputs, store=tmp_path)
 
 
 def test_unknown_inputs_are_refused(tmp_path):
     with pytest.raises(NbnasError, match="inputs must be 'gaussian' or 'images', got 'noise'"):
-        load_network_scores(["jacov"], "cifar10", inputs="noise", store=tmp_path)
+        load_architecture_scores(["jacov"], "cifar10", inputs="noise", store=tmp_path)
 
 
 def test_unknown_data_set_is_refused(tmp_path):
     with pytest.raises(NbnasError, match="unknown data set 'mnist'"):
-        load_network_scores(["jacov"], "mnist", store=tmp_path)
+        load_architecture_scores(["jacov"], "mnist", store=tmp_path)
 
 
 @pytest.mark.parametrize(
     ("stored", "options", "command"),
     [
         ([], {}, "--dataset cifar100 --proxies jacov --batch-size 64 --inputs gaussian"),
-        ([], {"batch_size": 4}, "--dataset cifar100 --proxies jacov --batch-size 4 --inputs gaussian"),
+        (
+            [],
+            {"setting": Setting(dataset="cifar100", batch_size=4)},
+            "--dataset cifar100 --proxies jacov --batch-size 4 --inputs gaussian",
+        ),
         (DEAD[:3], {}, "--dataset cifar100 --proxies jacov --batch-size 64 --inputs gaussian --archs filtered-unique"),
         (CLASSES[:3], {"subset": "all"}, "--batch-size 64 --inputs gaussian --archs dead-edges --seeds 0"),
         (CLASSES[:3], {"seed": 2}, "--batch-size 64 --inputs gaussian --archs filtered-unique --seeds 2"),
@@ -321,9 +326,9 @@ def test_unknown_data_set_is_refused(tmp_path):
 )
 def test_missing_scores_name_the_command_that_computes_them(tmp_path, stored, options, command):
     if stored:
-        store_scores(tmp_path, "jacov", own_index(stored), ScoringConfiguration(dataset="cifar100"))
+        store_scores(tmp_path, "jacov", own_index(stored), Setting(dataset="cifar100"))
     with pytest.raises(NbnasError, match="run: nbnas score nasbench201 ") as caught:
-        load_network_scores(["flops", "jacov"], "cifar100", store=tmp_path, **options)
+        load_architecture_scores(["flops", "jacov"], **{"setting": "cifar100", "store": tmp_path, **options})
     assert command in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -331,7 +336,7 @@ def test_missing_scores_name_the_command_that_computes_them(tmp_path, stored, op
 def test_missing_part_of_a_table_of_images_is_to_be_scored_with_images(tmp_path):
     store_scores(tmp_path, "jacov", own_index(CLASSES[:3]), IMAGES)
     with pytest.raises(NbnasError, match="--inputs images --archs dead-edges"):
-        load_network_scores(["jacov"], "cifar10", "all", inputs="images", store=tmp_path)
+        load_architecture_scores(["jacov"], "cifar10", "all", inputs="images", store=tmp_path)
 
 
 # --------------------------------------------------------------------------------------------------- other spaces
@@ -340,8 +345,8 @@ def test_missing_part_of_a_table_of_images_is_to_be_scored_with_images(tmp_path)
 def test_networks_of_macro_stand_for_all_that_are_the_same(tmp_path):
     space = nbnas.get_space("nasbench_macro")
     unique = space.sample_subset("unique")[:30]
-    store_scores(tmp_path, "jacov", own_index(unique), ScoringConfiguration("nasbench_macro"))
-    scores = load_network_scores(["jacov", "weight_layers"], space="nasbench_macro", store=tmp_path)
+    store_scores(tmp_path, "jacov", own_index(unique), Setting("nasbench_macro"))
+    scores = load_architecture_scores(["jacov", "weight_layers"], Setting("nasbench_macro"), store=tmp_path)
     expected = [row for row, arch in enumerate(space) if space.index(space.network_form(arch)) in unique]
     assert len(expected) > 30
     assert scores.table.index.tolist() == expected
@@ -353,7 +358,7 @@ def test_networks_of_macro_stand_for_all_that_are_the_same(tmp_path):
 
 
 def test_sizes_of_another_space_need_no_table(tmp_path):
-    scores = load_network_scores(["params"], "jigsaw", space="transnasbench101_micro", store=tmp_path)
+    scores = load_architecture_scores(["params"], Setting("transnasbench101_micro", "jigsaw"), store=tmp_path)
     space = nbnas.get_space("transnasbench101_micro")
     assert scores.complete
     assert scores.table["params"].tolist() == [space.params_for(arch, "jigsaw") for arch in space]
@@ -362,20 +367,20 @@ def test_sizes_of_another_space_need_no_table(tmp_path):
 
 def test_a_space_that_cannot_be_listed_has_the_rows_of_its_benchmark(tmp_path, data_folder, monkeypatch):
     archs = sample_architectures("nasbench301")[:20]
-    table = ScoringConfiguration("nasbench301").table("jacov", tmp_path)
+    table = Setting("nasbench301").table("jacov", tmp_path)
     with table.writer({}, {}) as writer:
         for place, arch in enumerate(archs):
             writer.append({"arch": arch, "seed": 0, "status": "ok", "seconds": 0.1, "jacov": float(place)})
-    scores = load_network_scores(["jacov"], space="nasbench301", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], Setting("nasbench301"), store=tmp_path)
     listed = nbnas.load_benchmark("nasbench301").archs
     assert not scores.complete
     assert {listed[row]: value for row, value in scores.table["jacov"].items()} == dict(
         zip(archs, range(20), strict=True)
     )
-    assert load_network_scores(["flops"], space="nasbench301", store=tmp_path).complete
+    assert load_architecture_scores(["flops"], Setting("nasbench301"), store=tmp_path).complete
     monkeypatch.delenv("NBNAS_DATA")
     with pytest.raises(NbnasError, match="no NAS-Bench-301 accuracies found"):
-        load_network_scores(["jacov"], space="nasbench301", store=tmp_path)
+        load_architecture_scores(["jacov"], Setting("nasbench301"), store=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -388,4 +393,4 @@ def test_a_space_that_cannot_be_listed_has_the_rows_of_its_benchmark(tmp_path, d
 )
 def test_other_subsets_are_refused(space, subset, message):
     with pytest.raises(NbnasError, match=message):
-        load_network_scores(["flops"], subset=subset, space=space)
+        load_architecture_scores(["flops"], Setting(space), subset)

@@ -8,7 +8,7 @@ import pytest
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.rankings import kendall_tau, ndcg, noise
+from nbnas.rankings import kendall_tau, ndcg, noise, pair_shares
 
 SPACE = nbnas.get_space("nasbench201")
 
@@ -41,7 +41,7 @@ def test_seed_noise_leaves_out_what_is_missing_or_constant():
     assert (table["low"] <= table["agreement"]).all()
     assert (table["agreement"] <= table["high"]).all()
     assert abs(table.loc["random", "agreement"]) < 0.5
-    expected = noise.seed_agreement(first, second).drop("constant")
+    expected = first.drop(columns="constant").corrwith(second, drop=True, method="kendall")
     pd.testing.assert_series_equal(table["agreement"], expected, check_names=False)
 
 
@@ -71,16 +71,7 @@ def test_shares_of_pairs_are_those_counted_one_by_one():
         np.sign((scores[i] - scores[j]) * (accuracy[i] - accuracy[j])) for i, j in combinations(range(len(scores)), 2)
     ]
     counted = [np.mean(np.array(signs) == sign) for sign in (1, -1, 0)]
-    assert noise.pair_shares(scores, accuracy) == pytest.approx(counted)
-
-
-def test_the_best_tenth_is_rounded_down_and_keeps_ties_in_order():
-    values = np.zeros(40)
-    values[[35, 3, 20]] = [2.0, 3.0, 2.0]
-    assert noise.best_tenth(np.arange(39, 0, -1), values).tolist() == [3, 35, 20]
-    values[0] = np.nan  # of no candidate
-    assert noise.best_tenth(np.arange(1, 21), values).tolist() == [3, 20]
-    assert noise.best_tenth(np.arange(9), values).size == 0
+    assert pair_shares(scores, accuracy) == pytest.approx(counted)
 
 
 def test_random_pairs_are_two_members_of_each_group_that_has_two():
@@ -127,7 +118,7 @@ def test_networks_with_other_sizes_have_other_forms():
 def test_a_sample_of_everything_has_the_full_value(metric):
     scores, accuracy, groups = tied_data()
     size = len(np.unique(groups))
-    table = noise.sample_intervals(metric, scores, accuracy, groups, size, samples=3, intervals=2, resamples=20)
+    table = noise.sample_intervals(metric, scores, accuracy, groups, size, samples=3, intervals=2, repeats=20)
     full = kendall_tau(scores, accuracy) if metric == "kendall_tau" else ndcg(scores, accuracy)
     assert table["value"].tolist() == pytest.approx([full] * 3)
     assert table["low"].notna().tolist() == [True, True, False]
@@ -158,16 +149,16 @@ def test_coverage_counts_the_intervals_with_the_truth():
     assert 0.4 < summary["spread"] < 0.5
 
 
-def test_agreement_of_seeds_is_kendalls_tau_over_common_networks():
+def test_seeds_are_compared_over_common_networks():
     first = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [1.0, 2, np.nan, 4]}, index=[10, 11, 12, 13])
     second = pd.DataFrame({"a": [9.0, 4, 3, 2], "b": [0.0, 1, 2, 3], "c": [1.0, 2, 3, 4]}, index=[14, 13, 12, 11])
-    agreement = noise.seed_agreement(first, second)
-    assert agreement.index.tolist() == ["a", "b"]
-    assert agreement["a"] == 1
+    table = noise.seed_noise(first, second, pd.Series([0.0, 1, 2, 3], index=[10, 11, 12, 13]), repeats=5)
+    assert table.index.tolist() == ["a", "b"]
+    assert table.loc["a", "agreement"] == 1
     # Of 11 and 13, to which both seeds gave a number, the first says 2 and 4, the second 3 and 1.
-    assert agreement["b"] == -1
+    assert table.loc["b", ["agreement", "networks"]].tolist() == [-1, 2]
 
 
-def test_agreement_of_seeds_needs_two_networks():
+def test_a_comparison_of_seeds_needs_two_networks():
     lonely = pd.DataFrame({"a": [1.0, np.nan]})
-    assert noise.seed_agreement(lonely, lonely).isna().all()
+    assert noise.seed_noise(lonely, lonely, pd.Series([1.0, 2.0]), repeats=5).empty

@@ -15,7 +15,7 @@ import nbnas
 from nbnas.errors import NbnasError
 from nbnas.rankings import kendall_tau, ndcg, spearman_rho
 from nbnas.rankings.forest import forest_ranking
-from nbnas.rankings.graph_features import FAMILIES, PUBLISHED_FAMILIES, graph_feature_table, graph_features
+from nbnas.rankings.graph_features import FAMILIES, PUBLISHED_FAMILIES, graph_feature_table
 from nbnas.rankings.learned import VKDNW_FEATURES, ZERO_COST_FEATURES
 from nbnas.seeding import derive_seed
 
@@ -81,7 +81,8 @@ def test_table_equals_loops_over_paths(space):
 
 def test_features_of_a_cell_counted_by_hand():
     # Paths from 0 to 3: pool; 3x3 1x1; none 3x3; 3x3 skip 3x3.
-    features = graph_features("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|")
+    cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+    features = graph_feature_table([cell]).loc[cell]
     expected = {
         "op_count_nor_conv_3x3": 2,
         "op_count_none": 1,
@@ -120,7 +121,7 @@ def test_families_come_in_the_order_given(space):
     assert len(table) == 2
     assert table.columns[0].startswith("op_on_position")
     assert table.columns[-1].startswith("op_count")
-    assert table.iloc[1].to_dict() == graph_features(space[5], ["op_on_position", "op_count"])
+    assert table.iloc[1].to_dict() == graph_feature_table([space[5]], ["op_on_position", "op_count"]).iloc[0].to_dict()
     assert graph_feature_table([]).shape == (0, 221)
 
 

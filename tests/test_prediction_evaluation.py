@@ -10,7 +10,7 @@ from nbnas.errors import NbnasError
 from nbnas.rankings import learned as module
 from nbnas.rankings.learned import MODELS, Model, evaluate_model
 from nbnas.reproduce.published_numbers import load_published
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.setting import Setting
 from tests.stored_scores import store_scores
 
 
@@ -24,7 +24,7 @@ def accurate(tmp_path_factory, benchmark):
     """A store in which jacov is the accuracy of the class's representative, for the first 300 classes."""
     store, space = tmp_path_factory.mktemp("scores"), nbnas.get_space("nasbench201")
     accuracy = benchmark.accuracy("cifar10")
-    with ScoringConfiguration().table("jacov", store).writer({}, {}) as log:
+    with Setting().table("jacov", store).writer({}, {}) as log:
         for cell in space.sample_subset("filtered-unique", 300):
             row = {"arch": space[cell], "seed": 0, "status": "ok", "seconds": 0.0}
             log.append(row | {"jacov": float(accuracy[cell])})
@@ -79,7 +79,7 @@ def test_noise_stands_in_where_too_few_networks_have_seen_images(benchmark, accu
     shutil.copytree(accurate, tmp_path, dirs_exist_ok=True)
     accuracy = benchmark.accuracy("cifar10")
     few = nbnas.get_space("nasbench201").sample_subset("filtered-unique", 160)
-    images = ScoringConfiguration(inputs="images")
+    images = Setting(inputs="images")
     store_scores(tmp_path, "jacov", {cell: accuracy[cell] for cell in few}, images)
     monkeypatch.setitem(module.MODELS, "graf_m", Model(("jacov",)))
     settings = {"trees": 2, "seeds": (1,), "repeats": 2, "store": tmp_path}
@@ -114,4 +114,4 @@ def test_scores_that_are_not_stored_name_the_command(benchmark, tmp_path):
     rows = evaluate_model("vkdnw_m", benchmark, "cifar10", store=tmp_path)
     assert rows["note"].str.contains("run: nbnas score nasbench201").all()
     with pytest.raises(NbnasError):
-        nbnas.load_scores("vkdnw", ScoringConfiguration(), tmp_path)
+        nbnas.load_scores("vkdnw", Setting(), tmp_path)

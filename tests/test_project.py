@@ -8,6 +8,8 @@ import tomllib
 import pytest
 import yaml
 
+import nbnas
+from nbnas.cli import main
 from nbnas.machine.paths import project_root
 
 ROOT = project_root()
@@ -74,9 +76,32 @@ def test_search_in_the_readme_runs(capsys):
     assert names["result"].best in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("package", ["torchvision", "nats_bench", "papermill", "matplotlib", "distributed"])
-def test_importing_the_package_does_not_import(package):
+def test_public_names_are_those_listed_and_all_there():
+    code = (
+        "import nbnas; names = dir(nbnas); assert names == sorted(nbnas.__all__), names; "
+        "print(nbnas.search.evolve.__name__, nbnas.testing.check_proxy.__name__, nbnas.training.train.__name__); "
+        "[getattr(nbnas, name) for name in names]"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.split() == ["evolve", "check_proxy", "train"]
+
+
+def test_version_is_that_of_the_project(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"nbnas {nbnas.__version__}\n"
+    assert f"version: {nbnas.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+@pytest.mark.parametrize("package", ["torchvision", "nats_bench", "papermill", "matplotlib", "sklearn", "distributed"])
+def test_importing_the_package_and_its_command_does_not_import(package):
     code = f"import sys, nbnas, nbnas.cli; sys.exit({package!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("room", ["search", "testing", "training"])
+def test_a_room_that_loads_when_used_is_not_loaded_before(room):
+    code = f"import sys, nbnas; sys.exit('nbnas.{room}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -178,7 +178,7 @@ def test_a_data_folder_that_is_not_there_is_an_error_not_another_source(folders,
 def test_only_the_full_profile_scores_first(monkeypatch, tmp_path, profile, expected):
     scored = []
     monkeypatch.setenv("NBNAS_REPORTS", str(tmp_path))
-    monkeypatch.setattr(run, "run_plan", scored.append)
+    monkeypatch.setattr(run, "run_plan", lambda workers: scored.append(workers.device))
     monkeypatch.setattr(run, "plan", lambda profile, device: [])
     run.reproduce(profile, "cuda")
     assert scored == expected

@@ -20,15 +20,16 @@ import torch
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.machine.executors import Workers
 from nbnas.scoring.score_many import score_many
+from nbnas.scoring.setting import Setting
 from nbnas.scoring.stored_scores import load_sample, load_scores
 from nbnas.seeding import derive_seed
 
 SPACE = nbnas.get_space("nasbench201")
 CELLS = [SPACE[index] for index in (284, 11, 0, 857)]
 EMPTY_CELL = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
-SMALL = ScoringConfiguration(batch_size=4)
+SMALL = Setting(batch_size=4)
 
 
 class InlineExecutor(Executor):
@@ -71,9 +72,20 @@ class DyingExecutor(InlineExecutor):
 def run(tmp_path):
     """Score into a fresh store, in this process unless told otherwise."""
 
-    def score(archs, proxies, configuration=SMALL, *, store=tmp_path / "store", executor=None, **options):
+    def score(
+        archs,
+        proxies,
+        configuration=SMALL,
+        *,
+        store=tmp_path / "store",
+        executor=None,
+        number=None,
+        device="cpu",
+        **options,
+    ):
         options = {"progress": False, **options}
-        return score_many(archs, proxies, configuration, store=store, executor=executor or InlineExecutor(), **options)
+        workers = Workers(executor or InlineExecutor(), number, device)
+        return score_many(archs, proxies, configuration, store=store, workers=workers, **options)
 
     return score
 
@@ -136,7 +148,7 @@ def test_name_of_a_score_chooses_its_proxy(run):
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
 def test_sizes_are_those_of_the_data_set(run, dataset):
     shape = SPACE.datasets[dataset]
-    rows = run(CELLS[:2], ["params", "flops", "trainable_layers"], ScoringConfiguration(dataset=dataset, batch_size=1))
+    rows = run(CELLS[:2], ["params", "flops", "trainable_layers"], Setting(dataset=dataset, batch_size=1))
     archs = sorted(CELLS[:2])
     assert set(rows) == {"params", "flops", "trainable_layers"}
     assert rows["params"]["params"].tolist() == [SPACE.params(arch, shape.num_classes) for arch in archs]
@@ -163,7 +175,9 @@ def test_number_of_threads_of_torch_is_left_as_it_was(run):
 
 @pytest.mark.slow
 def test_default_process_pool_gives_the_same_numbers(run, tmp_path):
-    pooled = score_many(CELLS[:3], "vkdnw", SMALL, store=tmp_path / "pooled", workers=2, progress=False)["vkdnw"]
+    pooled = score_many(
+        CELLS[:3], "vkdnw", SMALL, store=tmp_path / "pooled", workers=Workers(number=2), progress=False
+    )["vkdnw"]
     inline = run(CELLS[:3], "vkdnw")["vkdnw"]
     pd.testing.assert_frame_equal(without_seconds(pooled), without_seconds(inline), check_exact=True)
 
@@ -190,14 +204,13 @@ def test_only_missing_networks_and_seeds_are_computed(run):
 def test_only_missing_proxies_of_a_network_are_computed(run, monkeypatch):
     run(CELLS[:1], "params")
     asked = []
-    module = sys.modules["nbnas.scoring.score_many"]  # the attribute of that name is the function
-    original = module.score
+    original = Setting.score
 
-    def recording_score(network, names, **options):
+    def recording_score(setting, arch, names, *options):
         asked.append(sorted(names))
-        return original(network, names, **options)
+        return original(setting, arch, names, *options)
 
-    monkeypatch.setattr(module, "score", recording_score)
+    monkeypatch.setattr(Setting, "score", recording_score)
     run(CELLS[:2], ["params", "trainable_layers"])
     assert asked == [["trainable_layers"], ["params", "trainable_layers"]]
 
@@ -224,7 +237,7 @@ def test_no_architectures_give_an_empty_table_with_its_columns(run):
 
 def test_tables_of_other_configurations_are_not_reused(run):
     run(CELLS[:1], "params")
-    for configuration in (ScoringConfiguration(batch_size=2), ScoringConfiguration("nasbench201", "cifar100", 4)):
+    for configuration in (Setting(batch_size=2), Setting("nasbench201", "cifar100", 4)):
         executor = InlineExecutor()
         run(CELLS[:1], "params", configuration, executor=executor)
         assert executor.tasks == [(CELLS[0], 0)]
@@ -276,13 +289,13 @@ def test_sidecar_says_what_computed_the_rows(run, tmp_path):
 )
 def test_wrong_configuration_is_a_one_line_error(setting, message):
     with pytest.raises(NbnasError, match=message):
-        ScoringConfiguration(**setting)
+        Setting(**setting)
 
 
 def test_images_that_are_not_there_stop_a_run_before_any_work(run, monkeypatch):
     monkeypatch.delenv("NBNAS_DATA", raising=False)
     with pytest.raises(NbnasError, match="no images of cifar10: set NBNAS_DATA"):
-        run(CELLS, "params", ScoringConfiguration(inputs="images"), executor=RefusingExecutor())
+        run(CELLS, "params", Setting(inputs="images"), executor=RefusingExecutor())
 
 
 @pytest.mark.parametrize(
@@ -325,7 +338,7 @@ def test_dead_worker_is_an_error_that_says_how_many_networks_are_kept(run, tmp_p
     archs = [SPACE[index] for index in range(6)]
     # One worker has a window of four tasks: those are back before the fifth is submitted.
     with pytest.raises(NbnasError, match=r"after 4 of 6 networks; those are kept") as caught:
-        run(archs, "params", executor=DyingExecutor(4, refuses), workers=1, progress=progress)
+        run(archs, "params", executor=DyingExecutor(4, refuses), number=1, progress=progress)
     assert "\n" not in str(caught.value)
     table = SMALL.table("params", tmp_path / "store")
     assert set(pd.read_parquet(table.parquet)["arch"]) == set(archs[:4])
@@ -343,7 +356,7 @@ def test_error_inside_a_worker_passes_on_and_keeps_finished_networks(run, tmp_pa
 
     archs = [SPACE[index] for index in range(6)]
     with pytest.raises(MemoryError):
-        run(archs, "params", executor=Failing(4, False), workers=1)
+        run(archs, "params", executor=Failing(4, False), number=1)
     assert len(pd.read_parquet(SMALL.table("params", tmp_path / "store").parquet)) == 4
 
 
@@ -362,9 +375,9 @@ def test_load_scores_adds_the_index_of_each_architecture(run, tmp_path):
 @pytest.mark.parametrize(
     ("configuration", "options"),
     [
-        (ScoringConfiguration(), "--dataset cifar10 --proxies params"),
-        (ScoringConfiguration(dataset="cifar100"), "--dataset cifar100 --proxies params"),
-        (ScoringConfiguration(batch_size=4), "--batch-size 4"),
+        (Setting(), "--dataset cifar10 --proxies params"),
+        (Setting(dataset="cifar100"), "--dataset cifar100 --proxies params"),
+        (Setting(batch_size=4), "--batch-size 4"),
     ],
     ids=["default", "dataset", "batch_size"],
 )
@@ -390,9 +403,9 @@ if __name__ == "__main__":
     nbnas.score_many(
         [space[index] for index in range(24)],
         "vkdnw",
-        nbnas.ScoringConfiguration(batch_size=4),
+        nbnas.Setting(batch_size=4),
         store=Path(sys.argv[1]),
-        workers=2,
+        workers=nbnas.Workers(number=2),
     )
 """
 CHILD_CELLS = [SPACE[index] for index in range(24)]
@@ -532,7 +545,7 @@ def test_matrix_joins_the_sample_that_all_proxies_have(tmp_path):
     store = tmp_path / "store"
     order = SPACE.sample_subset("filtered-unique", 4)
     score_many([SPACE[cell] for cell in order], "params", SMALL, store=store, progress=False)
-    score_many([SPACE[cell] for cell in order[:3]], "az_*", SMALL, store=store, executor=InlineExecutor())
+    score_many([SPACE[cell] for cell in order[:3]], "az_*", SMALL, store=store, workers=Workers(InlineExecutor()))
     matrix = nbnas.load_score_matrix(["params", "az_*"], SMALL, "filtered-unique", store=store)
     assert matrix.index.tolist() == order[:3]
     assert matrix.index.name == "arch_index"
@@ -544,7 +557,7 @@ def test_matrix_joins_the_sample_that_all_proxies_have(tmp_path):
 def test_matrix_marks_networks_without_a_score(tmp_path):
     store = tmp_path / "store"
     order = SPACE.sample_subset("filtered-unique", 2)
-    configuration = ScoringConfiguration(batch_size=4)
+    configuration = Setting(batch_size=4)
     rows = [
         {"arch": SPACE[order[0]], "seed": 0, "status": "ok", "seconds": 1.0, "zen": 2.0, "zen_paper": math.inf},
         {"arch": SPACE[order[1]], "seed": 0, "status": "degenerate", "seconds": 1.0, "zen": None, "zen_paper": None},

@@ -6,8 +6,9 @@ import pytest
 
 import nbnas
 from nbnas.cli import main
+from nbnas.machine.executors import Workers
 from nbnas.scoring import plan as plan
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.scoring.setting import Setting
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +20,10 @@ def test_samples_grow_from_round_to_round():
     sizes = {}
     for stage in plan.scoring_plan("cpu"):
         for proxy in stage.proxies:
-            sizes.setdefault((proxy, stage.configuration, stage.archs), []).append(stage.sample or float("inf"))
+            sizes.setdefault((proxy, stage.setting, stage.archs), []).append(stage.sample or float("inf"))
     assert all(rounds == sorted(rounds) for rounds in sizes.values())
     for (_, shape, _), rounds in sizes.items():
-        assert rounds[-1] == (500 if shape.space.startswith("transnas") else float("inf"))
+        assert rounds[-1] == (500 if shape.space_name.startswith("transnas") else float("inf"))
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
@@ -33,7 +34,7 @@ def test_every_proxy_is_scored_on_every_shape(device):
             proxy
             for stage in plan.scoring_plan(device)
             for proxy in stage.proxies
-            if stage.configuration == ScoringConfiguration(dataset=dataset) and stage.archs == "filtered-unique"
+            if stage.setting == Setting(dataset=dataset) and stage.archs == "filtered-unique"
         }
         assert set(nbnas.list_proxies().index) - scored == left_out
 
@@ -43,23 +44,23 @@ def test_a_gpu_finishes_one_seed_before_the_next():
     assert [stage.seed for stage in stages] == sorted(stage.seed for stage in stages)
     assert {stage.seed for stage in stages} == {0, 1, 2, 3, 4}
     assert all(stage.sample is None for stage in stages)
-    names = {stage.archs for stage in stages if stage.configuration.space == "nasbench201"}
+    names = {stage.archs for stage in stages if stage.setting.space_name == "nasbench201"}
     sets = {archs: set(nbnas.get_space("nasbench201").subset(archs)) for archs in names}
     assert set.union(*sets.values()) == set(range(15625))
 
 
 def test_images_are_left_out_where_there_are_none_and_kept_where_there_are(monkeypatch):
-    assert all(stage.configuration.inputs == "gaussian" for stage in plan.scoring_plan("cpu"))
+    assert all(stage.setting.inputs == "gaussian" for stage in plan.scoring_plan("cpu"))
     monkeypatch.setattr(plan, "describe_images", lambda dataset: "made up" if dataset == "cifar10" else None)
-    with_images = [stage for stage in plan.scoring_plan("cpu") if stage.configuration.inputs == "images"]
-    assert {stage.configuration.dataset for stage in with_images} == {"cifar10"}
+    with_images = [stage for stage in plan.scoring_plan("cpu") if stage.setting.inputs == "images"]
+    assert {stage.setting.dataset for stage in with_images} == {"cifar10"}
     inputs = nbnas.list_proxies().inputs
     assert {inputs[proxy] for stage in with_images for proxy in stage.proxies} == {"images"}
 
 
 def test_architectures_that_stand_in_a_file_are_left_out_without_it(data_folder, monkeypatch):
     def spaces():
-        return {stage.configuration.space for stage in plan.scoring_plan("cpu")}
+        return {stage.setting.space_name for stage in plan.scoring_plan("cpu")}
 
     others = {"nasbench201", "nasbench_macro", "transnasbench101_micro"}
     assert spaces() == others
@@ -68,10 +69,10 @@ def test_architectures_that_stand_in_a_file_are_left_out_without_it(data_folder,
 
 
 def test_the_plan_is_worked_through_and_then_has_nothing_left_to_do(tmp_path: Path, monkeypatch, capsys):
-    shape = ScoringConfiguration(batch_size=2)
+    shape = Setting(batch_size=2)
     stages = [plan.Stage(shape, ("params",), "filtered-unique", 2), plan.Stage(shape, ("params",), "dead-edges", 1, 3)]
     monkeypatch.setattr(plan, "scoring_plan", lambda device: stages)
-    plan.run_plan(store=tmp_path, workers=1, progress=False)
+    plan.run_plan(store=tmp_path, workers=Workers(number=1), progress=False)
     rows = shape.table("params", tmp_path).read()
     assert sorted(rows["seed"]) == [0, 0, 3]
     assert (
@@ -80,7 +81,7 @@ def test_the_plan_is_worked_through_and_then_has_nothing_left_to_do(tmp_path: Pa
     )
 
     before = shape.table("params", tmp_path).provenance()
-    plan.run_plan(store=tmp_path, workers=1, progress=False)
+    plan.run_plan(store=tmp_path, workers=Workers(number=1), progress=False)
     assert shape.table("params", tmp_path).provenance() == before  # no run added a row
 
 

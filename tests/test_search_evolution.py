@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 import pandas as pd
 import pytest
+from nbnas.search.objective import NAMED
 
 import nbnas
 from nbnas.errors import NbnasError
@@ -23,7 +24,6 @@ from nbnas.rankings import aggregate_ranks
 from nbnas.rankings.published import RANKINGS
 from nbnas.search import Budget, NetworkScoring, Objective, evolution, evolve
 from nbnas.search.candidate_scoring import TOO_SLOW
-from nbnas.search.objective import NAMED
 from nbnas.seeding import derive_seed
 from tests import search_spaces
 from tests.search_spaces import DigitSpace, noise, three_scores, total

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbnas.rankings import aggregate_ranks, lexicographic_rank
-from nbnas.search import population
-from nbnas.search.population import Population, SortedBlocks
+from nbnas.search.population import Population
 
 
 def reference(rows, size, how):
@@ -23,7 +22,7 @@ def single(values):
 
 
 def assert_follows_reference(rows, size, how="log"):
-    population = Population(len(rows[0]), size, how=how)
+    population = Population(size, how=how)
     returned = 0
     for number, keys in enumerate(rows):
         before = set(population.members.tolist())
@@ -76,7 +75,7 @@ def test_any_sequence(rows, size):
 def test_newest_members_have_ranks_among_everything_seen():
     rng = np.random.default_rng(4)
     values = rng.integers(20, size=(150, 2)).astype(float)
-    population = Population(2, 7, keep="newest")
+    population = Population(7, keep="newest")
     for number, row in enumerate(values):
         population.insert(number, single(row))
         scores = aggregate_ranks(values[: number + 1].T) if number else np.zeros(1)
@@ -86,7 +85,7 @@ def test_newest_members_have_ranks_among_everything_seen():
 
 
 def test_numbers_may_have_gaps():
-    population = Population(1, 2)
+    population = Population(2)
     for number, value in ((3, 5.0), (10, 1.0), (11, 4.0)):
         population.insert(number, [(value,)])
     assert population.members.tolist() == [3, 11]
@@ -97,7 +96,7 @@ def test_few_networks_are_looked_at_again(values, terms):
     rng = np.random.default_rng(5)
     size = (4000, terms)
     rows = rng.normal(size=size) if values is None else rng.integers(values, size=size)
-    population = Population(terms, 50)
+    population = Population(50)
     looked_at = []
     admit = population._admit
     population._admit = lambda entering: (looked_at.append(len(entering)), admit(entering))
@@ -105,16 +104,3 @@ def test_few_networks_are_looked_at_again(values, terms):
         population.insert(number, single(row))
     assert np.mean(looked_at[3000:]) < 20
     assert np.mean(looked_at[3000:]) <= np.mean(looked_at[500:1000])
-
-
-@given(st.lists(st.integers(0, 30), max_size=200), st.integers(-1, 31))
-def test_sorted_blocks_count_what_a_list_counts(values, key):
-    before, population.BLOCK = population.BLOCK, 4
-    try:
-        blocks = SortedBlocks()
-        for value in values:
-            blocks.insert(value)
-    finally:
-        population.BLOCK = before
-    assert len(blocks) == len(values)
-    assert blocks.count(key) == (sum(value < key for value in values), values.count(key))

@@ -2,12 +2,12 @@
 
 import pandas as pd
 import pytest
+from nbnas.search.objective import as_objective
 
 import nbnas
 from nbnas.cli import main
 from nbnas.errors import NbnasError
 from nbnas.search import PRESETS, NetworkScoring, get_preset
-from nbnas.search.objective import as_objective
 from nbnas.seeding import derive_seed
 
 SMALL = {

@@ -275,7 +275,7 @@ def _body(page):
     return page.read_text().partition("<body>")[2]
 
 
-TINY = nbnas.ScoringConfiguration(batch_size=2)
+TINY = nbnas.Setting(batch_size=2)
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +320,7 @@ def test_networks_without_a_score_rank_last(by_fisher):
         (lambda: score_sample("vkdnw", TINY, 1), "'vkdnw' is not the name of a score"),
         (lambda: score_sample_by_fisher(10, 4, TINY, 1), "multiple of the entries per tensor, got 10 and 4"),
         (
-            lambda: score_sample("naswot", nbnas.ScoringConfiguration(batch_size=2, inputs="images"), 1),
+            lambda: score_sample("naswot", nbnas.Setting(batch_size=2, inputs="images"), 1),
             "no images of cifar10: set NBNAS_DATA to a folder with cifar-10-batches-py",
         ),
     ],

@@ -34,27 +34,21 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 
 def installed_data_file() -> Path | None:
-    """The data file of the installed package, or None; the package itself is not imported."""
+    """Return the data file of the installed package, or None; the package itself is not imported."""
     try:
         files = metadata.files("analog-nasbench") or []
     except metadata.PackageNotFoundError:
         return None
-    paths = [Path(file.locate()) for file in files if file.name == "data.anb"]
-    return paths[0] if paths and paths[0].exists() else None
+    paths = (Path(file.locate()) for file in files if file.name == "data.anb")
+    return next((path for path in paths if path.exists()), None)
 
 
-def read_analog_accuracies(path: Path | None = None) -> np.ndarray | None:
-    """Return the CIFAR-10 test accuracies in percent in NATS-Bench index order, or None if there is no data file.
-
-    Args:
-        path: Data file; ``None`` looks for the installed package.
+def read_analog_accuracies(path: Path) -> np.ndarray:
+    """Return the CIFAR-10 test accuracies of a data file in percent in NATS-Bench index order.
 
     Raises:
         NbnasError: If the file is damaged, asks for any other class, or lacks cells.
     """
-    path = path or installed_data_file()
-    if path is None:
-        return None
     space = get_space("nasbench201")
     accuracies = np.full(len(space), np.nan)
     try:

@@ -1,6 +1,8 @@
-"""A table of trained accuracies."""
+"""A table of trained accuracies, and the sources that it may come from."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ class Benchmark:
     """One line to print beside every number that rests on this table."""
     table: pd.DataFrame
     """With a column ``arch``; where the space can be listed, in the order of its indices."""
-    accuracy_columns: dict[str, str]
+    accuracy_columns: Mapping[str, str]
     """Data set -> column to rank against, for the data sets that the source has."""
     deviation: str = ""
     """Why numbers that rest on this table may deviate from published ones; empty for the papers' own accuracies."""
@@ -38,3 +40,56 @@ class Benchmark:
         if dataset not in self.accuracy_columns:
             raise NbnasError(f"{dataset} test accuracies are not in source {self.source!r}: {self.hint}")
         return self.table[self.accuracy_columns[dataset]].to_numpy(copy=True)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that holds the accuracies of a benchmark."""
+
+    find: Callable[[], Path | None]
+    """Where the file is, or None where there is none."""
+    read: Callable[[Path], Benchmark]
+    """Raises :class:`NbnasError` where the file is damaged."""
+    hint: str
+    """How to get it."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All sources of one benchmark's accuracies, the preferred one first."""
+
+    title: str
+    by_name: Mapping[str, Source]
+
+    def load(self, name: str = "auto") -> Benchmark:
+        """Load from a source by its name, or with ``auto`` from the first one present.
+
+        Raises:
+            NbnasError: If the source is unknown, absent or damaged; the message says what to do.
+        """
+        if name not in ("auto", *self.by_name):
+            raise NbnasError(
+                f"unknown source {name!r} of {self.title} accuracies; choose from auto, {', '.join(self.by_name)}"
+            )
+        wanted = list(self.by_name.values()) if name == "auto" else [self.by_name[name]]
+        for source in wanted:
+            path = source.find()
+            if path is not None:
+                return source.read(path)
+        raise NbnasError(f"no {self.title} accuracies found: " + "; or ".join(source.hint for source in wanted))
+
+    def describe(self) -> list[str]:
+        """Say, a line per source, whether it is present, which data sets it has, and how to get it if not."""
+        lines = []
+        for name, source in self.by_name.items():
+            try:
+                path = source.find()
+                found = source.read(path) if path else None
+            except NbnasError as error:
+                lines.append(f"{name}: unusable: {error}")
+                continue
+            if found is None:
+                lines.append(f"{name}: absent; {source.hint}")
+            else:
+                lines.append(f"{name}: present, {found.description}; has {', '.join(found.accuracy_columns)}")
+        return lines

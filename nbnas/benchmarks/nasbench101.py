@@ -1,14 +1,15 @@
 """Accuracies of 500 NAS-Bench-101 cells, as NASLib publishes them.
 
 The 500 rows are a random draw that favours small cells, see :meth:`nbnas.spaces.nasbench101.NasBench101.sample`. Only
-292 cells are distinct (:meth:`~nbnas.spaces.nasbench101.NasBench101.canonical`), and rows of one cell can differ in
-accuracy: a rank correlation should be reported for the distinct cells too.
+292 cells are distinct (:meth:`~nbnas.spaces.nasbench101.NasBench101.canonical`). The accuracy of a row is that of one
+of the benchmark's three training runs, drawn anew for every row, so rows of one cell can differ: report a rank
+correlation for the distinct cells too.
 """
 
 from collections.abc import Sequence
 
-from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.benchmarks.csv_table import ReadyTable
+from nbnas.benchmarks.accuracy_table import naslib_source
+from nbnas.benchmarks.benchmark import Sources
 from nbnas.errors import NbnasError
 from nbnas.spaces.nasbench101 import MAX_VERTICES, format_cell, prune
 from nbnas.spaces.nasbench101_network import OPERATIONS
@@ -33,23 +34,16 @@ def translate(codes: Sequence[int]) -> str:
     return format_cell(prune([_LABELS[label] for label in labels], edges))
 
 
-TABLE = ReadyTable(
-    title="NAS-Bench-101",
-    file="nasbench101_subset.csv.gz",
-    description="NAS-Bench-101 (500 rows of NASLib, 292 distinct cells, CIFAR-10 validation accuracy of one random "
-    "training run)",
-    deviation="Deviates because these are 500 random rows of NASLib, of which 292 are distinct cells.",
-    translate=translate,
+NASBENCH101 = Sources(
+    "NAS-Bench-101",
+    {
+        "csv": naslib_source(
+            "nasbench101_subset.csv.gz",
+            "NAS-Bench-101",
+            "NAS-Bench-101 (500 rows of NASLib, 292 distinct cells, CIFAR-10 validation accuracy of one random "
+            "training run)",
+            "Deviates because these are 500 random rows of NASLib, of which 292 are distinct cells.",
+            translate,
+        )
+    },
 )
-
-
-def load_nasbench101(source: str = "auto") -> Benchmark:
-    """Load the table; see :func:`nbnas.load_benchmark`.
-
-    Column ``cifar10_val`` is the validation accuracy in percent of one of the benchmark's three training runs, drawn
-    anew for every row; ``flops`` (as tensorwatch counts them) and ``params`` are in millions.
-
-    Raises:
-        NbnasError: If the file is absent or damaged; the message says which file to put where.
-    """
-    return TABLE.load(source)

@@ -1,30 +1,23 @@
 """Trained accuracies of the NAS-Bench-201 cells, from whichever source the user has."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from nbnas.benchmarks.analog import read_analog_accuracies
-from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.benchmarks.nats_table import PAPER_COLUMNS, check_nats_table, read_imported_table
+from nbnas.benchmarks import analog
+from nbnas.benchmarks.accuracy_table import NATS_COLUMNS, imported_file, read_nats_table, user_file
+from nbnas.benchmarks.benchmark import Benchmark, Source, Sources
 from nbnas.errors import NbnasError
-from nbnas.machine.paths import data_folder, user_data_file
 from nbnas.spaces import get_space
 
+ARCHIVE_NAME = "NATS-tss-v1_0-3ffb9-simple"
+
+FILE = "nasbench201_nats.parquet"
+"""What ``nbnas data import-nats`` writes into the data folder of the project."""
+
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
-
-READY_TABLE = "nasbench201.csv.gz"
-"""File in the folder that ``$NBNAS_DATA`` names."""
-
-HINTS = {
-    "nats": IMPORT_HINT,
-    "csv": f"set NBNAS_DATA to a folder with {READY_TABLE}",
-    "analog": "run pip install analog-nasbench",
-}
-"""Source -> how to get it."""
 
 TRAINING_SEEDS = (777, 888, 999)
 """Seeds with which NATS-Bench trained each cell, the last one only for 8,169 of them."""
@@ -71,7 +64,7 @@ class NasBench201Benchmark(Benchmark):
         if column not in self.table:
             raise NbnasError(
                 f"{dataset} accuracies of training seed {seed} are not in source {self.source!r}; "
-                f"source 'csv' has them: {HINTS['csv']}"
+                f"source 'csv' has them: {NASBENCH201.by_name['csv'].hint}"
             )
         return self.table[column].to_numpy(dtype=float, copy=True)
 
@@ -86,87 +79,35 @@ class NasBench201Benchmark(Benchmark):
         if f"{dataset}_flops_M" in self.table:
             return self.table[f"{dataset}_flops_M"].to_numpy(copy=True)
         space = get_space("nasbench201")
-        shape = space.datasets[dataset]
-        exact = np.array([space.flops(arch, shape.resolution, shape.num_classes) for arch in space]) / 1e6
+        exact = np.array([space.flops_for(arch, dataset) for arch in space]) / 1e6
         if "n_seeds" not in self.table:
             return exact
-        seeds = self.table["n_seeds"].to_numpy()
-        return np.array([np.mean([value] * count) for value, count in zip(exact, seeds, strict=True)])
+        return np.array([np.mean([value] * seeds) for value, seeds in zip(exact, self.table["n_seeds"], strict=True)])
 
 
-def imported_table() -> Path:
-    """Where ``nbnas data import-nats`` puts its table."""
-    return data_folder() / "nasbench201_nats.parquet"
+def _read_nats(path: Path) -> NasBench201Benchmark:
+    table = read_nats_table(path, get_space("nasbench201"), "cells")
+    return NasBench201Benchmark("nats", "NATS-Bench archive, 200 epochs, mean over seeds", table, NATS_COLUMNS)
 
 
-def load_nasbench201(source: str = "auto") -> NasBench201Benchmark:
-    """Load from ``source``, or from the first source present; see :func:`nbnas.load_benchmark`."""
-    if source not in ("auto", *SOURCES):
-        raise NbnasError(f"unknown source {source!r}; choose from auto, {', '.join(SOURCES)}")
-    wanted = list(SOURCES) if source == "auto" else [source]
-    for name in wanted:
-        benchmark = SOURCES[name]()
-        if benchmark is not None:
-            return benchmark
-    raise NbnasError("no NAS-Bench-201 accuracies found: " + "; or ".join(HINTS[name] for name in wanted))
+def _read_csv(path: Path) -> NasBench201Benchmark:
+    table = read_nats_table(path, get_space("nasbench201"), "cells")
+    description = f"{path.name} (NATS-Bench, 200 epochs, mean over seeds, five decimals)"
+    return NasBench201Benchmark("csv", description, table, NATS_COLUMNS)
 
 
-def describe_sources() -> list[str]:
-    """Say, a line per source, whether it is present, which data sets it has, and how to get it if not."""
-    lines = []
-    for name, load in SOURCES.items():
-        try:
-            benchmark = load()
-        except NbnasError as error:
-            lines.append(f"{name}: unusable: {error}")
-            continue
-        if benchmark is None:
-            lines.append(f"{name}: absent; {HINTS[name]}")
-        else:
-            unlocked = ", ".join(benchmark.accuracy_columns)
-            lines.append(f"{name}: present, {benchmark.description}; unlocks the {unlocked} columns of every table")
-    return lines
-
-
-def _load_nats() -> NasBench201Benchmark | None:
-    path = imported_table()
-    table = read_imported_table(path)
-    if table is None:
-        return None
-    return _checked("nats", "NATS-Bench archive, 200 epochs, mean over seeds", table, path)
-
-
-def _load_csv() -> NasBench201Benchmark | None:
-    path = user_data_file(READY_TABLE)
-    if path is None:
-        return None
-    try:
-        table = pd.read_csv(path)
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NbnasError(f"{path} cannot be read as a gzipped csv: {reason}") from error
-    description = "nasbench201.csv.gz (NATS-Bench, 200 epochs, mean over seeds, five decimals)"
-    return _checked("csv", description, table, path)
-
-
-def _load_analog() -> NasBench201Benchmark | None:
-    accuracies = read_analog_accuracies()
-    if accuracies is None:
-        return None
-    table = pd.DataFrame({"cifar10_analog-test": accuracies})
+def _read_analog(path: Path) -> NasBench201Benchmark:
+    table = pd.DataFrame({"cifar10_analog-test": analog.read_analog_accuracies(path)})
     description = "AnalogNAS-Bench (an independent training of all cells, CIFAR-10 test only)"
     deviation = "Deviates because AnalogNAS-Bench trained the cells anew; rerun with NATS-Bench accuracies."
     return NasBench201Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation)
 
 
-SOURCES: dict[str, Callable[[], NasBench201Benchmark | None]] = {
-    "nats": _load_nats,
-    "csv": _load_csv,
-    "analog": _load_analog,
-}
-"""Name -> loader, in order of preference; a loader returns None where its source is absent."""
-
-
-def _checked(source: str, description: str, table: pd.DataFrame, path: Path) -> NasBench201Benchmark:
-    check_nats_table(table, path, get_space("nasbench201"), "cells")
-    return NasBench201Benchmark(source, description, table, dict(PAPER_COLUMNS))
+NASBENCH201 = Sources(
+    "NAS-Bench-201",
+    {
+        "nats": Source(lambda: imported_file(FILE), _read_nats, IMPORT_HINT),
+        "csv": user_file("nasbench201.csv.gz", _read_csv),
+        "analog": Source(lambda: analog.installed_data_file(), _read_analog, "run pip install analog-nasbench"),
+    },
+)

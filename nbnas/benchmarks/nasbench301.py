@@ -1,9 +1,12 @@
-"""Accuracies of 725 DARTS architectures that the surrogate of NAS-Bench-301 predicts, as NASLib publishes them."""
+"""Accuracies of 725 DARTS architectures that the surrogate of NAS-Bench-301 predicts, as NASLib publishes them.
+
+None of the 725 was trained.
+"""
 
 from collections.abc import Sequence
 
-from nbnas.benchmarks.benchmark import Benchmark
-from nbnas.benchmarks.csv_table import ReadyTable
+from nbnas.benchmarks.accuracy_table import naslib_source
+from nbnas.benchmarks.benchmark import Sources
 from nbnas.spaces import get_space
 from nbnas.spaces.nasbench301 import format_architecture
 from nbnas.spaces.nasbench301_network import OPERATIONS, Edge
@@ -25,22 +28,15 @@ def translate(cells: Sequence[Sequence[tuple[int, int]]]) -> str:
     return get_space("nasbench301").normalise(format_architecture(nodes))
 
 
-TABLE = ReadyTable(
-    title="NAS-Bench-301",
-    file="nasbench301_subset.csv.gz",
-    description="NAS-Bench-301 (725 architectures of NASLib, surrogate validation accuracy on CIFAR-10)",
-    deviation="Deviates because these are NASLib's 725 architectures, not the sample of the paper.",
-    translate=translate,
+NASBENCH301 = Sources(
+    "NAS-Bench-301",
+    {
+        "csv": naslib_source(
+            "nasbench301_subset.csv.gz",
+            "NAS-Bench-301",
+            "NAS-Bench-301 (725 architectures of NASLib, surrogate validation accuracy on CIFAR-10)",
+            "Deviates because these are NASLib's 725 architectures, not the sample of the paper.",
+            translate,
+        )
+    },
 )
-
-
-def load_nasbench301(source: str = "auto") -> Benchmark:
-    """Load the table; see :func:`nbnas.load_benchmark`.
-
-    Column ``cifar10_val`` is the surrogate's prediction in percent, none of it trained; ``flops`` (as tensorwatch
-    counts them) and ``params`` are in millions.
-
-    Raises:
-        NbnasError: If the file is absent or damaged; the message says which file to put where.
-    """
-    return TABLE.load(source)

@@ -1,6 +1,6 @@
 """Importing an official NATS-Bench archive, topology or size, into one compact table."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from tqdm import tqdm
 from nbnas.benchmarks import nasbench201, nats_sss
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import AppendLog, read_log
+from nbnas.machine.paths import data_folder
 from nbnas.machine.replace_file import replace_file
 from nbnas.spaces import get_space
-
-ARCHIVE_NAME = "NATS-tss-v1_0-3ffb9-simple"
 
 
 @dataclass(frozen=True)
@@ -22,36 +21,37 @@ class ArchiveKind:
     """What sets the archive of one space apart."""
 
     space: str
-    """Name of the space here."""
     folder: str
     """Name of the unpacked archive."""
+    file: str
+    """Where the loader of the accuracies looks for the table, in the data folder of the project."""
     hp: str
     """NATS-Bench's name of the training setting to import, its number of epochs."""
     splits: Mapping[str, Sequence[str]]
     """Data set key -> splits to import, in NATS-Bench's own names."""
-    destination: Callable[[], Path]
-    """Where the loader looks for the table."""
 
+
+_ALL_SPLITS = ("x-valid", "x-test", "ori-test")
 
 KINDS = {
     "topology": ArchiveKind(
-        space="nasbench201",
-        folder=ARCHIVE_NAME,
-        hp="200",
-        splits={
+        "nasbench201",
+        nasbench201.ARCHIVE_NAME,
+        nasbench201.FILE,
+        "200",
+        {
             "cifar10-valid": ["x-valid"],
             "cifar10": ["ori-test"],
-            "cifar100": ["x-valid", "x-test", "ori-test"],
-            "ImageNet16-120": ["x-valid", "x-test", "ori-test"],
+            "cifar100": _ALL_SPLITS,
+            "ImageNet16-120": _ALL_SPLITS,
         },
-        destination=nasbench201.imported_table,
     ),
     "size": ArchiveKind(
-        space="nats_sss",
-        folder=nats_sss.ARCHIVE_NAME,
-        hp="90",
-        splits={"cifar10": ["ori-test"], "cifar100": ["x-test"], "ImageNet16-120": ["x-test"]},
-        destination=nats_sss.imported_table,
+        "nats_sss",
+        nats_sss.ARCHIVE_NAME,
+        nats_sss.FILE,
+        "90",
+        {"cifar10": ["ori-test"], "cifar100": ["x-test"], "ImageNet16-120": ["x-test"]},
     ),
 }
 """NATS-Bench's own name of a space -> what its archive is like."""
@@ -80,7 +80,7 @@ def import_nats(
     """
     archive = _locate(Path(archive))
     api = _open(archive)
-    destination = destination or KINDS[api.search_space_name].destination()
+    destination = destination or data_folder() / KINDS[api.search_space_name].file
     indices = range(len(api.meta_archs)) if indices is None else indices
     destination.parent.mkdir(parents=True, exist_ok=True)
     log_path = destination.with_name(destination.name + ".part.jsonl")

@@ -1,6 +1,7 @@
 """Where networks are scored: in processes of this machine or by the workers of a Dask cluster."""
 
 import gc
+import importlib
 import multiprocessing
 import os
 import signal
@@ -8,66 +9,78 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_process
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.machine.dask_cluster import _DaskExecutor, _is_of_dask, _local_cluster, _running_cluster
+from nbnas.machine.dask_cluster import DaskExecutor, open_cluster
 from nbnas.machine.freed_memory import keep_freed_memory
 
 GPU_BYTES_PER_WORKER = 8 * 2**30
 """What a process that scores NAS-Bench-201 on batches of 64 may take: 16 fitted into 139 GiB with every data set."""
 
 
+@dataclass(frozen=True)
+class Workers:
+    """Where networks are scored."""
+
+    executor: Executor | str | None = None
+    """``None`` or ``"processes"`` starts processes of one thread, ``"dask"`` starts them as a Dask cluster,
+    ``"dask:ADDRESS"`` connects to a running one by the address of its scheduler or by its scheduler file. Any
+    ``concurrent.futures`` executor, such as ``Client.get_executor()`` of Dask, is taken as it is, and stays open."""
+    number: int | None = None
+    """Number of processes to start; ``None`` is one per core, on a GPU no more than have 8 GiB of its memory."""
+    device: str = "cpu"
+    """Torch device of the networks."""
+
+    def __post_init__(self) -> None:
+        require_workers(self.number)
+
+
 @contextmanager
 def open_executor(
-    executor: Executor | str | None, workers: int | None, tasks: int, device: str = "cpu"
+    workers: Workers, tasks: int, preload: str | None = None
 ) -> Iterator[tuple[Executor, Callable[[], int]]]:
     """Start or reach what runs the tasks; what this starts ends with the block.
 
     Args:
-        executor: ``None`` or ``"processes"`` starts processes, ``"dask"`` starts them as a Dask cluster,
-            ``"dask:ADDRESS"`` connects to a running one by the address of its scheduler or by its scheduler file.
-            An executor is taken as it is, and stays open.
-        workers: Number of processes to start; ``None`` is :func:`default_workers`.
+        workers: What to start or reach.
         tasks: Number of tasks; no more processes than that are started.
-        device: Where they compute.
+        preload: Name of a module that processes import when they start.
 
     Yields:
         The executor, and a function that says how many tasks it runs at a time, now: Dask workers come and go.
 
     Raises:
-        NbnasError: If the executor is unknown, lacks its package or cannot be reached, or workers are less than 1.
+        NbnasError: If the executor is unknown, lacks its package or cannot be reached.
     """
-    require_workers(workers)
-    if isinstance(executor, Executor):
-        if _is_of_dask(executor):
-            opened = _DaskExecutor(executor)
-            yield opened, opened.threads
-        else:
-            yield executor, lambda: workers or available_cores()
-        return
-    processes = min(workers or default_workers(device), tasks)
+    executor, number = workers.executor, workers.number
+    processes = min(number or default_workers(workers.device), tasks)
     name = str(executor or "processes")
-    address = name.partition(":")[2]
-    if name == "processes":
-        with _process_pool(processes) as pool:
+    address = name.removeprefix("dask:")
+    if isinstance(executor, Executor) and type(executor).__module__.startswith("distributed."):
+        opened = DaskExecutor(executor)
+        yield opened, opened.threads
+    elif isinstance(executor, Executor):
+        yield executor, lambda: number or available_cores()
+    elif name == "processes":
+        # "spawn", because forking a process in which torch has started threads can deadlock.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, context, _prepare_worker, (preload,)) as pool:
             yield pool, lambda: processes
-    elif name == "dask":
-        with _local_cluster(processes) as opened:
-            yield opened, opened.threads
-    elif name.startswith("dask:") and address:
-        if workers is not None:
+    elif name == "dask" or address not in (name, ""):
+        if name != "dask" and number is not None:
             raise NbnasError(f"the cluster at {address} has its own workers; leave out workers")
-        with _running_cluster(address) as opened:
+        with open_cluster(None if name == "dask" else address, processes) as opened:
             yield opened, opened.threads
     else:
         raise NbnasError(f"unknown executor {name!r}; choose from processes, dask, dask:ADDRESS")
 
 
-def require_workers(workers: int | None) -> None:
+def require_workers(number: int | None) -> None:
     """Check a number of processes where it was given; raises :class:`NbnasError` if it is less than 1."""
-    if workers is not None and workers < 1:
-        raise NbnasError(f"workers must be at least 1, got {workers}")
+    if number is not None and number < 1:
+        raise NbnasError(f"workers must be at least 1, got {number}")
 
 
 def describe_failure(error: Exception) -> str | None:
@@ -81,9 +94,7 @@ def describe_failure(error: Exception) -> str | None:
         return "all Dask workers died (out of memory?)"
     if isinstance(error, CancelledError):
         return "the executor cancelled its tasks (connection to its scheduler lost?)"
-    if isinstance(error, ModuleNotFoundError):
-        return f"a worker lacks a package ({first_line(error)})"
-    return None
+    return f"a worker lacks a package ({first_line(error)})" if isinstance(error, ModuleNotFoundError) else None
 
 
 def default_workers(device: str) -> int:
@@ -98,22 +109,13 @@ def default_workers(device: str) -> int:
 
 def available_cores() -> int:
     """Number of cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _process_pool(workers: int) -> ProcessPoolExecutor:
-    # "spawn", because forking a process in which torch has started threads can deadlock.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
-
-
-def _prepare_worker() -> None:
+def _prepare_worker(preload: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
-    import nbnas.scoring.score_many  # noqa: F401
-
+    if preload is not None:
+        importlib.import_module(preload)
     keep_freed_memory()
     gc.freeze()  # What is loaded now stays: the garbage collector took a fifth of the time that Python took.
     parent = multiprocessing.parent_process()

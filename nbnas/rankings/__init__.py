@@ -3,12 +3,21 @@
 One layout everywhere: one-dimensional arrays, one entry per architecture, larger is better.
 """
 
-from nbnas.rankings.combining import aggregate_ranks, lexicographic_rank, worst_for_missing
-from nbnas.rankings.intervals import bootstrap_interval, ndcg_tie_interval, paired_difference
+from nbnas.rankings.combining import CombinedRanking, aggregate_ranks, lexicographic_rank, worst_for_missing
+from nbnas.rankings.intervals import (
+    Estimate,
+    bootstrap_estimate,
+    bootstrap_interval,
+    ndcg_tie_interval,
+    paired_difference,
+)
 from nbnas.rankings.metrics import kendall_tau, ndcg, pair_shares, partial_kendall_tau, spearman_rho
 
 __all__ = [
+    "CombinedRanking",
+    "Estimate",
     "aggregate_ranks",
+    "bootstrap_estimate",
     "bootstrap_interval",
     "kendall_tau",
     "lexicographic_rank",

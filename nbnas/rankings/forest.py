@@ -1,22 +1,19 @@
 """Model-driven rankings: a random forest learns accuracies of some networks and predicts those of the rest."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from nbnas.errors import NbnasError
+from nbnas.rankings.combining import worst_for_missing
 from nbnas.seeding import derive_seed
 
 
 @dataclass(frozen=True)
 class ForestRanking:
-    """Predictions for the networks that the forest did not learn from.
-
-    Rows are positions in the table given, ascending.
-    """
+    """Predictions for the networks that the forest did not learn from; rows are positions in the table, ascending."""
 
     train_rows: np.ndarray
     test_rows: np.ndarray
@@ -44,8 +41,8 @@ def forest_ranking(
     apart, the forest recalls an accuracy that it has seen. With ``groups``, the sorted labels are shuffled by the seed,
     and whole groups go to the training side in that order until it has ``train_size`` rows or more.
 
-    Source: Tybl & Neumann, CVPR 2025 (key ``tybl2025vkdnw``), the rows of Table 1 marked m, for which ``groups`` was
-    not used; published with 300 trees and the means of seeds 1 to 5. The published forests were not seeded, these are.
+    Source: Tybl & Neumann, CVPR 2025 (``tybl2025vkdnw``), the rows of Table 1 marked m, for which ``groups`` was not
+    used; published with 300 trees and the means of seeds 1 to 5. The published forests were not seeded, these are.
 
     Args:
         features: (n, d), a row per network.
@@ -56,15 +53,15 @@ def forest_ranking(
         groups: (n,) labels whose rows stay together, such as canonical forms.
         jobs: Threads that grow trees; -1 is one per core. The result does not depend on it.
 
-    Returns:
-        Predictions for the other networks.
-
     Raises:
         NbnasError: If scikit-learn is missing, a number is out of range, lengths differ, an accuracy is not finite, no
             row or group is left to predict, or a column is not numeric, has no finite value, or has values whose
             variance overflows.
     """
-    ensemble, model_selection, preprocessing = _scikit_learn()
+    try:
+        from sklearn import ensemble, model_selection, preprocessing
+    except ImportError as error:
+        raise NbnasError("a model-driven ranking needs scikit-learn: run pip install 'nbnas[lab]'") from error
     table = _finite_table(features)
     accuracy = np.asarray(accuracy, dtype=float)
     if accuracy.shape != (len(table),):
@@ -78,9 +75,8 @@ def forest_ranking(
         )
     if groups is None:
         # The published share of test rows, 1 - train_size / n, gives this split too, but for some n one row less.
-        train_rows, _ = model_selection.train_test_split(
-            np.arange(len(table)), train_size=int(train_size), random_state=seed
-        )
+        rows = np.arange(len(table))
+        train_rows, _ = model_selection.train_test_split(rows, train_size=int(train_size), random_state=seed)
     else:
         train_rows = _whole_groups(groups, len(table), train_size, seed)
     is_training = np.zeros(len(table), dtype=bool)
@@ -91,9 +87,9 @@ def forest_ranking(
     if not np.isfinite(scaler.scale_).all():
         names = _named(features, ~np.isfinite(scaler.scale_))
         raise NbnasError(f"the variance of {names} overflows; give the logarithm or the rank instead")
-    forest = ensemble.RandomForestRegressor(
-        n_estimators=trees, random_state=derive_seed(seed, "forest") % 2**32, n_jobs=jobs
-    ).fit(scaler.transform(table[is_training]), accuracy[is_training])
+    random_state = derive_seed(seed, "forest") % 2**32
+    forest = ensemble.RandomForestRegressor(n_estimators=trees, random_state=random_state, n_jobs=jobs)
+    forest.fit(scaler.transform(table[is_training]), accuracy[is_training])
     # Threads would add up the trees in an order of their own, and last bits decide ties.
     forest.set_params(n_jobs=1)
     # Trees compare in float32. Standardised training values are below sqrt(n), so every threshold is too, and a test
@@ -101,14 +97,6 @@ def forest_ranking(
     limit = np.finfo(np.float32).max
     predictions = forest.predict(scaler.transform(table[~is_training]).clip(-limit, limit))
     return ForestRanking(np.flatnonzero(is_training), np.flatnonzero(~is_training), predictions)
-
-
-def _scikit_learn() -> tuple[Any, Any, Any]:
-    try:
-        from sklearn import ensemble, model_selection, preprocessing
-    except ImportError as error:
-        raise NbnasError("a model-driven ranking needs scikit-learn: run pip install 'nbnas[lab]'") from error
-    return ensemble, model_selection, preprocessing
 
 
 def _finite_table(features: pd.DataFrame | ArrayLike) -> np.ndarray:
@@ -122,13 +110,11 @@ def _finite_table(features: pd.DataFrame | ArrayLike) -> np.ndarray:
     text = [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     if any(text):
         raise NbnasError(f"features must be numbers; not numeric: {_named(frame, text)}")
-    table = frame.to_numpy(dtype=float, na_value=np.nan, copy=True)
-    finite = np.isfinite(table)
-    if not finite.any(axis=0).all():
-        raise NbnasError(f"features without a finite value: {_named(frame, ~finite.any(axis=0))}")
-    smallest = np.where(finite, table, np.inf).min(axis=0)
-    largest = np.where(finite, table, -np.inf).max(axis=0)
-    return np.where(np.isnan(table), smallest, table.clip(smallest, largest))
+    table = pd.DataFrame(frame.to_numpy(dtype=float, na_value=np.nan))
+    useless = ~np.isfinite(table).any()
+    if useless.any():
+        raise NbnasError(f"features without a finite value: {_named(frame, useless)}")
+    return worst_for_missing(table).to_numpy()
 
 
 def _whole_groups(groups: ArrayLike, rows: int, train_size: int, seed: int) -> np.ndarray:

@@ -4,7 +4,8 @@ A resample only changes how often every network counts. So for rank correlations
 pairs, once, and the resamples are weights on the result.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,30 +14,32 @@ from scipy import sparse, stats
 from nbnas.errors import NbnasError
 from nbnas.rankings.metrics import _checked, kendall_tau, ndcg, spearman_rho
 
+MOST_GROUPS, MOST_ARCHITECTURES = 1500, 8000
+"""Sizes up to which :func:`kendall_taus`, which holds all pairs, is faster than one resample after the other."""
+
+_CHUNK = 1 << 22
+"""Numbers held at a time where there is one per resample and architecture."""
+
+
+class Estimate(NamedTuple):
+    """A number and the ends of its interval, NaN where it has none."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
 
 def ndcg_tie_interval(
     scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, *, orders: int = 500, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Range of nDCG over random orders of tied networks: what a sort that ignores ties may return.
+    """Return the range of nDCG over random ``orders`` of tied networks: what a sort that ignores ties may return.
 
-    Args:
-        scores: (n,).
-        accuracy: (n,), in percent.
-        k: Cut-off.
-        orders: Number of random orders.
-        level: Share of the orders inside the interval.
-        seed: Seed of the orders.
-
-    Returns:
-        Quantiles (1 - level) / 2 and (1 + level) / 2.
+    Its ends are the quantiles (1 ± level) / 2 over the orders. Arguments and errors as for :func:`ndcg`.
     """
     scores, accuracy = _checked(scores, accuracy)
     rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(orders):
-        shuffled = rng.permutation(len(scores))
-        values.append(ndcg(scores[shuffled], accuracy[shuffled], k, ties="ignore"))
-    return _central(values, level)
+    shuffles = (rng.permutation(len(scores)) for _ in range(orders))
+    return _central([ndcg(scores[order], accuracy[order], k, ties="ignore") for order in shuffles], level)
 
 
 def paired_difference(statistic: Callable[..., float]) -> Callable[..., float]:
@@ -58,20 +61,17 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a statistic over architectures.
+    """Return the ends of the percentile bootstrap interval of a statistic over architectures.
 
     Args:
-        statistic: Function of the columns. :func:`kendall_tau` and :func:`spearman_rho` are computed for all resamples
-            at once, see :mod:`nbnas.rankings.intervals`.
+        statistic: Function of the columns; :func:`kendall_tau` and :func:`spearman_rho` are computed for all resamples
+            at once.
         columns: Arrays (n,), resampled together.
         groups: (n,) labels; whole groups are resampled instead of rows. Use it where scores were computed once per
             network.
         repeats: Number of resamples.
         level: Share of the resamples inside the interval.
-        seed: Seed of the resampling; the global random state has no effect.
-
-    Returns:
-        Lower and upper end.
+        seed: Of the resampling; the global random state has no effect.
 
     Raises:
         NbnasError: If the lengths differ or there are fewer than 2 resamples.
@@ -82,23 +82,21 @@ def bootstrap_interval(
     labels = np.arange(len(arrays[0])) if groups is None else np.asarray(groups)
     if len(labels) != len(arrays[0]):
         raise NbnasError(f"groups has {len(labels)} entries, the columns have {len(arrays[0])}")
-    _, group = np.unique(labels, return_inverse=True)
-    groups_there = int(group.max()) + 1
-    draws = np.random.default_rng(seed).integers(groups_there, size=(repeats, groups_there))
-    at_once = _at_once(statistic, groups_there, len(group))
-    if at_once:
-        counts = np.stack([np.bincount(draw, minlength=groups_there) for draw in draws])
+    _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    draws = np.random.default_rng(seed).integers(len(sizes), size=(repeats, len(sizes)))
+    few = len(sizes) <= MOST_GROUPS and len(group) <= MOST_ARCHITECTURES
+    if statistic is spearman_rho or (statistic is kendall_tau and few):
+        counts = np.stack([np.bincount(draw, minlength=len(sizes)) for draw in draws])
+        at_once = kendall_taus if statistic is kendall_tau else spearman_rhos
         return _central(at_once(*arrays, group, counts), level)
-    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])
     resamples = (np.concatenate([members[number] for number in draw]) for draw in draws)
     return _central([statistic(*(array[drawn] for array in arrays)) for drawn in resamples], level)
 
 
-def _at_once(statistic: Callable[..., float], groups: int, architectures: int) -> Callable[..., np.ndarray] | None:
-    few = groups <= MOST_GROUPS and architectures <= MOST_ARCHITECTURES
-    if statistic is kendall_tau and few:
-        return kendall_taus
-    return spearman_rhos if statistic is spearman_rho else None
+def bootstrap_estimate(statistic: Callable[..., float], *columns: ArrayLike, **options: object) -> Estimate:
+    """Return a statistic with its :func:`bootstrap_interval`, which takes the options."""
+    return Estimate(statistic(*columns), *bootstrap_interval(statistic, *columns, **options))
 
 
 def _central(values: Sequence[float], level: float) -> tuple[float, float]:
@@ -108,22 +106,11 @@ def _central(values: Sequence[float], level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-MOST_GROUPS, MOST_ARCHITECTURES = 1500, 8000
-"""Sizes up to which :func:`kendall_taus`, which holds all pairs, is faster than one resample after the other."""
-
-
-_CHUNK = 1 << 22
-"""Numbers held at a time where there is one per resample and architecture."""
-
-
 def kendall_taus(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Kendall's tau-b of every resample; NaN where it leaves one value in a column.
+    """Return Kendall's tau-b of x and y (n,) in every resample; NaN where it leaves one value in a column.
 
-    Args:
-        x: (n,).
-        y: (n,).
-        group: (n,) numbers from 0 of the groups that are resampled as a whole.
-        counts: (resamples, groups) how often a resample holds each group.
+    ``group`` (n,) numbers the groups that are resampled as a whole, from 0; ``counts`` (resamples, groups) says how
+    often a resample holds each.
     """
     own = np.ones(len(group), dtype=np.float32)
     members = sparse.csr_matrix((own, (group, np.arange(len(group)))), shape=(counts.shape[1], len(group)))
@@ -141,24 +128,17 @@ def kendall_taus(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.nda
 
 
 def spearman_rhos(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Spearman's rho of every resample, ties at their average rank; arguments and NaN as for :func:`kendall_taus`."""
-    values = []
-    for part in _parts(counts, len(x)):
-        weights = part[:, group].astype(float)
-        total = weights.sum(1, keepdims=True)
-        left, right = _weighted_ranks(x, weights) - total / 2, _weighted_ranks(y, weights) - total / 2
-
-        def moment(a: np.ndarray, b: np.ndarray, weights: np.ndarray = weights) -> np.ndarray:
-            return np.einsum("rn,rn,rn->r", weights, a, b)
-
+    """Return Spearman's rho of every resample, ties at their average rank; arguments as for :func:`kendall_taus`."""
+    values, size = [], max(1, _CHUNK // len(x))
+    for start in range(0, len(counts), size):
+        weights = counts[start : start + size, group].astype(float)
+        middle = weights.sum(1, keepdims=True) / 2
+        left, right = _weighted_ranks(x, weights) - middle, _weighted_ranks(y, weights) - middle
+        pairs = (left, right), (left, left), (right, right)
+        both, of_left, of_right = (np.einsum("rn,rn,rn->r", weights, a, b) for a, b in pairs)
         with np.errstate(invalid="ignore"):
-            values.append(moment(left, right) / np.sqrt(moment(left, left) * moment(right, right)))
+            values.append(both / np.sqrt(of_left * of_right))
     return np.concatenate(values)
-
-
-def _parts(counts: np.ndarray, architectures: int) -> Iterator[np.ndarray]:
-    size = max(1, _CHUNK // architectures)
-    return (counts[start : start + size] for start in range(0, len(counts), size))
 
 
 def _weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

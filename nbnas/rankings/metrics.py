@@ -23,33 +23,19 @@ def kendall_tau(scores: ArrayLike, accuracy: ArrayLike) -> float:
     Raises:
         NbnasError: If the lengths differ, or a value is NaN: a failed score has no rank.
     """
-    scores, accuracy = _checked(scores, accuracy)
-    return float(stats.kendalltau(scores, accuracy, variant="b").statistic)
+    return float(stats.kendalltau(*_checked(scores, accuracy), variant="b").statistic)
 
 
 def partial_kendall_tau(first: ArrayLike, second: ArrayLike, accuracy: ArrayLike) -> float:
-    """Correlation of two scores that their common correlation with accuracy does not explain.
+    """Correlation of two scores (n,) that their common correlation with accuracy does not explain.
 
-    (tau_xy - tau_xz tau_yz) / sqrt((1 - tau_xz^2) (1 - tau_yz^2)), every tau of Kendall's b; z is accuracy.
+    (tau_xy - tau_xz tau_yz) / sqrt((1 - tau_xz^2) (1 - tau_yz^2)), every tau of Kendall's b; z is accuracy. NaN if a
+    column is constant, or if a score ranks exactly as accuracy does. Errors as for :func:`kendall_tau`.
 
     Source: Xiang et al., AutoML 2023 (``xiang2023tcet``), Eq. 1.
-
-    Args:
-        first: (n,).
-        second: (n,).
-        accuracy: (n,).
-
-    Returns:
-        Between -1 and 1; NaN if a column is constant, or if a score ranks exactly as accuracy does.
-
-    Raises:
-        NbnasError: As :func:`kendall_tau`.
     """
-    both, with_first, with_second = (
-        kendall_tau(first, second),
-        kendall_tau(first, accuracy),
-        kendall_tau(second, accuracy),
-    )
+    both = kendall_tau(first, second)
+    with_first, with_second = kendall_tau(first, accuracy), kendall_tau(second, accuracy)
     unexplained = (1 - with_first**2) * (1 - with_second**2)
     return (both - with_first * with_second) / unexplained**0.5 if unexplained > 0 else float("nan")
 
@@ -59,14 +45,14 @@ def spearman_rho(scores: ArrayLike, accuracy: ArrayLike) -> float:
 
     Arguments, result and errors as for :func:`kendall_tau`.
     """
-    scores, accuracy = _checked(scores, accuracy)
-    if np.ptp(stats.rankdata(scores)) == 0 or np.ptp(stats.rankdata(accuracy)) == 0:
+    ranks = [stats.rankdata(column) for column in _checked(scores, accuracy)]
+    if not all(map(np.ptp, ranks)):
         return float("nan")
-    return float(np.corrcoef(stats.rankdata(scores), stats.rankdata(accuracy))[0, 1])
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def ndcg(scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, ties: str = "average") -> float:
-    """Normalised discounted cumulative gain of the k networks that the scores put first.
+    """Normalised discounted cumulative gain of the k networks that the scores put first, between 0 and 1.
 
     1/Z sum_(j=1..k) (2^a_j - 1) / log2(1 + j), where a_j is the accuracy in percent of the network at position j and
     Z the same sum for the ideal order. One point of accuracy doubles the gain, so the very best networks decide.
@@ -80,11 +66,8 @@ def ndcg(scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, ties: str = "ave
         ties: ``average`` gives each member of a group of equal scores the group's mean gain, the expectation over
             random orders; ``ignore`` keeps tied networks in the order given.
 
-    Returns:
-        Between 0 and 1.
-
     Raises:
-        NbnasError: If an argument is unusable; see :func:`kendall_tau`.
+        NbnasError: If ``k`` or ``ties`` is unusable; else as for :func:`kendall_tau`.
     """
     scores, accuracy = _checked(scores, accuracy)
     if k < 1 or ties not in ("average", "ignore"):
@@ -98,18 +81,6 @@ def ndcg(scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, ties: str = "ave
         _, group = np.unique(-scores[order], return_inverse=True)
         ranked_gains = (np.bincount(group, ranked_gains) / np.bincount(group))[group]
     return float(ranked_gains @ discounts / (np.sort(gains)[::-1] @ discounts))
-
-
-def _checked(*columns: ArrayLike) -> list[np.ndarray]:
-    arrays = [np.asarray(column, dtype=float) for column in columns]
-    if len({array.shape for array in arrays}) != 1 or arrays[0].ndim != 1 or not len(arrays[0]):
-        raise NbnasError(f"need one-dimensional columns of equal length, got shapes {[a.shape for a in arrays]}")
-    for number, array in enumerate(arrays):
-        if np.isnan(array).any():
-            raise NbnasError(
-                f"column {number} has {int(np.isnan(array).sum())} NaN; leave failed scores out and say so"
-            )
-    return arrays
 
 
 def pair_shares(scores: ArrayLike, accuracy: ArrayLike) -> tuple[float, float, float]:
@@ -130,3 +101,14 @@ def pair_shares(scores: ArrayLike, accuracy: ArrayLike) -> tuple[float, float, f
     excess = kendall_tau(scores, accuracy) * np.sqrt((pairs - tied_in_scores) * (pairs - tied_in_accuracy))
     right, wrong = (untied + excess) / 2, (untied - excess) / 2
     return float(right / pairs), float(wrong / pairs), float((pairs - untied) / pairs)
+
+
+def _checked(*columns: ArrayLike) -> list[np.ndarray]:
+    arrays = [np.asarray(column, dtype=float) for column in columns]
+    if len({array.shape for array in arrays}) != 1 or arrays[0].ndim != 1 or not len(arrays[0]):
+        raise NbnasError(f"need one-dimensional columns of equal length, got shapes {[a.shape for a in arrays]}")
+    for number, array in enumerate(arrays):
+        failed = np.count_nonzero(np.isnan(array))
+        if failed:
+            raise NbnasError(f"column {number} has {failed} NaN; leave failed scores out and say so")
+    return arrays

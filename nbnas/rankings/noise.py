@@ -1,22 +1,20 @@
 """How much of a number is noise: of the scores, of the trained accuracies, and of the sample."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from nbnas.errors import NbnasError
-from nbnas.rankings import bootstrap_interval, kendall_tau, ndcg, spearman_rho
+from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spearman_rho
 
 
 def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, repeats: int = 500) -> pd.DataFrame:
     """Compare two seeds of each score: with each other, and in how they rank trained networks.
 
-    Args:
-        first: Scores of one seed, a row per network, a column per score.
-        second: Scores of the other seed.
-        accuracy: Trained accuracies, indexed like the scores.
-        repeats: Bootstrap resamples.
+    Both tables have a row per network and a column per score; accuracies are indexed like them.
 
     Returns:
         A row per score: ``agreement`` is Kendall's tau between the seeds, with ``low`` and ``high``; ``tau_first`` and
@@ -25,53 +23,24 @@ def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, r
     """
     rows = {}
     for name in first.columns.intersection(second.columns):
-        columns = {"first": first[name], "second": second[name], "accuracy": accuracy}
-        common = pd.concat(columns, axis=1, join="inner").dropna()
-        if len(common) < 2 or common["first"].nunique() < 2 or common["second"].nunique() < 2:
+        common = pd.concat([first[name], second[name], accuracy], axis=1, join="inner").dropna().to_numpy(dtype=float)
+        one, other, trained = common.T
+        if len(np.unique(one)) < 2 or len(np.unique(other)) < 2:
             continue
-        low, high = bootstrap_interval(kendall_tau, common["first"], common["second"], repeats=repeats)
-        tau_low, tau_high = bootstrap_interval(kendall_tau, common["first"], common["accuracy"], repeats=repeats)
-        rows[name] = {
-            "agreement": kendall_tau(common["first"], common["second"]),
-            "low": low,
-            "high": high,
-            "tau_first": kendall_tau(common["first"], common["accuracy"]),
-            "tau_second": kendall_tau(common["second"], common["accuracy"]),
-            "tau_low": tau_low,
-            "tau_high": tau_high,
-            "networks": len(common),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
-
-
-def seed_agreement(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
-    """Kendall's tau between two seeds of each score, over the networks for which both gave a number.
-
-    Args:
-        first: Scores of one seed, as from :func:`nbnas.load_score_matrix`.
-        second: Scores of the other.
-
-    Returns:
-        One number per score; NaN where fewer than two networks are left or a score is constant.
-    """
-    agreement = {}
-    for name in first.columns.intersection(second.columns):
-        pairs = pd.concat([first[name], second[name]], axis=1, join="inner").dropna().to_numpy()
-        agreement[name] = kendall_tau(pairs[:, 0], pairs[:, 1]) if len(pairs) > 1 else np.nan
-    return pd.Series(agreement)
+        agreement = bootstrap_estimate(kendall_tau, one, other, repeats=repeats)
+        tau = bootstrap_estimate(kendall_tau, one, trained, repeats=repeats)
+        rows[name] = (*agreement, *tau, kendall_tau(other, trained), len(common))
+    columns = ["agreement", "low", "high", "tau_first", "tau_low", "tau_high", "tau_second", "networks"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("score")
 
 
 def run_agreement(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
-    """Compare two trainings of the same networks.
+    """Compare two trainings of the same networks by their accuracies (n,) in percent.
 
     ``ceiling`` bounds what any ranking can reach against one run, whatever it knows. Of two networks let q be the
     probability that a run finds the first one better. Two runs disagree on them with probability 2q(1 - q), the best
     ranking disagrees with a run with probability min(q, 1 - q), which is at least half of that. So if two runs agree to
     tau, no ranking can be expected to agree with one of them to more than (1 + tau) / 2.
-
-    Args:
-        first: (n,) accuracies in percent.
-        second: (n,) accuracies of the other run.
 
     Returns:
         ``kendall_tau``, ``spearman_rho``, ``ceiling``, and of nDCG@1000 the mean of both directions ``ndcg_1000`` and
@@ -89,27 +58,8 @@ def run_agreement(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
     }
 
 
-def best_tenth(candidates: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the tenth of the candidates, rounded down, that have the largest values, the best first.
-
-    Args:
-        candidates: (n,) positions in ``values``.
-        values: (all,); equal ones stay in the order of the candidates.
-    """
-    order = np.argsort(-values[candidates], kind="stable")
-    return candidates[order[: len(candidates) // 10]]
-
-
 def random_pairs(groups: ArrayLike, seed: int = 0) -> np.ndarray:
-    """Draw two members of every group that has two.
-
-    Args:
-        groups: (n,) labels.
-        seed: Seed of the draw.
-
-    Returns:
-        (pairs, 2) positions.
-    """
+    """Draw two members of every group that has two; return their positions in the labels (n,) as (pairs, 2)."""
     labels = np.asarray(groups)
     order = np.random.default_rng(seed).permutation(len(labels))
     shuffled = pd.DataFrame({"position": order, "group": labels[order]})
@@ -127,21 +77,15 @@ def sample_intervals(
     *,
     samples: int = 200,
     intervals: int = 200,
-    resamples: int = 300,
     seed: int = 0,
+    **bootstrap: float,
 ) -> pd.DataFrame:
-    """Draw random samples of groups, and measure each as if it were all we had.
+    """Draw ``samples`` random samples of ``size`` of the groups (n,), and measure each as if it were all we had.
 
     Args:
         metric: ``kendall_tau``, or ``ndcg`` with the cut-off 1000 scaled by the sample's share of all cells.
-        scores: (n,) of all cells.
-        accuracy: (n,).
-        groups: (n,) labels.
-        size: Groups in a sample.
-        samples: Number of samples.
-        intervals: Number of samples that get a bootstrap interval.
-        resamples: Resamples of an interval.
-        seed: Seed of the samples.
+        intervals: How many of them get a bootstrap interval.
+        bootstrap: Options of :func:`nbnas.rankings.bootstrap_interval`, such as ``repeats``.
 
     Returns:
         A row per sample: ``value``, ``low`` and ``high``, the last two NaN after the first ``intervals`` samples.
@@ -154,24 +98,18 @@ def sample_intervals(
     if metric not in ("kendall_tau", "ndcg") or size > len(labels):
         raise NbnasError(f"cannot measure {metric!r} on {size} of {len(labels)} groups")
     rng = np.random.default_rng(seed)
-    rows = []
+    estimates = []
     for number in range(samples):
         chosen = np.isin(groups, rng.choice(labels, size, replace=False))
-        x, y, own_groups = scores[chosen], accuracy[chosen], groups[chosen]
-        low = high = np.nan
-        if metric == "kendall_tau":
-            value = kendall_tau(x, y)
-            if number < intervals:
-                low, high = bootstrap_interval(kendall_tau, x, y, groups=own_groups, repeats=resamples, seed=number)
+        cutoff = scaled_cutoff(chosen.sum(), len(scores))
+        statistic = kendall_tau if metric == "kendall_tau" else partial(ndcg, k=cutoff)
+        columns = scores[chosen], accuracy[chosen]
+        if number < intervals:
+            options = {"groups": groups[chosen], "seed": number, **bootstrap}
+            estimates.append(bootstrap_estimate(statistic, *columns, **options))
         else:
-            cutoff = scaled_cutoff(len(x), len(scores))
-            value = ndcg(x, y, cutoff)
-            if number < intervals:
-                low, high = bootstrap_interval(
-                    lambda x, y, k=cutoff: ndcg(x, y, k), x, y, groups=own_groups, repeats=resamples, seed=number
-                )
-        rows.append({"value": value, "low": low, "high": high})
-    return pd.DataFrame(rows)
+            estimates.append(Estimate(statistic(*columns)))
+    return pd.DataFrame(estimates)
 
 
 def scaled_cutoff(cells: int, all_cells: int, cutoff: int = 1000) -> int:
@@ -180,16 +118,13 @@ def scaled_cutoff(cells: int, all_cells: int, cutoff: int = 1000) -> int:
 
 
 def summarise_intervals(table: pd.DataFrame, truth: float) -> dict[str, float]:
-    """Say how honest intervals are.
-
-    Args:
-        table: As :func:`sample_intervals` returns it.
-        truth: The value on the whole set.
+    """Say how honest the intervals of :func:`sample_intervals` are, given the value on the whole set.
 
     Returns:
         ``coverage``, the share of intervals that contain the truth, with its own 95 % Wilson interval
         ``coverage_low`` and ``coverage_high``; ``width``, the mean width of the intervals; ``spread``, the width of the
-        range that holds the middle 95 % of the samples' values; ``bias``, the mean of these values less the truth.
+        range that holds the middle 95 % of the samples' values; ``bias``, the mean of these values less the truth;
+        ``intervals``, their number.
     """
     done = table.dropna()
     inside = int(((done["low"] <= truth) & (truth <= done["high"])).sum())

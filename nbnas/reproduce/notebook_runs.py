@@ -11,12 +11,11 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbnas.benchmarks import USER_FILES, nasbench201, nats_sss
-from nbnas.benchmarks.analog import installed_data_file
+from nbnas.benchmarks import accuracy_files
 from nbnas.errors import NbnasError
 from nbnas.machine import provenance
-from nbnas.machine.executors import describe_failure, open_executor
-from nbnas.machine.paths import data_folder, project_root, user_data_file
+from nbnas.machine.executors import Workers, describe_failure, open_executor
+from nbnas.machine.paths import data_folder, project_root
 from nbnas.machine.replace_file import replace_file
 from nbnas.reproduce.notebook import Notebook, Value, last_run, run_notebook, stamp_file
 
@@ -80,7 +79,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> I
         NbnasError: If a worker process dies; what has been yielded is finished.
     """
     remaining, running = iter(jobs), {}
-    with open_executor(None, workers, len(jobs)) as (executor, _):
+    with open_executor(Workers(number=workers), len(jobs)) as (executor, _):
         try:
             while True:
                 # No more than run: a process pool starts what waits in its queue even after an error.
@@ -129,9 +128,7 @@ def shared_inputs() -> str:
     files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(project_root()).parts)]
     files += sorted((data_folder() / "published").glob("*.csv"))
     files += sorted((data_folder() / "scores").rglob("*.parquet")) + sorted((data_folder() / "scores").rglob("*.jsonl"))
-    imported = (nasbench201.imported_table(), nats_sss.imported_table())
-    accuracies = (*imported, *map(user_data_file, USER_FILES), installed_data_file())
-    files += [path for path in accuracies if path is not None]
+    files += accuracy_files()
     for path in files:
         if path.exists():
             digest.update(path.read_bytes())

@@ -1,56 +1,48 @@
 """Scoring many networks of a search space into resumable tables."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from nbnas.datasets.images import load_images
 from nbnas.errors import NbnasError
 from nbnas.machine import provenance
-from nbnas.machine.executors import describe_failure, open_executor
+from nbnas.machine.executors import Workers, describe_failure, open_executor
+from nbnas.machine.window import in_flight
 from nbnas.proxies.registry import select_proxies
-from nbnas.scoring.configuration import ScoringConfiguration
-from nbnas.scoring.score import score, usable_device
-from nbnas.scoring.score_table import ScoreTable
-from nbnas.scoring.starting_point import lay_out, single_thread
-from nbnas.seeding import derive_seed
-from nbnas.spaces import get_space
+from nbnas.scoring.score import usable_device
+from nbnas.scoring.score_table import KEY, ScoreTable
+from nbnas.scoring.setting import Setting
+
+_Task = tuple[str, int, list[str]]
+"""Architecture, seed, and the proxies whose tables lack them."""
 
 
 def score_many(
     archs: Sequence[str],
     proxies: str | Sequence[str],
-    configuration: ScoringConfiguration | None = None,
+    setting: Setting | None = None,
     *,
     seeds: Sequence[int] = (0,),
     store: Path | None = None,
-    executor: Executor | str | None = None,
-    workers: int | None = None,
-    device: str = "cpu",
+    workers: Workers = Workers(),
     progress: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """Score every architecture with every proxy and seed, computing only what the store lacks.
 
-    Weights and inputs of a network are drawn from (seed, space, architecture), so any subset in any order gives
-    the same numbers. Interrupt it as you like: finished networks are kept and a rerun continues.
+    Any subset in any order gives the same numbers, see :class:`Setting`. Interrupt it as you like: finished networks
+    are kept and a rerun continues.
 
     Args:
         archs: Architecture strings of the space.
         proxies: Names or glob patterns.
-        configuration: Space, data set shape and batch size; ``None`` is NAS-Bench-201, CIFAR-10, 64.
+        setting: Space, data set, batch size and inputs; ``None`` is NAS-Bench-201, CIFAR-10, 64, Gaussian noise.
         seeds: One row per architecture and seed.
         store: Folder of tables; ``None`` is ``data/scores``.
-        executor: Any ``concurrent.futures`` executor, such as ``Client.get_executor()`` of Dask. ``None`` or
-            ``"processes"`` starts one process per core, each with one thread; ``"dask"`` starts them as a Dask cluster;
-            ``"dask:ADDRESS"`` uses a running one, by the address of its scheduler or by its scheduler file.
-        workers: Number of those processes; ``None`` is one per core, on a GPU no more than have 8 GiB of its memory.
-        device: Torch device of the networks.
+        workers: Where networks are scored; by default in one process per core, each with one thread.
         progress: Show a progress bar with rate and time left.
 
     Returns:
@@ -60,70 +52,53 @@ def score_many(
         NbnasError: If an argument is wrong, a worker dies (of a Dask cluster: four, of the same network) or the disk
             is full. What was scored before is kept.
     """
-    configuration = configuration or ScoringConfiguration()
-    space = get_space(configuration.space)
-    usable_device(device)
-    if configuration.inputs == "images":
-        load_images(configuration.dataset)  # Before any worker starts: here a missing folder is one clear line.
-    archs = [space.normalise(arch) for arch in archs]
+    setting = setting or Setting()
+    usable_device(workers.device)
+    setting.images()  # Before any worker starts: here a missing folder is one clear line.
+    archs = [*map(getattr(setting.space, "normalise", str), archs)]
     seeds = [int(seed) for seed in seeds]
     for seed in seeds:
         if not -(2**63) <= seed < 2**63:
             raise NbnasError(f"a seed must fit in 64 bits, got {seed}")
-    names = [proxy.info.name for proxy in select_proxies(proxies)]
-    tables = {name: configuration.table(name, store) for name in names}
+    tables = {proxy.info.name: setting.table(proxy.info.name, store) for proxy in select_proxies(proxies)}
     done = {name: _finished(table.read()) for name, table in tables.items()}
-    tasks = []
-    for seed in dict.fromkeys(seeds):
-        for arch in dict.fromkeys(archs):
-            missing = [name for name in names if (arch, seed) not in done[name]]
-            if missing:
-                tasks.append((arch, seed, missing))
+    wanted = [(arch, seed) for seed in dict.fromkeys(seeds) for arch in dict.fromkeys(archs)]
+    tasks = [(*key, missing) for key in wanted if (missing := [name for name in tables if key not in done[name]])]
     if tasks:
-        _run(tasks, tables, configuration, executor, workers, device, progress)
-    wanted = {(arch, seed) for arch in archs for seed in seeds}
+        _run(tasks, tables, setting, workers, progress)
     return {name: _only(table.read(), wanted) for name, table in tables.items()}
-
-
-def _keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
-    return list(zip(rows["arch"], rows["seed"], strict=True))
 
 
 def _finished(rows: pd.DataFrame) -> set[tuple[str, int]]:
     """Keys that need no computing; rows that ended in an error are tried again."""
-    return set(_keys(rows[~rows["status"].astype(str).str.startswith("error")]))
+    rows = rows[~rows["status"].astype(str).str.startswith("error")]
+    return set(zip(rows["arch"], rows["seed"], strict=True))
 
 
-def _only(rows: pd.DataFrame, wanted: set[tuple[str, int]]) -> pd.DataFrame:
-    return rows[pd.Series([key in wanted for key in _keys(rows)], dtype=bool)].reset_index(drop=True)
+def _only(rows: pd.DataFrame, wanted: list[tuple[str, int]]) -> pd.DataFrame:
+    return rows[pd.MultiIndex.from_frame(rows[KEY]).isin(wanted)].reset_index(drop=True)
 
 
-def _run(
-    tasks: list[tuple[str, int, list[str]]],
-    tables: dict[str, ScoreTable],
-    configuration: ScoringConfiguration,
-    executor: Executor | str | None,
-    workers: int | None,
-    device: str,
-    progress: bool,
-) -> None:
-    run = provenance.collect(device)
-    if configuration.inputs == "images":
-        run["images"] = load_images(configuration.dataset).description
-    needed = {name for _, _, names in tasks for name in names}
+def _run(tasks: list[_Task], tables: dict[str, ScoreTable], setting: Setting, workers: Workers, progress: bool) -> None:
+    run = provenance.collect(workers.device)
+    if setting.inputs == "images":
+        run["images"] = setting.images().description
     with ExitStack() as stack:
-        # Before the store is touched, which should be left alone if it cannot be had.
-        executor, parallelism = stack.enter_context(open_executor(executor, workers, len(tasks), device))
-        writers = {
-            name: stack.enter_context(table.writer({"proxy": name, "init": "published", **asdict(configuration)}, run))
-            for name, table in tables.items()
-            if name in needed
-        }
+        # Before the store is touched, which must stay as it is where there are no workers.
+        executor, parallelism = stack.enter_context(open_executor(workers, len(tasks), preload=__name__))
+        writers = {}
+        for name in dict.fromkeys(name for _, _, missing in tasks for name in missing):
+            about = {"proxy": name, "init": "published", **setting.record()}
+            writers[name] = stack.enter_context(tables[name].writer(about, run))
         bar = stack.enter_context(tqdm(total=len(tasks), unit="net", smoothing=0.05, disable=not progress))
+
+        def submit(task: _Task) -> Future:
+            return executor.submit(_score_network, *task, setting, workers.device)
+
         scored = 0
         try:
-            for rows in _in_flight(executor, tasks, configuration, device, lambda: 4 * parallelism()):
-                for name, row in rows.items():
+            for _, future in in_flight(tasks, submit, lambda: 4 * parallelism()):
+                for name, row in future.result().items():
                     writers[name].append(row)
                 scored += 1
                 bar.update()
@@ -131,68 +106,17 @@ def _run(
             failure = describe_failure(error)
             if failure is None:
                 raise
-            raise NbnasError(
-                f"{failure} after {scored} of {len(tasks)} networks; those are kept, rerun to continue"
-            ) from error
+            kept = "those are kept, rerun to continue"
+            raise NbnasError(f"{failure} after {scored} of {len(tasks)} networks; {kept}") from error
 
 
-def _in_flight(
-    executor: Executor,
-    tasks: list[tuple[str, int, list[str]]],
-    configuration: ScoringConfiguration,
-    device: str,
-    window: Callable[[], int],
-) -> Iterator[dict[str, dict[str, object]]]:
-    """Yield results as they finish, with at most ``window()`` networks submitted at a time."""
-    remaining = iter(tasks)
-    pending: set[Future] = set()
-    try:
-        while True:
-            room = window() - len(pending)
-            for task in itertools.islice(remaining, max(room, 0)):
-                pending.add(executor.submit(_score_network, *task, configuration, device))
-            if not pending:
-                return
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            # What is there is handed out before an error ends it.
-            for future in sorted(finished, key=_failed):
-                yield future.result()
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-def _failed(future: Future) -> bool:
-    return future.cancelled() or future.exception() is not None
-
-
-def _score_network(
-    arch: str, seed: int, names: list[str], configuration: ScoringConfiguration, device: str
-) -> dict[str, dict[str, object]]:
+def _score_network(arch: str, seed: int, names: list[str], setting: Setting, device: str) -> dict[str, dict]:
     """Score one network; runs in a worker. Returns proxy name -> row of its table."""
-    space = get_space(configuration.space)
-    shape = space.datasets[configuration.dataset]
-    network = lay_out(space.build_for(arch, configuration.dataset), device)
-    own_seed = derive_seed(seed, configuration.space, arch)
-    batches = None
-    if configuration.inputs == "images":
-        needed = max(proxy.info.batches for proxy in select_proxies(names))
-        batches = load_images(configuration.dataset).batches(configuration.batch_size, needed, own_seed)
-    with single_thread():
-        scores = score(
-            network,
-            names,
-            batches=batches,
-            input_shape=(configuration.batch_size, shape.channels, shape.resolution, shape.resolution),
-            num_classes=shape.num_classes,
-            seed=own_seed,
-            device=device,
-        )
+    scores = setting.score(arch, names, seed, device)
     rows = {}
     for proxy in select_proxies(names):
         own = scores.loc[list(proxy.info.scores)]
-        failed = own["status"][own["status"] != "ok"]
-        status = "ok" if failed.empty else failed.iloc[0]
+        status = next((status for status in own["status"] if status != "ok"), "ok")
         row = {"arch": arch, "seed": seed, "status": status, "seconds": round(float(own["seconds"].iloc[0]), 4)}
         rows[proxy.info.name] = row | own["value"].to_dict()
     return rows

@@ -6,76 +6,34 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nbnas.scoring.score import score
-from nbnas.seeding import derive_seed, generator_for
-from nbnas.spaces import get_space
+from nbnas.scoring.setting import Setting
 
 
 def measure_cost(
-    space: str,
-    dataset: str,
-    archs: Sequence[str],
-    proxies: str | Sequence[str],
-    *,
-    batch_size: int = 64,
-    device: str = "cpu",
-    seed: int = 0,
+    setting: Setting, archs: Sequence[str], proxies: str | Sequence[str], seed: int = 0, device: str = "cpu"
 ) -> pd.DataFrame:
-    """Time the scoring of networks one by one.
+    """Time the scoring of networks one by one, all proxies together.
 
     The first network is scored once before the clock starts, so that what happens only once does not count.
 
-    Args:
-        space: Name of the search space.
-        dataset: One of its data sets, which gives the shape; inputs are Gaussian noise.
-        archs: Networks to time.
-        proxies: Names or glob patterns, scored together.
-        batch_size: Inputs per batch.
-        device: Torch device.
-        seed: Seed of weights and inputs.
-
     Returns:
         A row per network: ``arch``; ``seconds`` from a built network to its scores, everything included; ``forward``,
-        the seconds of a pass in eval mode without gradients (the faster of two); ``status``, ``ok`` if all scores are.
+        the seconds of a pass in eval mode without gradients; ``status``, ``ok`` if all scores are.
     """
-    found = get_space(space)
-    shape = found.datasets[dataset]
-    size = (batch_size, shape.channels, shape.resolution, shape.resolution)
-    inputs = torch.randn(size, generator=generator_for(seed, "cost")).to(device)
-    rows = []
+    shape, rows = {"input_shape": setting.input_shape, "num_classes": setting.shape.num_classes}, []
     for number, arch in enumerate([*archs[:1], *archs]):
-        network = found.build_for(arch, dataset).to(device)
+        network = setting.network(arch).to(device)
         start = _now(device)
-        table = score(
-            network,
-            proxies,
-            input_shape=size,
-            num_classes=shape.num_classes,
-            seed=derive_seed(seed, space, arch),
-        )
+        table = score(network, proxies, **shape, seed=setting.own_seed(arch, seed))
         seconds = _now(device) - start
-        failed = table["status"][table["status"] != "ok"]
         if number:
-            forward = min(_time_forward(network, inputs, device) for _ in range(2))
-            status = "ok" if failed.empty else failed.iloc[0]
-            rows.append({"arch": arch, "seconds": seconds, "forward": forward, "status": status})
+            forward = measure_latency(network, setting.input_shape, device, repeats=1)
+            failed = table["status"][table["status"] != "ok"]
+            rows.append((arch, seconds, forward, "ok" if failed.empty else failed.iloc[0]))
     return pd.DataFrame(rows, columns=["arch", "seconds", "forward", "status"])
-
-
-def _time_forward(network: nn.Module, inputs: Tensor, device: str) -> float:
-    network.eval()
-    with torch.no_grad():
-        start = _now(device)
-        network(inputs)
-        return _now(device) - start
-
-
-def _now(device: str) -> float:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def measure_latency(
@@ -84,9 +42,9 @@ def measure_latency(
     """Return the median seconds of a forward pass in eval mode, without gradients; two more warm up.
 
     Args:
-        network: Any network; it is put into eval mode.
+        network: Any network on ``device``; it is put into eval mode.
         input_shape: (batch, channels, height, width).
-        device: Where the network is.
+        device: Torch device.
         repeats: Number of passes.
     """
     inputs = torch.zeros(input_shape, device=device)
@@ -94,9 +52,13 @@ def measure_latency(
     seconds = []
     with torch.no_grad():
         for _ in range(repeats + 2):
-            start = time.perf_counter()
+            start = _now(device)
             network(inputs)
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(_now(device) - start)
     return statistics.median(seconds[2:])
+
+
+def _now(device: str) -> float:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -10,7 +10,7 @@ from nbnas.errors import NbnasError
 class Budget:
     """Largest costs of a network; ``None`` is no limit.
 
-    >>> Budget(params=1e6, layers=18).exceeded({"params": 2e6, "layers": 18})
+    >>> Budget(params=1e6, layers=18).exceeded({"params": 2e6, "flops": 1e8, "layers": 18})
     'params'
 
     Parameters, operations and layers are counted as the space counts them, see :class:`~nbnas.search.Searchable`; of
@@ -34,14 +34,10 @@ class Budget:
                 raise NbnasError(f"the budget of {name} must be positive, got {limit!r}")
 
     @property
-    def counted(self) -> bool:
-        """Whether it limits anything that is counted rather than measured."""
-        return any(limit is not None for limit in (self.params, self.flops, self.layers))
+    def counted(self) -> dict[str, float]:
+        """Limits of what is counted rather than measured."""
+        return {name: limit for name, limit in asdict(self).items() if limit is not None and name != "latency"}
 
     def exceeded(self, costs: Mapping[str, float]) -> str | None:
         """Return the name of the first limit that counted costs exceed, or ``None``."""
-        for name in ("params", "flops", "layers"):
-            limit = getattr(self, name)
-            if limit is not None and costs[name] > limit:
-                return name
-        return None
+        return next((name for name, limit in self.counted.items() if costs[name] > limit), None)

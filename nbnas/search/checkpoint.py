@@ -1,9 +1,9 @@
 """The file that holds every scored candidate of a search, from which it can be resumed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -12,8 +12,9 @@ from nbnas.errors import NbnasError
 from nbnas.machine.append_log import AppendLog, read_log
 
 
-class Checkpoint:
-    """An append-only log: first the configuration of the search, then a row per candidate, as it is scored.
+@contextmanager
+def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tuple[dict[int, dict], AppendLog]]:
+    """Open an append-only log: first the configuration of the search, then a row per candidate, as it is scored.
 
     Each row reaches the operating system at once, so a killed search loses the candidates in flight and nothing else.
     There is no other state: a search that finds a candidate here inserts it as if it had just been scored.
@@ -22,51 +23,33 @@ class Checkpoint:
         path: The file; it is created where it is missing.
         configuration: Plain values that decide the trajectory.
 
+    Yields:
+        Number of a candidate -> its row, for those that were there; and the log, for further rows with a ``number``.
+
     Raises:
         NbnasError: If the file is of a search with another configuration, is something else, or another search is
             writing it.
     """
-
-    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
-        self.rows: dict[int, dict[str, Any]] = {}
-        """Number of a candidate -> its row, for those that were there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(f"{path}.lock", timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise NbnasError(f"another search is writing {path}") from error
-        try:
-            wanted = json.loads(json.dumps(configuration))
-            found = read_log(path) if _has_header(path) else []
-            if len(found) > 1:
-                _compare(path, found[0]["search"], wanted)
-                self.rows = {row["number"]: row for row in found[1:]}
-            elif found:  # There is nothing in it to keep.
-                path.unlink()
-            self._log = AppendLog(path)
-            if not self.rows:
-                self._log.append({"search": wanted})
-        except BaseException:
-            self._unlock()
-            raise
-
-    def append(self, number: int, row: Mapping[str, Any]) -> None:
-        """Write a candidate's row; raises :class:`NbnasError` where the disk is full."""
-        self._log.append({"number": number, **row})
-
-    def __enter__(self) -> "Checkpoint":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._log.close()
-        self._unlock()
-
-    def _unlock(self) -> None:
-        Path(self._lock.lock_file).unlink(missing_ok=True)
-        self._lock.release()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{path}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise NbnasError(f"another search is writing {path}") from error
+    try:
+        wanted = json.loads(json.dumps(configuration))
+        header, *rows = (read_log(path) if _has_header(path) else []) or [None]
+        if rows:
+            _compare(path, header["search"], wanted)
+        elif header:  # There is nothing in it to keep.
+            path.unlink()
+        with closing(AppendLog(path)) as log:
+            if not rows:
+                log.append({"search": wanted})
+            yield {row["number"]: row for row in rows}, log
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def _has_header(path: Path) -> bool:

@@ -1,17 +1,68 @@
-"""The search that the options of ``nbnas search`` describe."""
+"""The command ``nbnas search``."""
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nbnas.errors import NbnasError
+from nbnas.machine.options import add_worker_options, workers_of
+from nbnas.machine.replace_file import replace_file
+from nbnas.scoring.setting import Setting
 from nbnas.search.budget import Budget
-from nbnas.search.candidate_scoring import NetworkScoring
 from nbnas.search.evolution import SearchResult, evolve
 from nbnas.search.presets import PRESETS
-from nbnas.spaces import SPACES, SearchSpace, get_space
+from nbnas.search.strategy import Evolution
+from nbnas.spaces import SPACES
+
+
+def add_search(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    search = commands.add_parser("search", help="search a space for the best network within a budget, resumable")
+    search.add_argument("target", help="search space, e.g. zen_resnet, or published search, see --list", nargs="?")
+    search.add_argument("--list", action="store_true", help="only list the published searches")
+    scores = "scores whose ranks are multiplied, or vkdnw_agg ..."
+    search.add_argument("--score", nargs="+", metavar="NAME", help=scores)
+    for name in ("params", "flops", "layers"):
+        search.add_argument(f"--max-{name}", type=float, metavar="N", help=f"largest number of {name}")
+    search.add_argument("--max-latency", type=float, metavar="SECONDS", help="of one image")
+    search.add_argument("--strategy", help="evolution (default), regularised_evolution or random")
+    search.add_argument("--population", type=int, metavar="N", help="possible parents (default: 64)")
+    search.add_argument("--steps", type=int, metavar="N", help="candidates (default: 1000)")
+    search.add_argument("--seed", type=int, default=0)
+    search.add_argument("--duplicates", help="skip (default), or score them again")
+    search.add_argument("--in-flight", type=int, metavar="N", help="candidates scored at a time (default: 16)")
+    search.add_argument("--dataset", help="shape to score on (default: the first of the space)")
+    search.add_argument("--resolution", type=int, metavar="PIXELS", help="in place of the data set's")
+    search.add_argument("--classes", type=int, metavar="N", help="in place of the data set's")
+    search.add_argument("--batch-size", type=int, metavar="N", help="(default: 64)")
+    search.add_argument("--inputs", help="gaussian noise (default) or images of the data set")
+    add_worker_options(search)
+    search.add_argument("--checkpoint", type=Path, metavar="FILE", help="(default: TARGET-seedN.search here)")
+    search.add_argument("--history", type=Path, metavar="FILE.csv", help="table of all candidates to write at the end")
+    search.set_defaults(command=_search)
+
+
+def _search(options: argparse.Namespace) -> None:
+    if options.list:
+        print("\n".join(f"{preset.name:<26} {preset.description}" for preset in PRESETS.values()))
+        return
+    if options.target is None:
+        raise NbnasError("name a search space, or a published search as listed by --list")
+    checkpoint = options.checkpoint or Path(f"{options.target}-seed{options.seed}.search")
+    if options.history:  # Now, lest the search end with a folder that is not there.
+        options.history.parent.mkdir(parents=True, exist_ok=True)
+    result = run_search(options, checkpoint)
+    if options.history:
+        replace_file(options.history, lambda path: result.history.to_csv(path))
+    if not result.history.empty:
+        best = result.history[result.history["arch"] == result.best].iloc[0]
+        numbers = best.drop(["arch", "parent", "draws", "status", "seconds", "time", "objective"])
+        print(result.best)
+        print(", ".join(f"{name} {value:.6g}" for name, value in numbers.items()))
+        print(f"best of {len(result.history)} candidates, {result.history['seconds'].mean():.3g} s each; {checkpoint}")
+    if result.ended == "interrupted":
+        raise KeyboardInterrupt
 
 
 def run_search(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
@@ -25,46 +76,35 @@ def run_search(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
         raise NbnasError(f"unknown target {options.target!r}; choose from {', '.join([*SPACES, *PRESETS])}")
     if preset is None and options.score is None:
         raise NbnasError(f"a search of {options.target} needs --score")
-    space = get_space(preset.space if preset else options.target)
-    arguments: dict[str, Any] = dict(preset.arguments) if preset else {}
-    for name in ("strategy", "population", "steps", "duplicates", "in_flight"):
-        if getattr(options, name) is not None:
-            arguments[name] = getattr(options, name)
-    if options.score is not None:
-        arguments["score"] = options.score[0] if len(options.score) == 1 else options.score
-    limits = {name: getattr(options, f"max_{name}") for name in ("params", "flops", "layers", "latency")}
-    arguments["budget"] = Budget(
-        **asdict(arguments.get("budget", Budget()))
-        | {name: limit for name, limit in limits.items() if limit is not None}
-    )
-    arguments["scoring"] = _scoring(options, space, preset.scoring if preset else None)
+    score = options.score[0] if options.score and len(options.score) == 1 else options.score
+    scoring = preset.scoring if preset else Setting(options.target)
+    if options.dataset:  # It takes the place of the published inputs, but how networks are built stays.
+        scoring = Setting(scoring.space, options.dataset, build=scoring.build)
+    scoring = _changed(scoring, options, "batch_size", "inputs", "resolution", num_classes="classes")
     return evolve(
-        space,
-        **arguments,
+        scoring.space,
+        score or preset.score,
+        strategy=_changed(
+            preset.strategy if preset else Evolution(),
+            options,
+            *("population", "duplicates", "in_flight"),
+            kind="strategy",
+        ),
+        budget=_changed(
+            preset.budget if preset else Budget(),
+            options,
+            **{name: f"max_{name}" for name in ("params", "flops", "layers", "latency")},
+        ),
+        steps=options.steps if options.steps is not None else preset.steps if preset else 1000,
         seed=options.seed,
-        executor=options.executor,
-        workers=options.workers,
+        scoring=scoring,
+        workers=workers_of(options),
         checkpoint=checkpoint,
         progress=not options.no_progress,
     )
 
 
-def _scoring(options: argparse.Namespace, space: SearchSpace, published: Mapping[str, Any] | None) -> NetworkScoring:
-    settings = asdict(NetworkScoring.of_dataset(space, options.dataset))
-    # Another data set takes the place of the published inputs, but how networks are built stays.
-    settings |= {name: value for name, value in (published or {}).items() if not options.dataset or name == "build"}
-    batch, channels, height, width = settings["input_shape"]
-    if options.resolution is not None:
-        height = width = options.resolution
-    settings["input_shape"] = (options.batch_size or batch, channels, height, width)
-    if options.classes is not None:
-        settings["num_classes"] = options.classes
-    if options.device is not None:
-        settings["device"] = options.device
-    if options.inputs not in (None, "gaussian", "images"):
-        raise NbnasError(f"--inputs must be gaussian or images, got {options.inputs!r}")
-    if options.inputs == "gaussian":
-        settings["images"] = None
-    elif options.inputs == "images":
-        settings["images"] = settings["images"] or options.dataset or next(iter(space.datasets))
-    return NetworkScoring(**settings)
+def _changed(published: Any, options: argparse.Namespace, *same: str, **renamed: str) -> Any:
+    """Return a dataclass with those fields replaced whose option was given."""
+    given = {field: getattr(options, option) for field, option in ({name: name for name in same} | renamed).items()}
+    return replace(published, **{field: value for field, value in given.items() if value is not None})

@@ -5,21 +5,20 @@ With r_t(i) the ascending average rank of network i in term t among the n networ
     score(i) = sum_t ln r_t(i)     (VKDNW, AZ-NAS: released code has ln(r / n), the same order)
     score(i) = sum_t r_t(i)        (TE-NAS)
 
-A new network changes the ranks, and so the scores, of everything seen: to the ranks of those above it, it adds 1, to
-those of its equals 1/2. Only members need to be up to date. Their ranks take these additions, a vector each. The others
-matter when they could become members again. No rank grows by more than 1 per new network, and the score of the worst
-member never falls; so whoever is below it now is below it for a known number of further networks, and is looked at
-again only then. The longer a search has run, the less a new network moves, and the longer these pauses are: the cost of
-a step depends on the size of the population and not on the number of networks seen. Of networks with the same values
-only the oldest is looked at, for many may be tied with the worst member, and no pause is then safe.
+A new network adds 1 to the ranks of those above it and 1/2 to those of its equals, in every term. Members take these
+additions at once. The others matter only when they could become members again. No rank grows by more than 1 per new
+network, and the score of the worst member never falls. Whoever is below it now is therefore below it for a known number
+of further networks, and is looked at again only then. These pauses grow with the search, so the cost of a step depends
+on the size of the population and not on the number of networks seen. Of networks with the same values only the oldest
+is looked at: many may be tied with the worst member, and no pause is then safe.
 """
 
 import heapq
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from sortedcontainers import SortedList
 
 Key = tuple[float, ...]
 """Value of a network in one term; of several numbers the first decides, the next among equals."""
@@ -35,7 +34,6 @@ class Population:
     """At most ``size`` networks out of all that were inserted, with up-to-date scores.
 
     Args:
-        terms: Number of terms.
         size: Largest number of members.
         how: ``log`` sums the logarithms of ranks, ``sum`` the ranks.
         keep: ``best`` keeps the best of everything seen so far, of equal ones the older; a network that left comes
@@ -43,7 +41,7 @@ class Population:
     """
 
     def __init__(
-        self, terms: int, size: int, *, how: Literal["log", "sum"] = "log", keep: Literal["best", "newest"] = "best"
+        self, size: int, *, how: Literal["log", "sum"] = "log", keep: Literal["best", "newest"] = "best"
     ) -> None:
         self.seen = 0
         self.members = np.empty(0, dtype=int)
@@ -51,10 +49,7 @@ class Population:
         self.scores = np.empty(0)
         """Scores of the members, in their order; larger is better."""
         self._size, self._how, self._keep = size, how, keep
-        self._columns = [SortedBlocks() for _ in range(terms)]
         self._keys: dict[int, tuple[Key, ...]] = {}
-        self._member_keys: list[np.ndarray] | None = None
-        self._ranks = np.empty((terms, 0))
         self._agenda: list[tuple[int, int]] = []
         """A heap of (number of networks seen at which to look again, network that is no member)."""
         self._waiting: dict[tuple[Key, ...], list[int]] = {}
@@ -71,17 +66,19 @@ class Population:
             keys: One per term, without NaN; a network that failed in a term has minus infinity there.
         """
         keys = tuple(tuple(map(float, key)) for key in keys)
-        if self._member_keys is None:
+        if not self.seen:
+            self._columns = [SortedList() for _ in keys]
+            self._ranks = np.empty((len(keys), 0))
             self._member_keys = [np.empty((len(key), 0)) for key in keys]
         for ranks, column, members, key in zip(self._ranks, self._columns, self._member_keys, keys, strict=True):
             ranks += _rank_gain(members, key)
-            column.insert(key)
+            column.add(key)
         self.seen += 1
         self._keys[number] = keys
         entering = [number]
         while self._agenda and self._agenda[0][0] <= self.seen:
             due = heapq.heappop(self._agenda)[1]
-            # It may have entered since, or an older one of the same keys have left.
+            # It may have entered since, or an older one of the same keys may have left.
             if self._waiting.get(self._keys[due], [None])[0] == due:
                 entering.append(self._call(self._keys[due]))
         while entering:
@@ -100,11 +97,11 @@ class Population:
 
     def _admit(self, entering: list[int]) -> None:
         numbers = np.append(self.members, entering)
-        entering_ranks = np.array([self._rank(number) for number in entering]).T
-        ranks = np.concatenate([self._ranks, entering_ranks], axis=1)
+        entering_keys = [self._keys[number] for number in entering]
+        ranks = np.hstack([self._ranks, np.array([self._average_ranks(keys) for keys in entering_keys]).T])
         member_keys = [
-            np.concatenate([members, np.array([self._keys[number][term] for number in entering]).T], axis=1)
-            for term, members in enumerate(self._member_keys)
+            np.hstack([members, np.array(keys).T])
+            for members, keys in zip(self._member_keys, zip(*entering_keys, strict=True), strict=True)
         ]
         scores = self._aggregate(ranks)
         preference = numbers if self._keep == "newest" else scores
@@ -120,10 +117,12 @@ class Population:
             for number in numbers[left].tolist():
                 del self._keys[number]
 
-    def _rank(self, number: int) -> list[float]:
+    def _average_ranks(self, keys: tuple[Key, ...]) -> list[float]:
         """Average rank in each term, of a network that is among those counted."""
-        counts = [column.count(key) for column, key in zip(self._columns, self._keys[number], strict=True)]
-        return [smaller + (equal + 1) / 2 for smaller, equal in counts]
+        return [
+            (column.bisect_left(key) + column.bisect_right(key) + 1) / 2
+            for column, key in zip(self._columns, keys, strict=True)
+        ]
 
     def _schedule(self, numbers: np.ndarray, ranks: np.ndarray) -> None:
         """Say when networks that are no members must be looked at again."""
@@ -149,49 +148,3 @@ def _rank_gain(members: np.ndarray, key: Key) -> np.ndarray:
         equal &= values == value
     gain[equal] = 0.5
     return gain
-
-
-BLOCK = 512
-"""A block that grows to twice this many entries is split in halves."""
-
-
-class SortedBlocks:
-    """Entries in ascending order, in blocks short enough to insert into.
-
-    An insertion moves at most ``2 * BLOCK`` entries, where one sorted list would move half of all. Entries are numbers
-    or tuples of numbers, of one kind; NaN has no place in an order and is not checked for.
-    """
-
-    def __init__(self) -> None:
-        self._blocks: list[list[Any]] = []
-        self._largest: list[Any] = []
-        self._sizes: list[int] = []
-
-    def __len__(self) -> int:
-        return sum(self._sizes)
-
-    def insert(self, key: Any) -> None:
-        """Add an entry; equal ones may be added again."""
-        if not self._blocks:
-            self._blocks, self._largest, self._sizes = [[key]], [key], [1]
-            return
-        place = min(bisect_left(self._largest, key), len(self._blocks) - 1)
-        block = self._blocks[place]
-        insort(block, key)
-        self._largest[place] = block[-1]
-        self._sizes[place] += 1
-        if len(block) >= 2 * BLOCK:
-            self._blocks[place : place + 1] = [block[:BLOCK], block[BLOCK:]]
-            self._largest[place : place + 1] = [block[BLOCK - 1], block[-1]]
-            self._sizes[place : place + 1] = [BLOCK, len(block) - BLOCK]
-
-    def count(self, key: Any) -> tuple[int, int]:
-        """Return how many entries are smaller than ``key``, and how many equal it."""
-        # A run of equal entries may span blocks.
-        smaller = self._count_before(bisect_left(self._largest, key), bisect_left, key)
-        up_to = self._count_before(bisect_right(self._largest, key), bisect_right, key)
-        return smaller, up_to - smaller
-
-    def _count_before(self, place: int, bisect: Any, key: Any) -> int:
-        inside = bisect(self._blocks[place], key) if place < len(self._blocks) else 0
-        return sum(self._sizes[:place]) + inside

@@ -10,18 +10,16 @@ one batch for activations that serves the whole search, and others for saliencie
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbnas.errors import NbnasError
+from nbnas.rankings import CombinedRanking
+from nbnas.scoring.setting import Setting
 from nbnas.search.budget import Budget
-from nbnas.search.candidate_scoring import NetworkScoring
 from nbnas.search.evolution import SearchResult, evolve
-from nbnas.search.objective import Objective
+from nbnas.search.strategy import Evolution
 from nbnas.spaces import get_space
-
-AZ_NAS = ("flops", "az_expressivity", "az_progressivity", "az_trainability")
-VKDNW = ("flops", "az_expressivity", "az_progressivity", "vkdnw_mobilenetv2_entropy", "az_trainability")
 
 
 @dataclass(frozen=True)
@@ -31,93 +29,61 @@ class Preset:
     name: str
     description: str
     """Source, and what is assumed where the source is silent."""
-    space: str
-    arguments: Mapping[str, Any]
-    """Arguments of :func:`nbnas.search.evolve` but the space; ``scoring`` without images, see ``images``."""
-    scoring: Mapping[str, Any]
-    """Arguments of :class:`NetworkScoring`, made when the search starts, for images may be absent."""
+    score: CombinedRanking
+    strategy: Evolution
+    budget: Budget
+    steps: int
+    scoring: Setting
 
     def run(self, **changes: Any) -> SearchResult:
         """Run the search, with other arguments of :func:`nbnas.search.evolve` where given."""
-        scoring = changes.pop("scoring", None) or NetworkScoring(**self.scoring)
-        return evolve(self.space, **{**self.arguments, "scoring": scoring, **changes})
+        published = {name: getattr(self, name) for name in ("score", "strategy", "budget", "steps", "scoring")}
+        return evolve(self.scoring.space, **published | changes)
 
 
-def _preset(
-    name: str,
-    description: str,
-    space: str,
-    score: tuple[str, ...],
-    budget: Budget,
-    scoring: Mapping[str, Any],
-    *,
-    members: int,
-    steps: int,
-    count_rejected: bool,
-) -> Preset:
-    arguments = {
-        "score": Objective(tuple((name,) for name in score)),
-        "budget": budget,
-        "population": members,
-        "steps": steps,
-        "start": get_space(space).start,
-        "initial": 11,
-        "mutation": {"candidates": "published", "replacements": 2},
-        "start_mutation": {"candidates": "published", "replacements": 1},
-        "duplicates": "score",
-        "count_rejected": count_rejected,
-        "in_flight": 1,
-    }
-    return Preset(name, description, space, arguments, scoring)
+MOBILENET = Evolution(
+    population=512,
+    start=get_space("mobilenetv2").start,
+    initial=11,
+    mutation={"candidates": "published", "replacements": 2},
+    start_mutation={"candidates": "published", "replacements": 1},
+    duplicates="score",
+    count_rejected=True,
+    in_flight=1,
+)
+RESNET = replace(MOBILENET, start=get_space("zen_resnet").start)
 
 
-def _az_nas(name: str, description: str, score: tuple[str, ...], num_classes: int) -> Preset:
+def _az_nas(name: str, description: str, score: CombinedRanking, num_classes: int) -> Preset:
     # The scripts say 1,024; the parents are the best 1,023.
-    return _preset(
-        name,
-        description,
-        "mobilenetv2",
-        score,
-        Budget(flops=450e6, layers=14),
-        {"input_shape": (64, 3, 224, 224), "num_classes": num_classes},
-        members=1023,
-        steps=100_000,
-        count_rejected=False,
-    )
+    strategy = replace(MOBILENET, population=1023, count_rejected=False)
+    scoring = Setting("mobilenetv2", num_classes=num_classes)
+    return Preset(name, description, score, strategy, Budget(flops=450e6, layers=14), 100_000, scoring)
 
 
 def _tcet_cifar(saliency: str) -> Preset:
-    return _preset(
+    return Preset(
         f"tcet_{saliency}_cifar_1m",
         "Xiang et al., AutoML 2023, Table 5: 480,000 draws below 1e6 counted parameters, scored without shortcuts "
         "on CIFAR-100 images.",
-        "zen_resnet",
-        (f"tcet_{saliency}_log",),
+        CombinedRanking.of(f"tcet_{saliency}_log"),
+        RESNET,
         Budget(params=1e6, layers=18),
-        {
-            "input_shape": (64, 3, 32, 32),
-            "num_classes": 100,
-            "images": "cifar100",
-            "build": {"residual": False},
-        },
-        members=512,
-        steps=480_000,
-        count_rejected=True,
+        480_000,
+        Setting("zen_resnet", "cifar100", inputs="images", build={"residual": False}),
     )
 
 
 def _tcet_imagenet(saliency: str, size: str, flops: float, note: str = "") -> Preset:
-    return _preset(
+    return Preset(
         f"tcet_{saliency}_imagenet_{size}",
         f"Released script of T-CET, no result published: 100,000 draws below {flops:g} counted operations, scored "
         f"without shortcuts; here on Gaussian noise in place of ImageNet.{note}",
-        "mobilenetv2",
-        (f"tcet_{saliency}_log",),
+        CombinedRanking.of(f"tcet_{saliency}_log"),
+        MOBILENET,
         Budget(flops=flops, layers=14),
-        {"input_shape": (64, 3, 224, 224), "num_classes": 1000, "build": {"residual": False}},
-        members=512,
-        steps=100_000,
-        count_rejected=True,
+        100_000,
+        Setting("mobilenetv2", build={"residual": False}),
     )
 
 
@@ -130,14 +96,16 @@ PRESETS: Mapping[str, Preset] = {
             "vkdnw_mbv2",
             "Tybl & Neumann, CVPR 2025, Table 2, released script: product of five ranks. 10 classes, as in the "
             "authors' logs; the script says 1,000.",
-            VKDNW,
+            CombinedRanking.of(
+                "flops", "az_expressivity", "az_progressivity", "vkdnw_mobilenetv2_entropy", "az_trainability"
+            ),
             10,
         ),
         _az_nas(
             "az_nas_mbv2",
             "Lee & Ham, CVPR 2024, whose search VKDNW took over: the product of four ranks. Settings as in VKDNW's "
             "script, with its 1,000 classes.",
-            AZ_NAS,
+            CombinedRanking.of("flops", "az_expressivity", "az_progressivity", "az_trainability"),
             1000,
         ),
         _tcet_cifar("snip"),
@@ -154,8 +122,9 @@ PRESETS: Mapping[str, Preset] = {
 def get_preset(name: str) -> Preset:
     """Return a published search.
 
-    >>> from nbnas.search import NetworkScoring, get_preset
-    >>> tiny = NetworkScoring((4, 3, 32, 32), num_classes=10)
+    >>> from nbnas.search import get_preset
+    >>> from nbnas.scoring.setting import Setting
+    >>> tiny = Setting("mobilenetv2", batch_size=4, resolution=32, num_classes=10)
     >>> result = get_preset("vkdnw_mbv2").run(steps=2, scoring=tiny, progress=False)
     >>> list(result.history.status)
     ['ok', 'ok']

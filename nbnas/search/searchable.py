@@ -8,6 +8,7 @@ from torch import nn
 
 from nbnas.networks.layers import weight_layers
 from nbnas.scoring.score import score
+from nbnas.scoring.setting import Setting
 
 COSTS = ("params", "flops", "layers")
 """What budgets limit without running anything."""
@@ -39,24 +40,14 @@ class Searchable(Protocol):
         ...
 
 
-def space_name(space: Searchable) -> str:
-    """Name of a space: its attribute ``name``, or that of its class."""
-    return str(getattr(space, "name", type(space).__name__))
-
-
-def architecture_costs(
-    space: Searchable, arch: str, input_shape: tuple[int, int, int, int], num_classes: int
-) -> Mapping[str, float]:
-    """Return the costs of an architecture by the space's ``costs``, or counted from the built network.
-
-    Args:
-        space: The space.
-        arch: Architecture.
-        input_shape: (batch, channels, height, width); the batch does not matter.
-        num_classes: Number of classes.
-    """
+def architecture_costs(setting: Setting, arch: str) -> dict[str, float]:
+    """Return the costs of an architecture by the space's ``costs``, or counted from the built network."""
+    space, shape = setting.space, setting.shape
     if hasattr(space, "costs"):
-        return space.costs(arch, input_shape[2], num_classes)
-    network: Any = space.build(arch, num_classes)
-    counted = score(network, ["params", "flops"], input_shape=(1, *input_shape[1:]), num_classes=num_classes)
-    return {**counted["value"].to_dict(), "layers": len(weight_layers(network))}
+        costs: Mapping[str, Any] = space.costs(arch, shape.resolution, shape.num_classes)
+    else:
+        network = space.build(arch, shape.num_classes)
+        counted = score(network, ["params", "flops"], input_shape=(1, *setting.input_shape[1:]))
+        costs = {**counted["value"], "layers": len(weight_layers(network))}
+    # Plain numbers: a checkpoint holds them as JSON.
+    return {name: float(costs[name]) for name in COSTS}

@@ -21,9 +21,11 @@ import pandas as pd
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings.published import RANKINGS, PublishedRanking, single_score
-from nbnas.scoring.architecture_scores import load_network_scores
+from nbnas.rankings import CombinedRanking
+from nbnas.rankings.published import RANKINGS
+from nbnas.scoring.architecture_scores import load_architecture_scores
 from nbnas.search.evolution import evolve
+from nbnas.search.strategy import Evolution
 from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space
 
@@ -34,10 +36,10 @@ VALIDATION_COLUMNS = {
 }
 """Data set -> column of the accuracies to choose by. Those of CIFAR-10 are after training on half of the images."""
 
-GUIDES: Mapping[str, PublishedRanking] = {
+GUIDES: Mapping[str, CombinedRanking] = {
     "vkdnw_agg": RANKINGS["vkdnw_agg"],
-    "tcet_snip": single_score("tcet_snip"),
-    "tcet_synflow": single_score("tcet_synflow"),
+    "tcet_snip": CombinedRanking.of("tcet_snip"),
+    "tcet_synflow": CombinedRanking.of("tcet_synflow"),
 }
 """Rankings that may guide a search. T-CET takes no logarithm on NAS-Bench-201."""
 
@@ -45,8 +47,8 @@ BASELINES = ("random", "regularised_evolution")
 
 METHODS = (*BASELINES, "vkdnw_agg", "tcet_snip")
 
-POPULATION, TOURNAMENT = 10, 3
-"""Of regularised evolution, as NAS-Bench-201's own runs had them (Dong & Yang, ICLR 2020)."""
+AGEING = Evolution("regularised_evolution", population=10, tournament=3, in_flight=1)
+"""Regularised evolution, as NAS-Bench-201's own runs had it (Dong & Yang, ICLR 2020)."""
 
 
 @dataclass(frozen=True)
@@ -62,33 +64,13 @@ class SearchSimulation:
     """Of the accuracies."""
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Return mean ``regret`` and quantiles ``low`` and ``high`` over seeds, by method and number of evaluations.
+        """Return mean ``regret`` and the quantiles ``low`` and ``high`` that enclose a share ``level`` of the seeds.
 
-        Args:
-            level: Share of the seeds between the quantiles.
+        There is a row per method and number of evaluations.
         """
         groups = self.table.groupby(["method", "evaluations"], sort=False)["regret"]
-        columns = {
-            "regret": groups.mean(),
-            "low": groups.quantile((1 - level) / 2),
-            "high": groups.quantile((1 + level) / 2),
-        }
-        return pd.DataFrame(columns).reset_index()
-
-
-class ValidationAccuracies:
-    """All that a search may see of a benchmark.
-
-    Args:
-        values: Accuracy in percent by architecture.
-    """
-
-    def __init__(self, values: Mapping[str, float]) -> None:
-        self._values = dict(values)
-
-    def __call__(self, arch: str) -> float:
-        """Return the validation accuracy of an architecture, in percent."""
-        return self._values[arch]
+        low, high = groups.quantile((1 - level) / 2), groups.quantile((1 + level) / 2)
+        return pd.DataFrame({"regret": groups.mean(), "low": low, "high": high}).reset_index()
 
 
 class _Cells:
@@ -122,6 +104,8 @@ def simulate(
 ) -> SearchSimulation:
     """Simulate searches on NAS-Bench-201.
 
+    Where scores are stored for a sample of cells only, a ranking can choose from these alone, and ``notes`` says so.
+
     Args:
         methods: Out of :data:`BASELINES` and :data:`GUIDES`.
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
@@ -132,10 +116,6 @@ def simulate(
         source: Of the accuracies, see :func:`nbnas.load_benchmark`.
         store: Folder of score tables; ``None`` is ``data/scores``.
 
-    Returns:
-        The runs. Where scores are stored for a sample of cells only, a ranking can choose from these alone, and
-        ``notes`` says so.
-
     Raises:
         NbnasError: If an argument is unusable, or accuracies or scores are missing; the message says how to get them.
     """
@@ -145,83 +125,54 @@ def simulate(
     if evaluations < 1:
         raise NbnasError(f"evaluations must be at least 1, got {evaluations}")
     space, benchmark = get_space("nasbench201"), load_benchmark("nasbench201", source)
-    test = benchmark.accuracy(dataset)
-    column = VALIDATION_COLUMNS[dataset]
+    test, column = benchmark.accuracy(dataset), VALIDATION_COLUMNS[dataset]
     if column not in benchmark.table:
         raise NbnasError(f"{dataset} validation accuracies are not in source {benchmark.source!r}: {benchmark.hint}")
-    validation = benchmark.table[column].to_numpy(dtype=float)
     indices = space.subset(subset)
     if evaluations > len(indices):
         raise NbnasError(f"there are {len(indices):,} cells to evaluate, not {evaluations:,}")
-    visible = ValidationAccuracies({space[index]: validation[index] for index in indices})
-    best = float(test[indices].max())
+    validation = benchmark.table[column].to_numpy(dtype=float)[indices]
+    accuracies = pd.DataFrame({"validation": validation, "test": test[indices]}, [space[index] for index in indices])
+    visible, best = accuracies["validation"].to_dict(), accuracies["test"].max()
     tables, notes = [], {}
     for method in methods:
+        scores, notes[method] = None, f"{len(indices):,} cells."
         if method in GUIDES:
             guide = GUIDES[method]
-            found = load_network_scores(guide.scores, dataset, subset, store=store)
+            found = load_architecture_scores(guide.scores, dataset, subset, store=store)
             scores = pd.Series(guide.rank(found.table), [space[index] for index in found.table.index])
-            notes[method] = _note(scores, found.description, best - float(test[found.table.index].max()))
-        else:
-            notes[method] = f"{len(indices):,} cells."
+            least = best - accuracies["test"][scores.index].max()
+            notes[method] = f"{len(scores):,} cells, of which the best has a regret of {least:.2f}. {found.description}"
         for seed in seeds:
-            if method == "random":
-                order = _random_order(space, indices, evaluations, seed)
-            elif method == "regularised_evolution":
-                order = _regularised_evolution(list(map(space.__getitem__, indices)), visible, evaluations, seed)
-            else:
-                order = _guided_order(scores, evaluations, seed)
-            tables.append(_report(order, visible, test, best).assign(method=method, seed=seed))
+            trained = _trained(method, visible, scores, evaluations, seed)
+            tables.append(_report(accuracies.loc[trained], best).assign(method=method, seed=seed))
     columns = ["method", "seed", "evaluations", "validation", "test", "regret"]
     return SearchSimulation(pd.concat(tables, ignore_index=True)[columns], notes, benchmark.source)
 
 
-def _random_order(space: Sequence[str], indices: Sequence[int], evaluations: int, seed: int) -> list[str]:
-    rng = np.random.default_rng(derive_seed(seed, "random"))
-    return [space[indices[place]] for place in rng.permutation(len(indices))[:evaluations]]
-
-
-def _regularised_evolution(
-    cells: Sequence[str], visible: ValidationAccuracies, evaluations: int, seed: int
+def _trained(
+    method: str, visible: Mapping[str, float], scores: pd.Series | None, evaluations: int, seed: int
 ) -> list[str]:
-    result = evolve(
-        _Cells(cells),
-        visible,
-        strategy="regularised_evolution",
-        population=POPULATION,
-        tournament=TOURNAMENT,
-        steps=evaluations,
-        seed=seed,
-        in_flight=1,
-        progress=False,
-    )
-    return result.history["arch"].tolist()
-
-
-def _guided_order(scores: pd.Series, evaluations: int, seed: int) -> list[str]:
+    """Return the cells that a search trains, in its order; all that it sees of them is their validation accuracy."""
+    cells = list(visible)
+    if method == "regularised_evolution":
+        found = evolve(
+            _Cells(cells), visible.__getitem__, strategy=AGEING, steps=evaluations, seed=seed, progress=False
+        )
+        return found.history["arch"].tolist()
+    if method == "random":
+        rng = np.random.default_rng(derive_seed(seed, "random"))
+        return [cells[place] for place in rng.permutation(len(cells))[:evaluations]]
     rng = np.random.default_rng(derive_seed(seed, "guided"))
     shuffled = scores.iloc[rng.permutation(len(scores))]
     return shuffled.sort_values(ascending=False, kind="stable").index[:evaluations].tolist()
 
 
-def _report(order: Sequence[str], visible: ValidationAccuracies, test: np.ndarray, best: float) -> pd.DataFrame:
+def _report(trained: pd.DataFrame, best: float) -> pd.DataFrame:
     """Say, after each evaluation, which cell has the best validation accuracy, and what it reaches on the test set."""
-    space = get_space("nasbench201")
-    validation = np.array([visible(arch) for arch in order])
-    so_far = np.maximum.accumulate(validation)
+    trained = trained.reset_index(drop=True)
+    so_far = trained["validation"].cummax()
     # Of equal cells the first.
-    is_new = np.append(True, validation[1:] > so_far[:-1])
-    chosen = np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))
-    reached = test[[space.index(order[place]) for place in chosen]]
-    return pd.DataFrame(
-        {
-            "evaluations": np.arange(1, len(order) + 1),
-            "validation": so_far,
-            "test": reached,
-            "regret": best - reached,
-        }
-    )
-
-
-def _note(scores: pd.Series, description: str, least: float) -> str:
-    return f"{len(scores):,} cells, of which the best has a regret of {least:.2f}. {description}"
+    reached = trained["test"].where(trained["validation"] > so_far.shift(fill_value=-np.inf)).ffill()
+    table = pd.DataFrame({"validation": so_far, "test": reached, "regret": best - reached})
+    return table.assign(evaluations=table.index + 1)

@@ -24,12 +24,16 @@ class NasBench201(EnumeratedSpace):
     """The search space; see :func:`nbnas.get_space`."""
 
     name = "nasbench201"
-    networks = "filtered-unique"
+    default_set = "filtered-unique"
     set_names: ClassVar = {
         "all": "cells",
         "filtered": "cells without dead edges",
         "filtered-unique": "distinct networks without dead edges",
         "dead-edges": "cells with dead edges",
+    }
+    ranked_sets: ClassVar = {
+        "filtered": {"filtered": "filtered-unique"},
+        "all": {"filtered": "filtered-unique", "dead-edges": "dead-edges"},
     }
     datasets = DATASETS
 

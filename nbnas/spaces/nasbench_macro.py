@@ -31,7 +31,7 @@ class NasBenchMacro(EnumeratedSpace):
     """The search space; see :func:`nbnas.get_space`."""
 
     name = "nasbench_macro"
-    networks = "unique"
+    default_set = "unique"
     set_names: ClassVar = {"all": "networks", "unique": "distinct networks"}
     datasets: ClassVar = {"cifar10": CIFAR10}
 

@@ -1,11 +1,20 @@
 """What T-CET measures, layer by layer, beside what the sizes of the layers alone would give.
 
-The scores are those of Xiang et al., AutoML 2023 (``xiang2023tcet``); what sizes alone would give is derived in
-:mod:`nbnas.studies.compressibility`.
+Take a layer with n weights and L outputs per sample, and a batch of N samples.
+
+*Gradient half.* Saliencies s = |w| g of weights w and factors g that are drawn independently of each other have
+
+    S / sigma = c n ,   c = E s / sd s = 1 / sqrt(E w^2 E g^2 / (E|w| E g)^2 - 1) ,
+
+where c depends on the shapes of the two distributions, not on their scales and not on the architecture.
+
+*Activation half.* If every unit is positive for every sample with probability 1/2, independently, the expected kernel
+of :mod:`nbnas.proxies.nwot` is K = L/2 (I + 1 1^T), with ln det K = N ln(L / 2) + ln(N + 1).
+
+The formulas are ours; the scores are those of Xiang et al., AutoML 2023 (``xiang2023tcet``).
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
@@ -17,43 +26,26 @@ from torch import Tensor, nn
 
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.proxies.agreement import agreement
 from nbnas.proxies.info import Batch
+from nbnas.proxies.naswot import agreement
 from nbnas.proxies.tcet import layer_vectors
-from nbnas.rankings.metrics import pair_shares
-from nbnas.scoring.starting_point import draw_network
+from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
 from nbnas.spaces.nasbench201 import OPERATIONS, format_cell, parse_cell
 
 
 def layer_profile(
-    space: str,
-    arch: str,
-    batch: Batch,
-    *,
-    saliency: str = "snip",
-    dataset: str = "cifar10",
-    seed: int = 0,
-    initialisation: str = "torch_default",
+    space: str, arch: str, batch: Batch, *, saliency: str = "snip", seed: int = 0, initialisation: str = "torch_default"
 ) -> pd.DataFrame:
     """Measure both halves of T-CET layer by layer and set them against the size of the layer.
-
-    Args:
-        space: Name of a search space.
-        arch: Architecture.
-        batch: Inputs and labels.
-        saliency: ``snip`` or ``synflow``.
-        dataset: Shape of the network.
-        seed: Seed of the weights.
-        initialisation: Of the weights.
 
     Returns:
         As :func:`nbnas.proxies.tcet.layer_vectors`, and ``depth`` (1 for the first layer), ``units``, ``shape``
         (S / sigma / n), ``ideal_signal_to_noise`` (c n), ``ideal_log_determinant`` and ``deficit`` (how much of it is
         missing, in nats per sample; NaN where the kernel is singular).
     """
-    network = draw_network(space, arch, dataset, seed, initialisation)
-    table = layer_vectors(network, batch, saliency).assign(units=layer_sizes(space, arch, dataset)["units"])
+    network = Setting(space).network(arch, seed, initialisation)
+    table = layer_vectors(network, batch, saliency).assign(units=layer_sizes(space, arch)["units"])
     batch_size = len(batch[0])
     table["depth"] = np.arange(1, len(table) + 1)
     table["shape"] = table["signal_to_noise"] / table["weights"]
@@ -73,38 +65,13 @@ def scores_of_profile(profile: pd.DataFrame) -> dict[str, float]:
     return {name: float(terms.sum()) for name, terms in scores.items()}
 
 
-def power_law(sizes: ArrayLike, values: ArrayLike) -> tuple[float, float, float]:
-    """Fit values = factor * sizes ** exponent by least squares of the logarithms.
-
-    Args:
-        sizes: (n,), positive.
-        values: (n,), positive.
-
-    Returns:
-        Factor, exponent, and standard deviation of ln(value / fit).
-
-    Raises:
-        NbnasError: Where a number is not positive, or sizes are all equal.
-    """
-    sizes, values = np.asarray(sizes, dtype=float), np.asarray(values, dtype=float)
-    if (sizes <= 0).any() or (values <= 0).any() or np.ptp(sizes) == 0:
-        raise NbnasError("a power law needs positive numbers and two different sizes")
-    exponent, intercept = np.polyfit(np.log(sizes), np.log(values), 1)
-    rest = np.log(values) - intercept - exponent * np.log(sizes)
-    return float(np.exp(intercept)), float(exponent), float(rest.std())
-
-
 def sensitivity(
     space: str, archs: Sequence[str], batches: Mapping[str, Batch], sizes: Sequence[int], seed: int = 0
 ) -> pd.DataFrame:
     """Score the same networks, with the same weights, on more and fewer samples of several batches.
 
-    Args:
-        space: Name of a search space.
-        archs: Architectures.
-        batches: Kind of input -> batch; its first samples make the smaller ones.
-        sizes: Batch sizes; those larger than a batch are left out for it.
-        seed: Seed of the weights.
+    The first samples of each batch, named by the kind of its inputs, make the smaller ones; ``sizes`` larger than a
+    batch are left out for it. ``seed`` is that of the weights.
 
     Returns:
         A row per architecture, kind and size: ``arch``, ``inputs``, ``batch_size``, the columns of
@@ -121,63 +88,39 @@ def sensitivity(
 
 
 def classifier_codes(logits: Tensor) -> dict[str, int]:
-    """Count what makes the kernel of a classifier singular.
+    """Count what makes the kernel of a classifier with logits (N, L) singular.
 
     With signs s = 2 c - 1 the kernel is K = (L 1 1^T + s s^T) / 2, so its rank is at most L + 1, and at most the number
     of distinct codes.
 
-    Args:
-        logits: (N, L).
-
     Returns:
         ``samples`` N, ``classes`` L, ``distinct`` codes and the ``rank`` of K.
     """
-    codes = (logits > 0).int()
-    kernel = agreement(logits).kernel
-    return {
-        "samples": len(logits),
-        "classes": logits.shape[1],
-        "distinct": len(codes.unique(dim=0)),
-        "rank": int(torch.linalg.matrix_rank(kernel, hermitian=True)),
-    }
-
-
-def ordered_alike(scores: ArrayLike, sizes: ArrayLike) -> float:
-    """Of all pairs of networks that differ in both columns, the share in which the larger has the larger score.
-
-    Unlike tau-b, which stays below 1 where one column has ties and the other has none.
-    """
-    right, wrong, _ = pair_shares(scores, sizes)
-    return right / (right + wrong)
+    samples, classes = logits.shape
+    distinct = len((logits > 0).unique(dim=0))
+    rank = int(torch.linalg.matrix_rank(agreement(logits).kernel, hermitian=True))
+    return {"samples": samples, "classes": classes, "distinct": distinct, "rank": rank}
 
 
 def right_among_equals(scores: ArrayLike, accuracy: ArrayLike, sizes: ArrayLike) -> tuple[float, int]:
     """Of all pairs of networks of equal size that differ in score and accuracy, the share in the right order.
 
-    Args:
-        scores: (n,).
-        accuracy: (n,).
-        sizes: (n,).
-
     Returns:
         The share, where 1/2 is chance (NaN without such pairs), and the number of pairs.
     """
     table = pd.DataFrame({"score": scores, "accuracy": accuracy, "size": sizes})
-    right = wrong = 0
+    right = pairs = 0
     for _, group in table.groupby("size"):
-        score, trained = (group[name].to_numpy() for name in ("score", "accuracy"))
-        upper = np.triu_indices(len(group), 1)
-        signs = np.sign(np.subtract.outer(score, score) * np.subtract.outer(trained, trained))[upper]
-        right, wrong = right + int((signs > 0).sum()), wrong + int((signs < 0).sum())
-    return right / (right + wrong) if right + wrong else float("nan"), right + wrong
+        signs = [np.sign(np.subtract.outer(own, own)) for own in group[["score", "accuracy"]].to_numpy().T]
+        agree = (signs[0] * signs[1])[np.triu_indices(len(group), 1)]
+        right, pairs = right + np.count_nonzero(agree > 0), pairs + np.count_nonzero(agree)
+    return right / pairs if pairs else float("nan"), pairs
 
 
 _UNIFORM, _NORMAL, _CONSTANT = (1 / 2, 1 / 3), (math.sqrt(2 / math.pi), 1.0), (1.0, 1.0)
 """E|x| and E x^2 of U(-1, 1), of N(0, 1) and of a constant."""
 
-
 _WEIGHT_MOMENTS = {"torch_default": _UNIFORM, "kaiming_normal": _NORMAL, "standard_normal": _NORMAL}
-
 
 _FACTOR_MOMENTS = {"snip": _NORMAL, "synflow": _CONSTANT}
 
@@ -187,10 +130,6 @@ def ideal_shape(saliency: str = "snip", initialisation: str = "torch_default") -
 
     >>> round(ideal_shape("snip"), 4), round(ideal_shape("synflow"), 4)
     (0.9559, 1.7321)
-
-    Args:
-        saliency: ``snip`` or ``synflow``.
-        initialisation: Key of :data:`nbnas.networks.initialisation.INITIALISATIONS`.
     """
     mean_weight, square_weight = _WEIGHT_MOMENTS[initialisation]
     mean_factor, square_factor = _FACTOR_MOMENTS[saliency]
@@ -202,27 +141,19 @@ def ideal_log_determinant(units: ArrayLike, batch_size: int) -> np.ndarray:
     return batch_size * np.log(np.asarray(units) / 2) + math.log(batch_size + 1)
 
 
-def layer_sizes(space: str, arch: str, dataset: str = "cifar10") -> pd.DataFrame:
-    """Return sizes of the convolutions and linear layers of one network, without any numbers in it.
+def layer_sizes(space: str, arch: str) -> pd.DataFrame:
+    """Return sizes of the convolutions and linear layers of one network, in registration order.
 
-    Args:
-        space: Name of a search space.
-        arch: Architecture.
-        dataset: Gives classes and resolution.
-
-    Returns:
-        A row per layer in registration order: ``weights``, ``units`` (outputs per sample), ``linear`` (boolean).
+    Columns: ``weights``, ``units`` (outputs per sample), ``linear`` (boolean).
     """
-    found = get_space(space)
-    shape = found.datasets[dataset]
-    with torch.device("meta"):
-        network = found.build_for(arch, dataset).eval()
-        inputs = torch.empty(1, shape.channels, shape.resolution, shape.resolution)
-    layers, units = weight_layers(network), {}
-    for name, layer in layers.items():
-        layer.register_forward_hook(lambda module, given, output, name=name: units.update({name: output.numel()}))
-    with torch.no_grad():
-        network(inputs)
+    setting = Setting(space, batch_size=1)
+    units = {}
+    with torch.device("meta"), torch.no_grad():  # No numbers are needed.
+        network = setting.network(arch).eval()
+        layers = weight_layers(network)
+        for name, layer in layers.items():
+            layer.register_forward_hook(lambda module, given, output, name=name: units.update({name: output.numel()}))
+        network(torch.empty(setting.input_shape))
     rows = [(name, layer.weight.numel(), units[name], isinstance(layer, nn.Linear)) for name, layer in layers.items()]
     return pd.DataFrame(rows, columns=["layer", "weights", "units", "linear"]).set_index("layer")
 
@@ -235,80 +166,55 @@ _SLOTS: Mapping[str, tuple[str, Sequence[str], Callable[[str], Sequence[str]], C
 
 
 @cache
-def _parts(space: str, dataset: str) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
-    """Sizes of the layers that every network has, and of those that each choice brings into each slot.
+def _layers_by_choice(space: str) -> pd.DataFrame:
+    """Sizes of the layers that every network has (slot -1), and of those that each choice brings into each slot.
 
     In these spaces the widths do not depend on the choices. So the networks that make one choice everywhere show all.
     """
     pattern, choices, parse, form = _SLOTS[space]
     slots = len(parse(get_space(space)[0]))
-    own = {}
-    for choice in choices:
-        table = layer_sizes(space, form((choice,) * slots), dataset)
-        numbers = [re.search(pattern, name) for name in table.index]
-        slot = np.array([int(number[1]) if number else -1 for number in numbers])
-        values = table.to_numpy(dtype=float)
-        own |= {(number, choice): values[slot == number] for number in range(slots)}
-        common = values[slot == -1]
-    return common, own
+    tables = [layer_sizes(space, form((choice,) * slots)).assign(choice=choice) for choice in choices]
+    layers = pd.concat(tables)
+    layers["slot"] = layers.index.str.extract(pattern, expand=False).fillna("-1").astype(int)
+    return layers[(layers["slot"] >= 0) | (layers["choice"] == choices[0])].set_index(["slot", "choice"])
 
 
-def size_forecasts(
-    space: str,
-    archs: Sequence[str],
-    dataset: str = "cifar10",
-    batch_size: int = 64,
-    saliency: str = "snip",
-    initialisation: str = "torch_default",
-) -> pd.DataFrame:
+def size_forecasts(space: str, archs: Sequence[str], batch_size: int = 64, saliency: str = "snip") -> pd.DataFrame:
     """Return the scores that networks would have if layers differed in size alone, see the module's head.
 
     The kernel of a linear layer counts 0, as a classifier's does.
-
-    Args:
-        space: ``nasbench201`` or ``nasbench_macro``.
-        archs: Architectures.
-        dataset: Gives classes and resolution.
-        batch_size: N.
-        saliency: ``snip`` or ``synflow``.
-        initialisation: Of the weights.
 
     Returns:
         A row per architecture: ``layers``, ``weights`` (sum of n), ``log_weights`` (sum of ln n), ``ssnr``,
         ``ssnr_log``, ``lnwot``, ``tcet`` and ``tcet_log``.
 
     Raises:
-        NbnasError: For other spaces.
+        NbnasError: For other spaces than NAS-Bench-201 and NAS-Bench-Macro.
     """
     if space not in _SLOTS:
         raise NbnasError(f"size forecasts are known for {' and '.join(_SLOTS)}, not for {space!r}")
-    shape, parse = ideal_shape(saliency, initialisation), _SLOTS[space][2]
-
-    def sums(layers: np.ndarray) -> np.ndarray:
-        weights, units, linear = layers.T
-        ratio = shape * weights
-        determinant = np.where(linear, 0.0, ideal_log_determinant(units, batch_size))
-        terms = (weights, np.log(weights), ratio, np.log(ratio), determinant, ratio * determinant)
-        return np.array([len(layers), *(term.sum() for term in terms), (np.log(ratio) * determinant).sum()])
-
-    common, own = _parts(space, dataset)
-    start, added = sums(common), {key: sums(layers) for key, layers in own.items()}
-    rows = [start + sum(added[slot, choice] for slot, choice in enumerate(parse(arch))) for arch in archs]
-    columns = ["layers", "weights", "log_weights", "ssnr", "ssnr_log", "lnwot", "tcet", "tcet_log"]
-    return pd.DataFrame(rows, index=pd.Index(archs, name="arch"), columns=columns)
+    layers = _layers_by_choice(space)
+    weights, ratio = layers["weights"], ideal_shape(saliency) * layers["weights"]
+    determinant = ideal_log_determinant(layers["units"], batch_size) * ~layers["linear"]
+    terms = {
+        "layers": 1.0,
+        "weights": weights,
+        "log_weights": np.log(weights),
+        "ssnr": ratio,
+        "ssnr_log": np.log(ratio),
+    }
+    terms |= {"lnwot": determinant, "tcet": ratio * determinant, "tcet_log": np.log(ratio) * determinant}
+    sums = pd.DataFrame(terms, layers.index).groupby(level=["slot", "choice"]).sum()
+    parts = dict(zip(sums.index, sums.to_numpy(), strict=True))
+    common, parse = sums.loc[-1].to_numpy()[0], _SLOTS[space][2]
+    rows = [common + sum(parts.get(own, 0) for own in enumerate(parse(arch))) for arch in archs]
+    return pd.DataFrame(rows, index=pd.Index(archs, name="arch"), columns=sums.columns)
 
 
 def choice_effects(space: str, archs: Sequence[str], values: ArrayLike, choices: Sequence[str]) -> np.ndarray:
-    """Return by how much one more of each choice in a network moves a quantity: least squares on the counts.
+    """Return by how much one more of each choice in a network moves a quantity, whose ``values`` are (n,).
 
-    Args:
-        space: ``nasbench201`` or ``nasbench_macro``.
-        archs: (n,) architectures.
-        values: (n,).
-        choices: Whose counts explain the values, besides a constant.
-
-    Returns:
-        An effect per choice, in units of ``values``.
+    It is the least-squares fit of a constant and the counts of the choices.
     """
     parse = _SLOTS[space][2]
     counts = np.array([[1, *(list(parse(arch)).count(choice) for choice in choices)] for arch in archs], dtype=float)
@@ -318,13 +224,9 @@ def choice_effects(space: str, archs: Sequence[str], values: ArrayLike, choices:
 def main_effect_shares(archs: Sequence[str], values: ArrayLike) -> np.ndarray:
     """Return for each position the variance of the mean values of its choices, divided by the sum over positions.
 
-    Over all strings of a length these are the shares of the positions in what is additive in ``values``.
-
-    Args:
-        archs: (n,) strings of equal length, a choice per character.
-        values: (n,).
+    Over all strings of a length, a choice per character, these are the shares of the positions in what is additive in
+    ``values``.
     """
-    table = pd.DataFrame([list(arch) for arch in archs])
-    values = pd.Series(np.asarray(values, dtype=float))
+    table, values = pd.DataFrame([list(arch) for arch in archs]), pd.Series(np.asarray(values, dtype=float))
     variances = np.array([values.groupby(table[place]).transform("mean").var(ddof=0) for place in table])
     return variances / variances.sum()

@@ -7,60 +7,44 @@ from typing import NamedTuple
 import pandas as pd
 
 from nbnas.errors import NbnasError
+from nbnas.rankings import Estimate
 
 
 class Finding(NamedTuple):
-    """One number, and what it rests on."""
+    """One number, the ends of its interval (NaN without one), and how many networks it was computed from."""
 
     value: float
     low: float
-    """Lower end of its interval; NaN without one."""
     high: float
     networks: int
-    """How many networks it was computed from."""
 
 
 class Findings:
-    """A growing table of numbers, in which no number is missing and none is there twice.
+    """A growing table of numbers under named keys, in which no number is missing and none is there twice.
 
     >>> findings = Findings("section", "score")
-    >>> findings.add("agreement", "flops", value=0.62, interval=(0.6, 0.64), networks=9445)
+    >>> findings.add("agreement", "flops", value=Estimate(0.62, 0.6, 0.64), networks=9445)
     >>> findings["agreement", "flops"].value
     0.62
-
-    Args:
-        keys: Names of the columns that tell numbers apart.
     """
 
     def __init__(self, *keys: str) -> None:
         self._keys = keys
         self._found: dict[tuple[Hashable, ...], Finding] = {}
 
-    def add(
-        self,
-        *keys: Hashable,
-        value: float,
-        interval: tuple[float, float] = (math.nan, math.nan),
-        networks: int,
-    ) -> None:
-        """Keep one number.
-
-        Args:
-            keys: One per key column.
-            value: The number.
-            interval: Its lower and upper end.
-            networks: How many networks it was computed from.
+    def add(self, *keys: Hashable, value: float | Estimate, networks: int) -> None:
+        """Keep one number under its keys, with its interval if it has one.
 
         Raises:
             NbnasError: If the value is not finite, or a number is there already under these keys.
         """
         name = self._check(keys)
+        estimate = value if isinstance(value, Estimate) else Estimate(value)
         if keys in self._found:
             raise NbnasError(f"{name} is there already")
-        if not math.isfinite(value):
-            raise NbnasError(f"{name} must be a finite number, got {float(value)}")
-        low, high = interval
-        self._found[keys] = Finding(float(value), float(low), float(high), int(networks))
+        if not math.isfinite(estimate.value):
+            raise NbnasError(f"{name} must be a finite number, got {float(estimate.value)}")
+        self._found[keys] = Finding(*map(float, estimate), int(networks))
 
     def __getitem__(self, keys: Hashable | tuple[Hashable, ...]) -> Finding:
         """Return the number under these keys; raises :class:`NbnasError` if there is none."""
@@ -86,8 +70,7 @@ class Findings:
         if unknown:
             raise NbnasError(f"no key {', '.join(sorted(unknown))}; there are {', '.join(self._keys)}")
         table = self.table
-        for name, key in keys.items():
-            table = table[table[name] == key]
+        table = table[(table[list(keys)] == list(keys.values())).all(axis=1)]
         if table.empty:
             raise NbnasError("no number for " + ", ".join(f"{name} {key!r}" for name, key in keys.items()))
         return table.drop(columns=list(keys)).reset_index(drop=True)
@@ -95,11 +78,7 @@ class Findings:
     def with_intervals(self, index: str, columns: str, digits: int = 3, **keys: Hashable) -> pd.DataFrame:
         """Return selected numbers as text, "value (low to high)", or "value" where there is no interval.
 
-        Args:
-            index: The key that gets a row for each of its values.
-            columns: The key that gets a column for each.
-            digits: Decimals.
-            keys: See :meth:`select`.
+        The values of the key ``index`` get a row each, those of ``columns`` a column; the others select.
 
         Raises:
             NbnasError: As :meth:`select`, or if two numbers fall into one cell.
@@ -120,15 +99,10 @@ class Findings:
 
 
 def span(values: Iterable[float], form: str = ".2f") -> str:
-    """Return the smallest and the largest value in words.
+    """Return the smallest and the largest value in words, or one where both look alike in the ``form``.
 
     >>> span([0.31, 0.27, 0.29]), span([0.251, 0.249], ".0%")
     ('0.27 to 0.31', '25%')
-
-    Args:
-        values: At least one number.
-        form: How to write a number; where both ends look alike, there is only one.
     """
     values = list(values)
-    ends = f"{min(values):{form}}", f"{max(values):{form}}"
-    return " to ".join(dict.fromkeys(ends))
+    return " to ".join(dict.fromkeys([f"{min(values):{form}}", f"{max(values):{form}}"]))

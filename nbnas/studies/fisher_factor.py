@@ -1,8 +1,8 @@
 """VKDNW taken apart: what of it comes from the factor, from BatchNorm, from smoothing and from precision.
 
 All start where the stored scores start, from one network and one batch, and share one Jacobian J (N, C, P) of the
-logits with respect to the published choice of parameters. The score is defined in :mod:`nbnas.proxies.vkdnw`, after
-Tybl & Neumann, CVPR 2025 (``tybl2025vkdnw``).
+logits (N, C) with respect to the published choice of parameters. The score and its variants ``official`` and ``paper``
+are defined in :mod:`nbnas.proxies.vkdnw`, after Tybl & Neumann, CVPR 2025 (``tybl2025vkdnw``).
 """
 
 from collections.abc import Sequence
@@ -14,25 +14,15 @@ from torch import Tensor, nn
 from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.networks.exact_kernels import exact_kernels
 from nbnas.networks.layers import BATCH_NORMS
-from nbnas.proxies.fisher_information import (
-    QUANTILES,
-    fisher_matrix,
-    fisher_root,
-    select_entries,
-    smoothed_probabilities,
-    spectrum_scores,
-)
-from nbnas.rankings import bootstrap_interval, kendall_tau, lexicographic_rank, paired_difference
+from nbnas.proxies.fisher_information import QUANTILES, FisherSetting
+from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, lexicographic_rank, paired_difference
 
 
 def after_train_pass(network: nn.Module, inputs: Tensor, momentum: float) -> nn.Module:
-    """Run a network once in train mode and return it in eval mode.
+    """Run a network once in train mode and return it, changed in place, in eval mode.
 
-    Args:
-        network: Changed in place: running statistics of BatchNorm are then ``momentum`` times those of the batch plus
-            (1 - ``momentum``) times what they were.
-        inputs: One batch.
-        momentum: 0.1 is torch's default, 1 leaves the statistics of the batch.
+    Running statistics of BatchNorm are then ``momentum`` times those of the batch plus (1 - ``momentum``) times what
+    they were: 0.1 is torch's default, 1 leaves the statistics of the batch.
     """
     for layer in network.modules():
         if isinstance(layer, BATCH_NORMS):
@@ -43,12 +33,9 @@ def after_train_pass(network: nn.Module, inputs: Tensor, momentum: float) -> nn.
 
 
 def jacobian_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the Jacobian (N, C, P) for the published choice of parameters and the logits (N, C).
-
-    The network computes in its own precision; the result is in float64, on the CPU.
-    """
+    """Return J and the logits, computed in the network's precision, in float64 on the CPU."""
     with exact_kernels(inputs.device):
-        jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
+        jacobian, logits = entry_jacobian(network, inputs, FisherSetting().entries(network))
     return jacobian.double().cpu(), logits.double().cpu()
 
 
@@ -62,79 +49,60 @@ def entropy_of(
 ) -> float:
     """Return the entropy that VKDNW gives a network, in nats; NaN if all deciles are zero.
 
-    Args:
-        jacobian: (N, C, P).
-        logits: (N, C).
-        variant: See :func:`nbnas.proxies.fisher_information.fisher_matrix`.
-        smoothing: See :func:`nbnas.proxies.fisher_information.smoothed_probabilities`.
-        half_precision_constants: The same.
+    The last arguments are those of :class:`nbnas.proxies.fisher_information.FisherSetting`.
     """
-    probabilities = smoothed_probabilities(logits, smoothing, half_precision_constants=half_precision_constants)
-    return float(spectrum_scores(jacobian, probabilities, variant=variant)["entropy"])
+    setting = FisherSetting(variant=variant, smoothing=smoothing, half_precision_constants=half_precision_constants)
+    return float(setting.scores(jacobian, logits)["entropy"])
 
 
 def released_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
-    """Return the deciles of the spectrum as the released code computes them.
+    """Return the nine deciles of the spectrum as the released code computes them.
 
     Everything is in float32, and the eigenvalues are the singular values of the symmetric matrix. So they err by the
-    rounding of the largest, about 1e-7 of it. Arguments as for :func:`entropy_of`.
-
-    Returns:
-        (9,), in float64.
+    rounding of the largest, about 1e-7 of it.
     """
-    matrix = fisher_matrix(jacobian.float(), smoothed_probabilities(logits.float()), variant)
+    setting = FisherSetting(variant=variant)
+    matrix = setting.matrix(jacobian.float(), setting.probabilities(logits.float()))
     return torch.quantile(torch.linalg.svdvals(matrix), torch.tensor(QUANTILES)).double()
 
 
 def package_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
-    """Return the deciles as this package computes them: eigenvalues of the matrix in float64, good to about 1e-16.
-
-    Arguments and result as for :func:`released_deciles`.
-    """
-    return spectrum_scores(jacobian, smoothed_probabilities(logits), variant=variant)["quantiles"]
+    """Return the deciles as this package computes them: eigenvalues of the matrix in float64, good to about 1e-16."""
+    return FisherSetting(variant=variant).scores(jacobian, logits)["quantiles"]
 
 
 def reference_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
     """Return the deciles from the singular values of A, where F = A^T A / N, without ever forming F.
 
     In float64 they err by about 1e-31 of the largest; in F all singular values below the square root of the rounding
-    would be lost. Arguments and result as for :func:`released_deciles`.
+    would be lost.
     """
-    root = fisher_root(jacobian, smoothed_probabilities(logits), variant) / len(jacobian) ** 0.5
+    setting = FisherSetting(variant=variant)
+    root = setting.root(jacobian, setting.probabilities(logits)) / len(jacobian) ** 0.5
     values = torch.linalg.svdvals(root) ** 2
     beyond_rank = max(root.shape[1] - len(values), 0)
     return torch.quantile(nn.functional.pad(values, (0, beyond_rank)), torch.tensor(QUANTILES).double())
 
 
 def compare_rankings(
-    entropies: Sequence[float],
-    published: Sequence[float],
-    layers: ArrayLike,
-    accuracy: ArrayLike,
-    repeats: int = 500,
-) -> dict[str, tuple[float, tuple[float, float]]]:
+    entropies: Sequence[float], published: Sequence[float], layers: ArrayLike, accuracy: ArrayLike, repeats: int = 500
+) -> dict[str, Estimate]:
     """Say how entropies rank trained networks, and what they gain on the published ones of the same networks.
 
-    Args:
-        entropies: (n,).
-        published: (n,), in the setting of the published tables.
-        layers: (n,) trainable layers, by which VKDNW_single ranks first.
-        accuracy: (n,).
-        repeats: Bootstrap resamples.
+    All columns are (n,). ``published`` are entropies in the setting of the published tables; ``layers``, the numbers of
+    trainable layers, are what VKDNW_single ranks by first.
 
     Returns:
-        Quantity -> value and 95 % interval (NaN where there is none): tau of both entropies; tau with accuracy, and the
-        difference from that of the published ones; the same two after the layers.
+        By quantity: tau of both entropies, without an interval; tau with accuracy, and the difference from that of the
+        published ones; the same two after the layers.
     """
     after_layers = [lexicographic_rank(layers, own) for own in (entropies, published)]
+    gain = paired_difference(kendall_tau)
     measures = {
         "Kendall's τ with accuracy": (kendall_tau, entropies, accuracy),
-        "gain": (paired_difference(kendall_tau), entropies, published, accuracy),
+        "gain": (gain, entropies, published, accuracy),
         "Kendall's τ with accuracy, VKDNW_single": (kendall_tau, after_layers[0], accuracy),
-        "gain, VKDNW_single": (paired_difference(kendall_tau), *after_layers, accuracy),
+        "gain, VKDNW_single": (gain, *after_layers, accuracy),
     }
-    none = (float("nan"), float("nan"))
-    return {"Kendall's τ with the tables' setting": (kendall_tau(entropies, published), none)} | {
-        quantity: (statistic(*columns), bootstrap_interval(statistic, *columns, repeats=repeats))
-        for quantity, (statistic, *columns) in measures.items()
-    }
+    found = {"Kendall's τ with the tables' setting": Estimate(kendall_tau(entropies, published))}
+    return found | {name: bootstrap_estimate(*measure, repeats=repeats) for name, measure in measures.items()}

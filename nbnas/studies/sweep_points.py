@@ -1,87 +1,48 @@
-"""How well one score ranks a small random sample of trained cells, scored here and now: a point of a sweep."""
+"""How well one score ranks a small random sample of trained cells, scored here and now: a point of a sweep.
+
+The networks are the first of the space's fixed random order; weights and inputs are those of :func:`nbnas.score_many`.
+"""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.registry import select_proxies
-from nbnas.rankings import bootstrap_interval, kendall_tau, lexicographic_rank
-from nbnas.rankings.combining import worst_for_missing
-from nbnas.scoring.configuration import ScoringConfiguration
+from nbnas.rankings import bootstrap_estimate, kendall_tau, lexicographic_rank, worst_for_missing
 from nbnas.scoring.samples import sample_architectures
 from nbnas.scoring.score import usable_device
-from nbnas.scoring.score_many import score_many
-from nbnas.scoring.starting_point import published_start
-from nbnas.spaces import get_space
+from nbnas.scoring.setting import Setting
 
 
-def score_sample(
-    score: str, configuration: ScoringConfiguration, networks: int, seed: int = 0, device: str = "cpu"
-) -> pd.DataFrame:
-    """Score the first networks of the space's fixed random order, in this process and without the store.
-
-    Args:
-        score: Name of a score.
-        configuration: Space, data set, batch size and inputs.
-        networks: Number of networks.
-        seed: Of weights and inputs, which are those of :func:`nbnas.score_many`.
-        device: Torch device.
+def score_sample(score: str, setting: Setting, networks: int, seed: int = 0, device: str = "cpu") -> pd.DataFrame:
+    """Score the first ``networks`` by one score, in this process and without the store.
 
     Returns:
         A row per network: ``arch``, ``value`` (NaN where it has none), ``status``, ``seconds``.
 
     Raises:
-        NbnasError: If there is no such score, or what the configuration asks for is not there.
+        NbnasError: If there is no such score, or what the setting asks for is not there.
     """
-    owners = [proxy for proxy in select_proxies(score) if score in proxy.info.scores]
-    if not owners:
+    if not any(score in proxy.info.scores for proxy in select_proxies(score)):
         raise NbnasError(f"{score!r} is not the name of a score")
-    archs = sample_architectures(configuration.space, size=networks)
-    # A thread, because a sweep has processes enough.
-    with TemporaryDirectory() as store, ThreadPoolExecutor(1) as executor:
-        tables = score_many(
-            archs,
-            owners[0].info.name,
-            configuration,
-            seeds=[seed],
-            store=Path(store),
-            executor=executor,
-            device=device,
-            progress=False,
-        )
-    table = tables[owners[0].info.name].set_index("arch").loc[archs].reset_index()
-    table["value"] = table[score].where(np.isfinite(table[score].astype(float)))
+    archs = sample_architectures(setting.space, size=networks)
+    rows = [setting.score(arch, score, seed, device).loc[score] for arch in archs]
+    table = pd.DataFrame(rows).reset_index(drop=True).assign(arch=archs).astype({"value": float, "seconds": float})
+    table["value"] = table["value"].where(np.isfinite(table["value"]))
     return table[["arch", "value", "status", "seconds"]]
 
 
 def score_sample_by_fisher(
-    dimension: int,
-    entries_per_tensor: int,
-    configuration: ScoringConfiguration,
-    networks: int,
-    seed: int = 0,
-    device: str = "cpu",
+    dimension: int, entries_per_tensor: int, setting: Setting, networks: int, seed: int = 0, device: str = "cpu"
 ) -> pd.DataFrame:
-    """Score the same networks by VKDNW with a Fisher matrix of another make.
+    """Score the same networks by VKDNW with a Fisher matrix of another make; 128 and 1 are those of the published one.
 
-    Weights and inputs are those of the published score, which is dimension 128 with one entry per tensor.
-
-    Args:
-        dimension: Parameters in the matrix; fewer in a network without so many tensors.
-        entries_per_tensor: Entries of each tensor, evenly spaced; the matrix has the first ``dimension`` /
-            ``entries_per_tensor`` tensors.
-        configuration: Space, data set and batch size; inputs must be Gaussian.
-        networks: Number of networks.
-        seed: Of weights and inputs.
-        device: Torch device.
+    The matrix has ``dimension`` parameters, fewer in a network without so many tensors: ``entries_per_tensor`` entries
+    of each of the first tensors, evenly spaced.
 
     Returns:
         As :func:`score_sample`, and ``dimension``, what the matrix really has.
@@ -93,38 +54,24 @@ def score_sample_by_fisher(
         raise NbnasError(
             f"the dimension must be a multiple of the entries per tensor, got {dimension} and {entries_per_tensor}"
         )
-    if configuration.inputs != "gaussian":
-        raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {configuration.inputs!r}")
+    if setting.inputs != "gaussian":
+        raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {setting.inputs!r}")
     device = str(usable_device(device))
+    fisher = FisherSetting(dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
     rows = []
-    for arch in sample_architectures(configuration.space, size=networks):
+    for arch in sample_architectures(setting.space, size=networks):
         start = time.perf_counter()
-        network, inputs = published_start(
-            arch,
-            configuration.batch_size,
-            space=configuration.space,
-            dataset=configuration.dataset,
-            seed=seed,
-            device=device,
-        )
-        entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
-        value = float(vkdnw_scores(network, inputs, entries)["entropy"])
-        seconds = round(time.perf_counter() - start, 4)
-        status = "ok" if np.isfinite(value) else "degenerate"
-        rows.append((arch, value, status, seconds, len(entries)))
+        network, inputs = setting.start(arch, seed, device=device)
+        value = float(fisher.scores_of_network(network, inputs)["entropy"])
+        seconds, size = time.perf_counter() - start, len(fisher.entries(network))
+        rows.append((arch, value, "ok" if np.isfinite(value) else "degenerate", seconds, size))
     return pd.DataFrame(rows, columns=["arch", "value", "status", "seconds", "dimension"])
 
 
-def rank_sample(
-    scores: pd.DataFrame, configuration: ScoringConfiguration, benchmark: Benchmark, repeats: int = 500
-) -> pd.DataFrame:
+def rank_sample(scores: pd.DataFrame, setting: Setting, benchmark: Benchmark, repeats: int = 500) -> pd.DataFrame:
     """Measure how scored networks are ranked, by the score alone and by it after the number of layers.
 
-    Args:
-        scores: As :func:`score_sample` returns it. Networks without a value rank last.
-        configuration: What they were scored with.
-        benchmark: Trained accuracies of all architectures of the space.
-        repeats: Bootstrap resamples of the networks.
+    Networks without a value rank last.
 
     Returns:
         One row: ``kendall_tau`` of the score with accuracy, its 95 % interval ``low`` to ``high``; ``tau_layers_first``
@@ -139,25 +86,23 @@ def rank_sample(
     if failed.all():
         reasons = ", ".join(sorted(set(scores["status"])))
         raise NbnasError(f"none of {len(scores)} networks has a score: {reasons}")
-    space = get_space(configuration.space)
-    accuracy = benchmark.accuracy(configuration.dataset)[[space.index(arch) for arch in scores["arch"]]]
-    values = worst_for_missing(scores[["value"]])["value"].to_numpy()
+    space = setting.space
+    accuracy = benchmark.accuracy(setting.dataset)[[space.index(arch) for arch in scores["arch"]]]
+    values = worst_for_missing(scores[["value"]])["value"]
     layers_first = lexicographic_rank([space.trainable_layers(arch) for arch in scores["arch"]], values)
     row = {}
     for name, ranking in {"": values, "_layers_first": layers_first}.items():
-        row[f"tau{name}" if name else "kendall_tau"] = kendall_tau(ranking, accuracy)
-        row[f"low{name}"], row[f"high{name}"] = bootstrap_interval(kendall_tau, ranking, accuracy, repeats=repeats)
+        estimate = bootstrap_estimate(kendall_tau, ranking, accuracy, repeats=repeats)
+        row |= dict(zip((f"tau{name}" if name else "kendall_tau", f"low{name}", f"high{name}"), estimate, strict=True))
     row["seconds_per_network"] = round(float(scores["seconds"].mean()), 4)
     row |= {"networks": len(scores), "without_score": int(failed.sum()), "accuracies": benchmark.source}
     return pd.DataFrame([row])
 
 
-def sample_protocol(
-    configuration: ScoringConfiguration, benchmark: Benchmark, networks: int, seed: int
-) -> dict[str, object]:
+def sample_protocol(setting: Setting, benchmark: Benchmark, networks: int, seed: int) -> dict[str, object]:
     """Say what a reader must know to trust the numbers, for :func:`nbnas.reproduce.results.save`."""
     return {
-        **asdict(configuration),
+        **setting.record(),
         "seed": seed,
         "networks": f"the first {networks} of the space's fixed random order, all distinct, without dead edges",
         "weights": "the published initialisation of each score",

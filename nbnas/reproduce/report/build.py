@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment
 
-from nbnas.benchmarks.nasbench201 import SOURCES
+from nbnas.benchmarks import BENCHMARKS
 from nbnas.machine.paths import notebooks_folder
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order
@@ -75,7 +75,7 @@ def build_report(reports: Path, profile: str) -> Path:
         others={name: [page for page in pages if _folder(page.item) == key] for key, name in OTHERS.items()},
         sweeps=sorted(path.stem for path in (reports / "sweeps").glob("*.html")),
         totals=count_verdicts(verdicts),
-        sources=sorted(set(verdicts["source"]) & set(SOURCES)),
+        sources=sorted(set(verdicts["source"]) & set(BENCHMARKS["nasbench201"].by_name)),
         not_attempted=NOT_ATTEMPTED,
     )
     return index

@@ -143,16 +143,7 @@ def _summarise(plan: Sweep, points: Sequence[Point], errors: Mapping[str, str], 
     figures = {}
     for number, plot in enumerate(plan.plots if tables else (), start=1):
         figures[f"{number}-{plot.y}"] = swept_values(
-            table,
-            plot.x,
-            plot.y,
-            hue=plot.hue,
-            panel=plot.panel,
-            interval=(plot.low, plot.high) if plot.low else None,
-            order=plan.axes,
-            labels=plan.labels,
-            title=plot.title,
-            from_zero=plot.from_zero,
+            table, vars(plot), plan.axes, plan.labels, plot.title, from_zero=plot.from_zero
         )
     protocol = {
         "notebook": plan.notebook.path.name,

@@ -1,0 +1,33 @@
+"""The command ``nbnas data``: trained accuracies that are present, import of NATS-Bench."""
+
+import argparse
+from pathlib import Path
+
+from nbnas.benchmarks import BENCHMARKS, load_benchmark
+from nbnas.benchmarks.nats_archive import import_nats
+from nbnas.errors import NbnasError
+
+
+def add_data(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    data = commands.add_parser("data", help="trained accuracies: what is present, import NATS-Bench")
+    actions = data.add_subparsers(required=True, metavar="ACTION")
+    status = actions.add_parser("status", help="say what is present")
+    status.set_defaults(command=_status)
+    nats = actions.add_parser("import-nats", help="import an unpacked archive of NATS-Bench")
+    nats.add_argument(
+        "path", type=Path, help="NATS-tss-v1_0-3ffb9-simple for nasbench201, NATS-sss-v1_0-50262-simple for nats_sss"
+    )
+    nats.set_defaults(command=lambda options: print(f"wrote {import_nats(options.path)}"))
+
+
+def _status(_: argparse.Namespace) -> None:
+    print(f"nasbench201 (the first of {', '.join(BENCHMARKS['nasbench201'].by_name)} present is used):")
+    for line in BENCHMARKS["nasbench201"].describe():
+        print(f"  {line}")
+    for space in BENCHMARKS:
+        if space != "nasbench201":
+            try:
+                print(f"{space}: present, {load_benchmark(space).description}")
+            except NbnasError as error:
+                print(f"{space}: {error}")
