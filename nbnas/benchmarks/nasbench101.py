@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.benchmarks.csv_table import ReadyTable
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench101 import MAX_VERTICES, format_cell, prune
-from nbnas.spaces.nasbench101_network import OPERATIONS
+from nbnas.spaces.nasbench101 import MAX_VERTICES, OPERATIONS, format_cell, prune
 
 _LABELS = ("input", "output", *OPERATIONS)
 """Labels of vertices, in the order in which NASLib numbers them."""

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.benchmarks.csv_table import ReadyTable
 from nbnas.spaces import get_space
-from nbnas.spaces.nasbench301 import format_architecture
-from nbnas.spaces.nasbench301_network import OPERATIONS, Edge
+from nbnas.spaces.nasbench301 import OPERATIONS, Edge, format_architecture
 
 
 def translate(cells: Sequence[Sequence[tuple[int, int]]]) -> str:
