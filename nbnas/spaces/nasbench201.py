@@ -17,7 +17,7 @@ from nbnas.datasets.shapes import DATASETS
 from nbnas.errors import NbnasError
 from nbnas.spaces.choices import text_of
 from nbnas.spaces.convolutions import classifier_network, conv_bn, relu_conv_bn
-from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs
+from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, conv_bn_costs, total
 from nbnas.spaces.four_node_cell import EDGES, Cell, FourNodeSpace
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

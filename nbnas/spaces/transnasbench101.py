@@ -127,16 +127,21 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
 
     datasets = TASKS
 
+    @staticmethod
     @abstractmethod
-    def _block_shapes(self, arch: str) -> list[Shape]:
+    def parse(arch: str) -> tuple[int, ...]:
+        """Return the digits of an architecture; raises :class:`NbnasError` that names what is malformed first."""
+
+    @abstractmethod
+    def _shapes(self, digits: tuple[int, ...]) -> list[Shape]:
         """Shapes of all blocks."""
 
     @abstractmethod
-    def _block(self, arch: str, shape: Shape) -> nn.Module:
+    def _block(self, digits: tuple[int, ...], shape: Shape) -> nn.Module:
         """Build a block."""
 
     @abstractmethod
-    def _block_parts(self, arch: str, shape: Shape, side: int) -> Iterable[Costs]:
+    def _block_parts(self, digits: tuple[int, ...], shape: Shape, side: int) -> Iterable[Costs]:
         """Costs of the parts of a block whose input has ``side`` pixels on a side."""
 
     def build(self, arch: str, num_classes: int = 63, *, tiles: int = 1) -> nn.Module:
@@ -148,8 +153,9 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
                 75; jigsaw: 1,000 permutations.
             tiles: Pictures per sample, 9 for jigsaw.
         """
-        shapes = self._block_shapes(arch)
-        blocks = [self._block(arch, shape) for shape in shapes]
+        digits = self.parse(arch)
+        shapes = self._shapes(digits)
+        blocks = [self._block(digits, shape) for shape in shapes]
         return TransNasBench101Network(blocks, shapes[-1][1], num_classes, tiles)
 
     def build_for(self, arch: str, dataset: str) -> nn.Module:
@@ -186,8 +192,9 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
         yield part_costs(conv_bn, (3, half, 3, 2), 3, resolution)
         yield part_costs(relu_conv_bn, (half, STEM_CHANNELS, 3, 2), half, side)
         side = _divide(side, 2)
-        for shape in self._block_shapes(arch):
-            yield from self._block_parts(arch, shape, side)
+        digits = self.parse(arch)
+        for shape in self._shapes(digits):
+            yield from self._block_parts(digits, shape, side)
             _, channels, stride = shape
             side = _divide(side, stride)
         yield pooling_costs(tiles * channels, side)
@@ -221,16 +228,16 @@ class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
         unique = [index for index, arch in enumerate(self) if not self.has_dead_edges(arch)]
         return super()._subsets | {"live": live, "unique": unique}
 
-    def _block_shapes(self, arch: str) -> list[Shape]:
+    def _shapes(self, digits: tuple[int, ...]) -> list[Shape]:
         return block_shapes(MICRO_MODULES)
 
-    def _block(self, arch: str, shape: Shape) -> nn.Module:
-        return make_cell(parse_cell(arch), *shape)
+    def _block(self, digits: tuple[int, ...], shape: Shape) -> nn.Module:
+        return make_cell(digits, *shape)
 
-    def _block_parts(self, arch: str, shape: Shape, side: int) -> Iterator[Costs]:
-        for digit, (source, _) in zip(parse_cell(arch), EDGES, strict=True):
+    def _block_parts(self, digits: tuple[int, ...], shape: Shape, side: int) -> Iterator[Costs]:
+        for digit, (source, _) in zip(digits, EDGES, strict=True):
             edge = edge_shape(source, *shape)
-            yield part_costs(make_operation, (digit, *edge), edge[0], _divide(side, 1 if source == 0 else shape[2]))
+            yield part_costs(make_operation, (digit, *edge), edge[0], side if source == 0 else _divide(side, shape[2]))
 
 
 class TransNasBench101Macro(_TransNasBench101):
@@ -242,6 +249,7 @@ class TransNasBench101Macro(_TransNasBench101):
     """
 
     name = "transnasbench101_macro"
+    parse = staticmethod(parse_modules)
 
     @cached_property
     def _architectures(self) -> list[str]:
@@ -262,13 +270,13 @@ class TransNasBench101Macro(_TransNasBench101):
         neighbours = [other for other in changed if other != digits and not _what_is_wrong(other)]
         return format_modules(neighbours[int(rng.integers(len(neighbours)))])
 
-    def _block_shapes(self, arch: str) -> list[Shape]:
-        return block_shapes(parse_modules(arch))
+    def _shapes(self, digits: tuple[int, ...]) -> list[Shape]:
+        return block_shapes(digits)
 
-    def _block(self, arch: str, shape: Shape) -> nn.Module:
+    def _block(self, digits: tuple[int, ...], shape: Shape) -> nn.Module:
         return BasicBlock(*shape)
 
-    def _block_parts(self, arch: str, shape: Shape, side: int) -> Iterator[Costs]:
+    def _block_parts(self, digits: tuple[int, ...], shape: Shape, side: int) -> Iterator[Costs]:
         yield part_costs(BasicBlock, shape, shape[0], side)
 
 
