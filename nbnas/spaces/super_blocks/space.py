@@ -9,7 +9,7 @@ from torch import nn
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.space import SearchSpace
-from nbnas.spaces.super_blocks import costs
+from nbnas.spaces.super_blocks.costs import BlockCosts, count
 from nbnas.spaces.super_blocks.mutation import MutationRules, mutate_structure
 from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.spaces.super_blocks.structure import SuperBlock, format_structure, parse_structure
@@ -111,19 +111,14 @@ class BlockSpace(SearchSpace):
         """
         return BlockNetwork(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
 
-    def params(self, arch: str, num_classes: int = 10, *, residual: bool = True, squeeze_excite: bool = False) -> int:
-        """Number of parameters of the built network; :meth:`counted_params` is what the budgets of searches count."""
-        return costs.params(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
+    def params(self, arch: str, num_classes: int = 10, **switches: bool) -> int:
+        """Number of parameters of the built network; :meth:`counted_params` is what the budgets of searches count.
 
-    def flops(
-        self,
-        arch: str,
-        resolution: int = 32,
-        num_classes: int = 10,
-        *,
-        residual: bool = True,
-        squeeze_excite: bool = False,
-    ) -> int:
+        Switches are those of :meth:`build`, here and below.
+        """
+        return self._count(arch, num_classes=num_classes, **switches).params
+
+    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10, **switches: bool) -> int:
         """Multiply-adds of convolutions and classifier for one image, without biases.
 
         :meth:`counted_flops` is what the budgets of searches count.
@@ -131,62 +126,52 @@ class BlockSpace(SearchSpace):
         Raises:
             NbnasError: If the structure is malformed or the strides do not divide the resolution.
         """
-        blocks = self._blocks_at(arch, resolution)
-        return costs.flops(blocks, resolution, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, resolution, num_classes, **switches).flops
 
-    def counted_params(
-        self, arch: str, num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
-    ) -> int:
+    def counted_params(self, arch: str, num_classes: int, **switches: bool) -> int:
         """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
 
-        A BatchNorm of C channels has C, the classifier in K + 1. Searches keep their budgets with shortcuts counted.
+        Searches keep their budgets with shortcuts counted.
         """
-        blocks = self.blocks(arch)
-        return costs.counted_params(blocks, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, num_classes=num_classes, **switches).counted_params
 
-    def counted_flops(
-        self, arch: str, resolution: int, num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
-    ) -> int:
+    def counted_flops(self, arch: str, resolution: int, num_classes: int, **switches: bool) -> int:
         """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
 
-        A BatchNorm counts its elements, a projection of stride 2 a quarter of its multiply-adds.
-
-        Raises:
-            NbnasError: If the structure is malformed or the strides do not divide the resolution.
+        Raises as :meth:`flops`.
         """
-        blocks = self._blocks_at(arch, resolution)
-        return costs.counted_flops(blocks, resolution, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, resolution, num_classes, **switches).counted_flops
 
     def counted_layers(self, arch: str) -> int:
         """Layers under the published convention: the sum of L over all super blocks, stem and tail included."""
-        return costs.counted_layers(self.blocks(arch))
+        return sum(block.repeats for block in self.blocks(arch))
 
     def costs(self, arch: str, resolution: int, num_classes: int) -> dict[str, int]:
         """Return what budgets of searches limit, as published: counted parameters, operations and layers.
 
         Shortcuts count, also where a search scores networks without them; squeeze-excitation does not.
         """
-        blocks = self._blocks_at(arch, resolution)
-        return {
-            "params": costs.counted_params(blocks, num_classes),
-            "flops": costs.counted_flops(blocks, resolution, num_classes),
-            "layers": costs.counted_layers(blocks),
-        }
+        counted = self._count(arch, resolution, num_classes)
+        layers = self.counted_layers(arch)
+        return {"params": counted.counted_params, "flops": counted.counted_flops, "layers": layers}
 
-    def weight_layers(self, arch: str, *, residual: bool = True, squeeze_excite: bool = False) -> int:
+    def weight_layers(self, arch: str, **switches: bool) -> int:
         """Number of convolutions and linear layers."""
-        return costs.weight_layers(self.blocks(arch), residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, **switches).weight_layers
 
-    def trainable_layers(self, arch: str, *, residual: bool = True, squeeze_excite: bool = False) -> int:
+    def trainable_layers(self, arch: str, **switches: bool) -> int:
         """Number of parameter tensors, which VKDNW calls trainable layers."""
-        return costs.trainable_layers(self.blocks(arch), residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, **switches).trainable_layers
 
-    def _blocks_at(self, arch: str, resolution: int) -> tuple[SuperBlock, ...]:
+    def _count(self, arch: str, resolution: int | None = None, num_classes: int = 10, **switches: bool) -> BlockCosts:
+        """Count the network; without a resolution, the operations mean nothing."""
         blocks = self.blocks(arch)
         stride = math.prod(block.stride for block in blocks)
+        if resolution is None:
+            resolution = stride
         if resolution < 1 or resolution % stride:
             raise NbnasError(f"resolution must be divisible by {stride}, the product of the strides, got {resolution}")
-        return blocks
+        return count(blocks, resolution, num_classes, **switches)
 
     def _check(self, blocks: Sequence[SuperBlock]) -> None:
         last = len(blocks)
