@@ -31,8 +31,8 @@ class ArchiveKind:
     """Data set key -> splits to import, in NATS-Bench's own names."""
 
 
-_TOPOLOGY_SPLITS = {"cifar10-valid": ["x-valid"], "cifar10": ["ori-test"]}
-_TOPOLOGY_SPLITS |= dict.fromkeys(("cifar100", "ImageNet16-120"), ["x-valid", "x-test", "ori-test"])
+_ALL_SPLITS = {"cifar100": ["x-valid", "x-test", "ori-test"], "ImageNet16-120": ["x-valid", "x-test", "ori-test"]}
+_TOPOLOGY_SPLITS = {"cifar10-valid": ["x-valid"], "cifar10": ["ori-test"], **_ALL_SPLITS}
 _SIZE_SPLITS = {"cifar10": ["ori-test"], "cifar100": ["x-test"], "ImageNet16-120": ["x-test"]}
 
 KINDS = {
@@ -47,8 +47,8 @@ def import_nats(
 ) -> Path:
     """Read an unpacked archive with ``nats_bench`` and write accuracies and costs as one parquet table.
 
-    Interrupt it as you like: what was read is kept beside the destination and a rerun continues. An incomplete archive is
-    imported as far as it goes, and the table is written once the rest is there.
+    Interrupt it as you like: what was read is kept beside the destination and a rerun continues. An incomplete archive
+    is imported as far as it goes, and the table is written once the rest is there.
 
     Args:
         archive: The folder ``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``, or one that holds it.
