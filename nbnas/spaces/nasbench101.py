@@ -73,9 +73,8 @@ class NasBench101(CountedSpace):
     def normalise(self, arch: str) -> str:
         """Return the pruned cell, its vertices numbered in their old order and its edges ascending.
 
-        Raises:
-            NbnasError: If the string is malformed, an edge does not lead forward, no path leads from input to output,
-                or more than 7 vertices or 9 edges are left after pruning.
+        Raises :class:`NbnasError` if the string is malformed, an edge does not lead forward, no path leads from input
+        to output, or more than 7 vertices or 9 edges are left after pruning.
         """
         return format_cell(parse_cell(arch))
 
@@ -138,10 +137,8 @@ class NasBench101(CountedSpace):
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 128) -> nn.Module:
         """Build the network of the pruned cell; it maps (batch, 3, R, R), R at least 4, to logits (batch, num_classes).
 
-        ``channels`` is the width of the stem and of the first stack.
-
-        Raises:
-            NbnasError: If the cell is not valid, or has more vertices before its output than there are channels.
+        ``channels`` is the width of the stem and of the first stack; a cell may not have more vertices before its
+        output.
         """
         return NasBench101Network(self._graph(arch, channels), num_classes, channels)
 
@@ -200,10 +197,8 @@ def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGr
     for source, target in edges:
         if source >= target:
             raise NbnasError(f"edges must lead to a later vertex, got {source}-{target}")
-    for first, second in itertools.pairwise(edges):
-        if first == second:
-            raise NbnasError(f"edge {first[0]}-{first[1]} occurs twice")
-
+        if edges.count((source, target)) > 1:
+            raise NbnasError(f"edge {source}-{target} occurs twice")
     kept = sorted(vertices_on_paths(edges, output))
     if not kept:
         raise NbnasError("no path leads from input to output")
@@ -305,11 +300,8 @@ class CellModule(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         outputs: dict[int, Tensor] = {}
         for vertex, operation in zip(self.graph.interior, self.operations, strict=True):
-            terms = [
-                outputs[source][:, : self.widths[vertex]]
-                for source, target in self.graph.edges
-                if target == vertex and source > 0
-            ]
+            sources = [source for source, target in self.graph.edges if target == vertex and source > 0]
+            terms = [outputs[source][:, : self.widths[vertex]] for source in sources]
             outputs[vertex] = operation(self._add_projection(terms, vertex, inputs))
         concatenated = [outputs[vertex] for vertex in self.graph.concatenated]
         terms = [torch.cat(concatenated, dim=1)] if concatenated else []

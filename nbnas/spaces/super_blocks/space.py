@@ -38,8 +38,7 @@ class BlockSpace(SearchSpace):
     def blocks(self, arch: str) -> tuple[SuperBlock, ...]:
         """Return the super blocks of a structure string.
 
-        Raises:
-            NbnasError: Names the first super block that is malformed or breaks a rule of the space, counted from 1.
+        Raises :class:`NbnasError` that names the first super block, counted from 1, that is malformed or breaks a rule.
         """
         blocks = parse_structure(arch)
         self._check(blocks)
@@ -73,17 +72,9 @@ class BlockSpace(SearchSpace):
         1.25, 1 or the inverse of one (rounded to multiples of 8), and L changed by -2 to 2; the stem, and the tail
         where it is free, another output width. Strides never change.
 
-        Args:
-            arch: Parent.
-            rng: Generator.
-            candidates: ``uniform`` draws different places that can change, then one of the distinct candidates other
-                than the present super block: the result always differs from ``arch``. ``published`` draws any place,
-                twice the same counting once, and a candidate with the multiplicities of the published code: the result
-                may be ``arch``.
-            replacements: Number of super blocks to draw; the published searches use 1 for the first networks, then 2.
-
-        Raises:
-            NbnasError: If the structure is malformed, ``candidates`` is unknown or ``replacements`` not positive.
+        Where ``candidates`` is ``uniform`` the result always differs from ``arch``, where it is ``published`` it may
+        not, see :func:`~nbnas.spaces.super_blocks.mutation.mutate_structure`. Of ``replacements``, the number of super
+        blocks to draw, the published searches use 1 for the first networks, then 2.
         """
         if candidates not in ("uniform", "published"):
             raise NbnasError(f"unknown candidates {candidates!r}; choose from uniform, published")
@@ -99,15 +90,7 @@ class BlockSpace(SearchSpace):
     ) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes).
 
-        Args:
-            arch: Structure.
-            num_classes: Number of logits.
-            residual: Whether units have shortcuts. T-CET's search scores networks without them.
-            squeeze_excite: Whether units have squeeze-excitation, see
-                :class:`~nbnas.spaces.super_blocks.network.BlockNetwork`.
-
-        Raises:
-            NbnasError: If the structure is malformed.
+        Its switches are explained at :class:`~nbnas.spaces.super_blocks.network.BlockNetwork`.
         """
         return BlockNetwork(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
 
@@ -121,25 +104,16 @@ class BlockSpace(SearchSpace):
     def flops(self, arch: str, resolution: int = 32, num_classes: int = 10, **switches: bool) -> int:
         """Multiply-adds of convolutions and classifier for one image, without biases.
 
-        :meth:`counted_flops` is what the budgets of searches count.
-
-        Raises:
-            NbnasError: If the structure is malformed or the strides do not divide the resolution.
+        :meth:`counted_flops` is what the budgets of searches count. The strides must divide the resolution.
         """
         return self._count(arch, resolution, num_classes, **switches).flops
 
     def counted_params(self, arch: str, num_classes: int, **switches: bool) -> int:
-        """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
-
-        Searches keep their budgets with shortcuts counted.
-        """
+        """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`."""
         return self._count(arch, num_classes=num_classes, **switches).counted_params
 
     def counted_flops(self, arch: str, resolution: int, num_classes: int, **switches: bool) -> int:
-        """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
-
-        Raises as :meth:`flops`.
-        """
+        """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`."""
         return self._count(arch, resolution, num_classes, **switches).counted_flops
 
     def counted_layers(self, arch: str) -> int:
