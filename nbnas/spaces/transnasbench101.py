@@ -89,7 +89,7 @@ def format_modules(digits: Sequence[int]) -> str:
 
 
 def _split(arch: str, kind: str, pattern: str) -> tuple[str, str]:
-    """Check the type, the number of parts and the stem; return modules and blocks."""
+    """Return modules and blocks."""
     parts = text_of(arch, "a TransNAS-Bench-101 architecture").split("-")
     if len(parts) != 3:
         raise NbnasError(f"a TransNAS-Bench-101 {kind} architecture reads {pattern!r}, got {arch!r}")
@@ -179,9 +179,8 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
 class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
     """The space of cells; see :func:`nbnas.get_space`.
 
-    An architecture is the benchmark's string ``64-41414-a_bc_def``: stem channels, modules, and node by node the
-    operations of the edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3 as digits of :data:`OPERATIONS`. The index of a cell is
-    its six digits read as a number to base 4.
+    An architecture is the benchmark's string ``64-41414-a_bc_def``: stem channels, modules, and the operations of
+    :data:`EDGES` as places in :data:`OPERATIONS`. The index of a cell is its six digits read as a number to base 4.
 
     Its sets are ``all``, the 3,927 ``live`` cells with a path from input to output, and the 2,128 ``unique`` ones
     without dead edges: of all cells with one live form that form itself, which has the lowest index. The empty cell is
@@ -261,10 +260,7 @@ def _divide(side: int, stride: int) -> int:
 
 
 def block_shapes(modules: Iterable[int]) -> list[Shape]:
-    """Return the shapes of all blocks; each module is two blocks.
-
-    The first block of a module makes its change: digit 1 none, 2 doubles the channels, 3 halves the resolution, 4 both.
-    """
+    """Return the shapes of all blocks: each module is two, of which the first makes the module's change."""
     shapes = []
     channels = STEM_CHANNELS
     for digit in modules:
@@ -291,17 +287,12 @@ class Zero(nn.Module):
 
 
 def make_operation(digit: int, in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Build one of :data:`OPERATIONS`.
-
-    It maps (batch, in_channels, H, W) to (batch, out_channels, H / stride, W / stride), rounded up.
-    """
-    match digit:
-        case 0:
-            return Zero(out_channels, stride)
-        case 1 if stride == 1 and in_channels == out_channels:
-            return nn.Identity()
-        case 1:
-            return FactorizedReduction(in_channels, out_channels)
+    """Build one of :data:`OPERATIONS`; the side of its output is rounded up."""
+    if digit == 0:
+        return Zero(out_channels, stride)
+    if digit == 1:
+        same = stride == 1 and in_channels == out_channels
+        return nn.Identity() if same else FactorizedReduction(in_channels, out_channels)
     return relu_conv_bn(in_channels, out_channels, 1 if digit == 2 else 3, stride)
 
 

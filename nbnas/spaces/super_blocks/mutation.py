@@ -52,7 +52,8 @@ class Candidates(NamedTuple):
 def candidates(blocks: Sequence[SuperBlock], place: int, rules: MutationRules) -> Candidates:
     """Return what may replace ``blocks[place]``; the stride always stays.
 
-    Of stem and tail only the output width changes, if any; of the others everything else too.
+    A residual super block may get any name of the space, its output and bottleneck widths times a :data:`MULTIPLIERS`,
+    and L changed by a :data:`LENGTH_STEPS`; the stem, and the tail where it is free, another output width.
     """
     block, last = blocks[place], len(blocks) - 1
     outputs = (block.outputs,) if place == last and not rules.tail_changes else _widths(block.outputs, rules)

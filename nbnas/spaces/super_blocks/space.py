@@ -15,10 +15,6 @@ from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.spaces.super_blocks.structure import SuperBlock, format_structure, parse_structure
 
 STEM, TAIL = "SuperConvK3BNRELU", "SuperConvK1BNRELU"
-IMAGE_CHANNELS = 3
-
-SAMPLE_MUTATIONS = 12
-"""Mutations between the start structure and a sampled one."""
 
 
 class BlockSpace(SearchSpace):
@@ -54,7 +50,7 @@ class BlockSpace(SearchSpace):
         No draw is uniform over all structures, for there is no end to them. Budgets are the search's to keep.
         """
         blocks = self.blocks(self.start)
-        for _ in range(SAMPLE_MUTATIONS):
+        for _ in range(12):
             blocks = mutate_structure(blocks, self.rules, rng)
         return format_structure(blocks)
 
@@ -68,10 +64,7 @@ class BlockSpace(SearchSpace):
     ) -> str:
         """Replace super blocks, re-align the input widths behind them, split super blocks of L >= 6.
 
-        A residual super block may get any name of the space, its output and bottleneck widths times 2.5, 2, 1.5,
-        1.25, 1 or the inverse of one (rounded to multiples of 8), and L changed by -2 to 2; the stem, and the tail
-        where it is free, another output width. Strides never change.
-
+        See :func:`~nbnas.spaces.super_blocks.mutation.candidates` for what may replace one. Strides never change.
         Where ``candidates`` is ``uniform`` the result always differs from ``arch``, where it is ``published`` it may
         not, see :func:`~nbnas.spaces.super_blocks.mutation.mutate_structure`. Of ``replacements``, the number of super
         blocks to draw, the published searches use 1 for the first networks, then 2.
@@ -80,10 +73,9 @@ class BlockSpace(SearchSpace):
             raise NbnasError(f"unknown candidates {candidates!r}; choose from uniform, published")
         if replacements < 1:
             raise NbnasError(f"replacements must be at least 1, got {replacements}")
-        blocks = self.blocks(arch)
-        return format_structure(
-            mutate_structure(blocks, self.rules, rng, published=candidates == "published", replacements=replacements)
-        )
+        published = candidates == "published"
+        blocks = mutate_structure(self.blocks(arch), self.rules, rng, published=published, replacements=replacements)
+        return format_structure(blocks)
 
     def build(
         self, arch: str, num_classes: int = 10, *, residual: bool = True, squeeze_excite: bool = False
@@ -152,8 +144,8 @@ class BlockSpace(SearchSpace):
         for number, block in enumerate(blocks, start=1):
             where = f"block {number} ({block})"
             if number == 1:
-                if block.name != STEM or block.inputs != IMAGE_CHANNELS:
-                    raise NbnasError(f"{where} must be a stem {STEM} that takes {IMAGE_CHANNELS} channels")
+                if block.name != STEM or block.inputs != 3:
+                    raise NbnasError(f"{where} must be a stem {STEM} that takes 3 channels")
             elif number == last:
                 if block.name != TAIL:
                     raise NbnasError(f"{where} is the last and must be a tail {TAIL}")
