@@ -9,7 +9,7 @@ cells of NAS-Bench-1Shot1 belong to this space.
 import functools
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbnas.datasets.shapes import CIFAR10, DatasetShape
+from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
 from nbnas.spaces.choices import text_of
 from nbnas.spaces.convolutions import conv_bn_relu
@@ -69,7 +69,7 @@ class NasBench101(CountedSpace):
     """The search space; see :func:`nbnas.get_space`. FLOPs are those of NASLib's records."""
 
     name = "nasbench101"
-    datasets: ClassVar[Mapping[str, DatasetShape]] = {"cifar10": CIFAR10}
+    datasets: ClassVar = {"cifar10": CIFAR10}
 
     def normalise(self, arch: str) -> str:
         """Return the pruned cell, its vertices numbered in their old order and its edges ascending.

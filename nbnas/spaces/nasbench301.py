@@ -7,14 +7,14 @@ details of the network follow the records that NASLib publishes: 32 channels, 8 
 without scales inside the cells and after pooling.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbnas.datasets.shapes import CIFAR10, DatasetShape
+from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
 from nbnas.spaces.choices import text_of
 from nbnas.spaces.convolutions import FactorizedReduction, conv_bn, relu_conv_bn
@@ -56,7 +56,7 @@ class NasBench301(CountedSpace):
     """
 
     name = "nasbench301"
-    datasets: ClassVar[Mapping[str, DatasetShape]] = {"cifar10": CIFAR10}
+    datasets: ClassVar = {"cifar10": CIFAR10}
     divisor = 4
 
     def normalise(self, arch: str) -> str:
