@@ -101,7 +101,8 @@ def classifier_costs(channels: int, num_classes: int) -> Costs:
 class CountedSpace(SearchSpace):
     """A space that counts its networks part by part.
 
-    ``skeleton`` stands for the keyword arguments of :meth:`build` besides the number of classes.
+    ``skeleton`` stands for the other keyword arguments of :meth:`build`. Resolution and number of classes are those of
+    the first of :attr:`datasets` unless given.
     """
 
     convention: ClassVar[Literal["multiply_adds", "operations"]] = "operations"
@@ -113,21 +114,26 @@ class CountedSpace(SearchSpace):
     def _parts(self, arch: str, resolution: int, num_classes: int, **skeleton: int) -> Iterable[Costs]:
         """Costs of all parts of the network."""
 
-    def _total(self, name: str, arch: str, resolution: int = 32, num_classes: int = 10, **skeleton: int) -> int:
+    def _total(
+        self, name: str, arch: str, resolution: int | None = None, num_classes: int | None = None, **skeleton: int
+    ) -> int:
+        first = next(iter(self.datasets.values()))
+        resolution = first.resolution if resolution is None else resolution
+        if resolution % self.divisor:
+            raise NbnasError(f"resolution must be divisible by {self.divisor}, got {resolution}")
+        num_classes = first.num_classes if num_classes is None else num_classes
         return sum(getattr(part, name) for part in self._parts(arch, resolution, num_classes, **skeleton))
 
-    def params(self, arch: str, num_classes: int = 10, **skeleton: int) -> int:
+    def params(self, arch: str, num_classes: int | None = None, **skeleton: int) -> int:
         """Number of parameters, BatchNorm scales and shifts included."""
         return self._total("params", arch, num_classes=num_classes, **skeleton)
 
-    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10, **skeleton: int) -> int:
+    def flops(self, arch: str, resolution: int | None = None, num_classes: int | None = None, **skeleton: int) -> int:
         """Operations for one image by the benchmark's :attr:`convention`, see :class:`Costs`.
 
         Raises:
             NbnasError: If the architecture is malformed, or :attr:`divisor` does not divide the resolution.
         """
-        if resolution % self.divisor:
-            raise NbnasError(f"resolution must be divisible by {self.divisor}, got {resolution}")
         return self._total(self.convention, arch, resolution, num_classes, **skeleton)
 
     def weight_layers(self, arch: str, **skeleton: int) -> int:

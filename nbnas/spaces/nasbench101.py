@@ -9,14 +9,15 @@ cells of NAS-Bench-1Shot1 belong to this space.
 import functools
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbnas.datasets.shapes import CIFAR10, DatasetShape
+from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
 from nbnas.spaces.choices import text_of
 from nbnas.spaces.convolutions import conv_bn_relu
@@ -68,14 +69,13 @@ class NasBench101(CountedSpace):
     """The search space; see :func:`nbnas.get_space`. FLOPs are those of NASLib's records."""
 
     name = "nasbench101"
-    datasets: ClassVar[Mapping[str, DatasetShape]] = {"cifar10": CIFAR10}
+    datasets: ClassVar = {"cifar10": CIFAR10}
 
     def normalise(self, arch: str) -> str:
         """Return the pruned cell, its vertices numbered in their old order and its edges ascending.
 
-        Raises:
-            NbnasError: If the string is malformed, an edge does not lead forward, no path leads from input to output,
-                or more than 7 vertices or 9 edges are left after pruning.
+        Raises :class:`NbnasError` if the string is malformed, an edge does not lead forward, no path leads from input
+        to output, or more than 7 vertices or 9 edges are left after pruning.
         """
         return format_cell(parse_cell(arch))
 
@@ -83,8 +83,7 @@ class NasBench101(CountedSpace):
         """Return one string for all cells that are the same labelled graph after pruning.
 
         It is the least of the spellings with other orders of the interior vertices. The benchmark has one record for
-        all of them, although their networks can differ: where the channels of the output cannot be divided evenly, the
-        first vertices get one more.
+        all of them, although their networks can differ, see :func:`vertex_channels`.
         """
         graph = parse_cell(arch)
         return min(relabel(graph.operations, order, edges) for order, edges in forward_orders(graph))
@@ -98,10 +97,8 @@ class NasBench101(CountedSpace):
         """
         while True:
             edges = list(itertools.compress(_PAIRS, rng.integers(2, size=len(_PAIRS))))
-            try:
+            with suppress(NbnasError):
                 return format_cell(prune(_random_operations(rng), edges))
-            except NbnasError:
-                continue
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Flip one edge or change one operation at a time until another valid cell results.
@@ -138,10 +135,8 @@ class NasBench101(CountedSpace):
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 128) -> nn.Module:
         """Build the network of the pruned cell; it maps (batch, 3, R, R), R at least 4, to logits (batch, num_classes).
 
-        ``channels`` is the width of the stem and of the first stack.
-
-        Raises:
-            NbnasError: If the cell is not valid, or has more vertices before its output than there are channels.
+        ``channels`` is the width of the stem and of the first stack; a cell may not have more vertices before its
+        output.
         """
         return NasBench101Network(self._graph(arch, channels), num_classes, channels)
 
@@ -154,8 +149,7 @@ class NasBench101(CountedSpace):
                 side //= 2
             widths = vertex_channels(graph, after)
             for vertex in graph.interior:
-                operation = graph.operations[vertex], widths[vertex]
-                yield part_costs(make_operation, operation, widths[vertex], side)
+                yield part_costs(make_operation, (graph.operations[vertex], widths[vertex]), widths[vertex], side)
             for vertex in graph.projected:
                 yield part_costs(conv_bn_relu, (before, widths[vertex], 1), before, side)
         yield classifier_costs(after, num_classes)
@@ -176,20 +170,16 @@ def parse_cell(arch: str) -> CellGraph:
     numbers = {str(vertex): vertex for vertex in range(len(operations))}
     edges = []
     for text in connections.split(",") if connections else []:
-        source, _, target = text.partition("-")
-        if source not in numbers or target not in numbers:
+        ends = text.split("-")
+        if len(ends) != 2 or not numbers.keys() >= set(ends):
             last = len(operations) - 1
             raise NbnasError(f"an edge must read 's-t' with vertices s, t from 0 to {last}, got {text!r}")
-        edges.append((numbers[source], numbers[target]))
+        edges.append((numbers[ends[0]], numbers[ends[1]]))
     return prune(operations, edges)
 
 
 def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGraph:
-    """Keep the vertices that are on a path from the first to the last vertex, in their order.
-
-    The operations are those of all vertices, with ``input`` first and ``output`` last; an edge is a pair (source,
-    target) of vertices. Raises as :meth:`NasBench101.normalise`.
-    """
+    """Keep the vertices that are on a path from the first to the last, in order; raises as :func:`parse_cell`."""
     output = len(operations) - 1
     if output < 1 or operations[0] != "input" or operations[-1] != "output":
         raise NbnasError(f"the first vertex must be 'input' and the last 'output', got {','.join(operations)!r}")
@@ -200,10 +190,8 @@ def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGr
     for source, target in edges:
         if source >= target:
             raise NbnasError(f"edges must lead to a later vertex, got {source}-{target}")
-    for first, second in itertools.pairwise(edges):
-        if first == second:
-            raise NbnasError(f"edge {first[0]}-{first[1]} occurs twice")
-
+        if edges.count((source, target)) > 1:
+            raise NbnasError(f"edge {source}-{target} occurs twice")
     kept = sorted(vertices_on_paths(edges, output))
     if not kept:
         raise NbnasError("no path leads from input to output")
@@ -221,25 +209,20 @@ def format_cell(graph: CellGraph) -> str:
     return f"{','.join(graph.operations)}:{','.join(f'{source}-{target}' for source, target in graph.edges)}"
 
 
-def forward_orders(graph: CellGraph) -> list[tuple[tuple[int, ...], Edges]]:
-    """List the orders of the interior vertices in which all edges lead forward, each with the edges as they then read.
+def forward_orders(graph: CellGraph) -> Iterator[tuple[tuple[int, ...], Edges]]:
+    """Yield the orders of the interior vertices in which all edges lead forward, each with the edges as they then read.
 
-    Two pruned graphs are isomorphic if and only if the least edges of their lists are equal.
+    Two pruned graphs are isomorphic if and only if the least of these edges are equal.
     """
-    found = []
     for order in itertools.permutations(graph.interior):
         number = {vertex: place for place, vertex in enumerate((0, *order, graph.output))}
         edges = tuple(sorted((number[source], number[target]) for source, target in graph.edges))
         if all(source < target for source, target in edges):
-            found.append((order, edges))
-    return found
+            yield order, edges
 
 
 def relabel(operations: Sequence[str], order: Sequence[int], edges: Edges) -> str:
-    """Return the architecture string with the interior vertices in another order.
-
-    ``order`` holds their old numbers, ``edges`` the new ones.
-    """
+    """Return the string with the interior vertices in another order, of old numbers; ``edges`` has the new ones."""
     return format_cell(CellGraph(("input", *(operations[vertex] for vertex in order), "output"), edges))
 
 
@@ -305,11 +288,8 @@ class CellModule(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         outputs: dict[int, Tensor] = {}
         for vertex, operation in zip(self.graph.interior, self.operations, strict=True):
-            terms = [
-                outputs[source][:, : self.widths[vertex]]
-                for source, target in self.graph.edges
-                if target == vertex and source > 0
-            ]
+            sources = [source for source, target in self.graph.edges if target == vertex and source > 0]
+            terms = [outputs[source][:, : self.widths[vertex]] for source in sources]
             outputs[vertex] = operation(self._add_projection(terms, vertex, inputs))
         concatenated = [outputs[vertex] for vertex in self.graph.concatenated]
         terms = [torch.cat(concatenated, dim=1)] if concatenated else []

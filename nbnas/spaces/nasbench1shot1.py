@@ -27,7 +27,7 @@ class NasBench1Shot1(EnumeratedSpace, NasBench101):
     def _architectures(self) -> list[str]:
         cells = set()
         for graph in self._graphs():
-            orders = forward_orders(graph)
+            orders = list(forward_orders(graph))
             for interior in itertools.product(OPERATIONS, repeat=len(graph.interior)):
                 operations = ("input", *interior, "output")
                 cells.add(min(relabel(operations, order, edges) for order, edges in orders))

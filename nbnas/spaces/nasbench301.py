@@ -7,14 +7,14 @@ details of the network follow the records that NASLib publishes: 32 channels, 8 
 without scales inside the cells and after pooling.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbnas.datasets.shapes import CIFAR10, DatasetShape
+from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
 from nbnas.spaces.choices import text_of
 from nbnas.spaces.convolutions import FactorizedReduction, conv_bn, relu_conv_bn
@@ -56,7 +56,7 @@ class NasBench301(CountedSpace):
     """
 
     name = "nasbench301"
-    datasets: ClassVar[Mapping[str, DatasetShape]] = {"cifar10": CIFAR10}
+    datasets: ClassVar = {"cifar10": CIFAR10}
     divisor = 4
 
     def normalise(self, arch: str) -> str:
@@ -95,11 +95,8 @@ class NasBench301(CountedSpace):
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 32, cells: int = 8) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R), R divisible by 4, to logits (batch, num_classes).
 
-        Args:
-            arch: Architecture; spellings of one architecture give the same network.
-            num_classes: Number of logits.
-            channels: Width of the nodes before the first reduction.
-            cells: Number of cells, at least 1; those at ``cells // 3`` and ``2 * cells // 3`` halve the resolution.
+        ``channels`` is the width of the nodes before the first reduction. There is at least one of ``cells``; those at
+        ``cells // 3`` and ``2 * cells // 3`` halve the resolution.
         """
         return NasBench301Network(*parse_architecture(arch), num_classes, channels, cells)
 
@@ -122,52 +119,53 @@ class NasBench301(CountedSpace):
         yield classifier_costs(len(NODES) * width, num_classes)
 
 
-def parse_architecture(arch: str) -> tuple[CellNodes, CellNodes]:
+def parse_architecture(arch: str) -> list[CellNodes]:
     """Split an architecture string into normal and reduction cell; the inputs of every node ascend.
 
     Raises:
         NbnasError: Names the first cell and node that are malformed.
     """
     cells = text_of(arch, "a NAS-Bench-301 architecture").split("//")
-    if len(cells) != 2:
+    if len(cells) != len(CELLS):
         raise NbnasError(f"a NAS-Bench-301 architecture has 2 cells joined by '//', got {len(cells)} in {arch!r}")
-    normal, reduction = (_parse_cell(cell, name) for cell, name in zip(cells, CELLS, strict=True))
-    return normal, reduction
+    parsed = []
+    for name, cell in zip(CELLS, cells, strict=True):
+        nodes = cell.split("+")
+        if len(nodes) != len(NODES):
+            raise NbnasError(f"the {name} cell must have 4 nodes joined by '+', got {len(nodes)} in {cell!r}")
+        parsed.append([_parse_node(text, node, name) for node, text in zip(NODES, nodes, strict=True)])
+    return parsed
 
 
-def format_architecture(architecture: Sequence[CellNodes]) -> str:
-    """Join a normal and a reduction cell into an architecture string, with ascending inputs in every node."""
-    return "//".join("+".join(map(_format_node, cell)) for cell in architecture)
-
-
-def _format_node(node: Sequence[Edge]) -> str:
-    return f"|{'|'.join(f'{edge.operation}~{edge.source}' for edge in sorted(node, key=lambda edge: edge.source))}|"
-
-
-def _parse_cell(text: str, cell: str) -> CellNodes:
-    nodes = text.split("+")
-    if len(nodes) != len(NODES):
-        raise NbnasError(f"the {cell} cell must have {len(NODES)} nodes joined by '+', got {len(nodes)} in {text!r}")
-    return tuple(_parse_node(node, number, cell) for number, node in zip(NODES, nodes, strict=True))
-
-
-def _parse_node(text: str, node: int, cell: str) -> tuple[Edge, ...]:
+def _parse_node(text: str, node: int, cell: str) -> list[Edge]:
     where = f"node {node} of the {cell} cell"
     parts = split_node(text, where)
     if len(parts) != 2:
         raise NbnasError(f"{where} needs 2 inputs, got {len(parts)} in {text!r}")
-    sources = {str(source): source for source in range(node)}
     edges = []
     for part in parts:
         name, _, source = part.partition("~")
-        if source not in sources:
+        if source not in map(str, range(node)):
             raise NbnasError(f"an input of {where} must read 'operation~i' with i from 0 to {node - 1}, got {part!r}")
         if name not in OPERATIONS:
             raise NbnasError(f"{where} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}")
-        edges.append(Edge(name, sources[source]))
+        edges.append(Edge(name, int(source)))
     if edges[0].source == edges[1].source:
         raise NbnasError(f"the inputs of {where} must differ, got {text!r}")
-    return tuple(sorted(edges, key=lambda edge: edge.source))
+    return _ascending(edges)
+
+
+def _ascending(edges: Sequence[Edge]) -> list[Edge]:
+    return sorted(edges, key=lambda edge: edge.source)
+
+
+def format_architecture(architecture: Sequence[CellNodes]) -> str:
+    """Join a normal and a reduction cell into an architecture string, with ascending inputs in every node."""
+    cells = []
+    for cell in architecture:
+        nodes = ["|".join(f"{operation}~{source}" for operation, source in _ascending(node)) for node in cell]
+        cells.append("+".join(f"|{node}|" for node in nodes))
+    return "//".join(cells)
 
 
 class CellShape(NamedTuple):

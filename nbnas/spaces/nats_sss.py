@@ -7,7 +7,6 @@ NAS-Bench-201 with one cell in each stage, of operations that are always the sam
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from torch import nn
 
@@ -87,18 +86,10 @@ def _cell_costs(in_channels: int, out_channels: int, side: int) -> Costs:
     return total(conv_bn_costs(channels, out_channels, kernel_size, side) for channels, kernel_size in edges)
 
 
-class BlockShape(NamedTuple):
-    """Channels of a block, and whether it is a reduction block, which halves the resolution, or a cell."""
-
-    inputs: int
-    outputs: int
-    reduces: bool
-
-
-def block_shapes(channels: Sequence[int]) -> Iterator[BlockShape]:
-    """Yield the shapes of the five blocks: cells and reduction blocks in turn."""
+def block_shapes(channels: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+    """Yield input and output channels of the five blocks: cells and, where true, reduction blocks in turn."""
     for place, outputs in enumerate(channels):
-        yield BlockShape(channels[max(place - 1, 0)], outputs, reduces=place % 2 == 1)
+        yield channels[max(place - 1, 0)], outputs, place % 2 == 1
 
 
 def make_block(in_channels: int, out_channels: int, reduces: bool) -> nn.Module:

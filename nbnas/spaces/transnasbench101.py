@@ -10,6 +10,7 @@ import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -45,11 +46,7 @@ trained with 47 and 75, which ``num_classes`` gives.
 
 
 def parse_cell(arch: str) -> tuple[int, ...]:
-    """Split the string of a cell into its six digits, in the order of :data:`EDGES`.
-
-    Raises:
-        NbnasError: Names the first part that is malformed.
-    """
+    """Return the digits of a cell in the order of :data:`EDGES`; an error names the first part that is malformed."""
     modules, cell = _split(arch, "micro", "64-41414-a_bc_def")
     if modules != "".join(map(str, MICRO_MODULES)):
         raise NbnasError(f"the modules of the micro space are '41414', got {modules!r} in {arch!r}")
@@ -73,11 +70,7 @@ def format_cell(digits: Sequence[int]) -> str:
 
 
 def parse_modules(arch: str) -> tuple[int, ...]:
-    """Return the digits of a skeleton, first module first.
-
-    Raises:
-        NbnasError: Names the first part that is malformed, or the limit that the digits break.
-    """
+    """Return the digits of a skeleton; an error names the first malformed part, or the limit that the digits break."""
     modules, block = _split(arch, "macro", "64-DIGITS-basic")
     if block != "basic":
         raise NbnasError(f"the blocks of the macro space are 'basic', got {block!r} in {arch!r}")
@@ -96,7 +89,7 @@ def format_modules(digits: Sequence[int]) -> str:
 
 
 def _split(arch: str, kind: str, pattern: str) -> tuple[str, str]:
-    """Check the type, the number of parts and the stem; return modules and blocks."""
+    """Return modules and blocks."""
     parts = text_of(arch, "a TransNAS-Bench-101 architecture").split("-")
     if len(parts) != 3:
         raise NbnasError(f"a TransNAS-Bench-101 {kind} architecture reads {pattern!r}, got {arch!r}")
@@ -123,18 +116,19 @@ Shape = tuple[int, int, int]
 
 
 class _TransNasBench101(CountedSpace, EnumeratedSpace):
-    """What both spaces share: tasks, head, costs."""
+    """What both spaces share: tasks, head, costs.
+
+    FLOPs are those of NASLib's records, BatchNorm, ReLU and pooling included. Of several tiles the encoder counts one.
+    """
 
     datasets = TASKS
+    modules: ClassVar[tuple[int, ...]] = ()
+    """The modules that all networks have, if they do."""
 
     @staticmethod
     @abstractmethod
     def parse(arch: str) -> tuple[int, ...]:
         """Return the digits of an architecture; raises :class:`NbnasError` that names what is malformed first."""
-
-    @abstractmethod
-    def _shapes(self, digits: tuple[int, ...]) -> list[Shape]:
-        """Shapes of all blocks."""
 
     @abstractmethod
     def _block(self, digits: tuple[int, ...], shape: Shape) -> nn.Module:
@@ -147,14 +141,10 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
     def build(self, arch: str, num_classes: int = 63, *, tiles: int = 1) -> nn.Module:
         """Build the network of a classification task; it maps (batch, 3 ``tiles``, R, R) to (batch, ``num_classes``).
 
-        Args:
-            arch: Architecture string.
-            num_classes: Number of logits. Scenes: 63 as NASLib scores, 47 as the benchmark trained; objects: 100 and
-                75; jigsaw: 1,000 permutations.
-            tiles: Pictures per sample, 9 for jigsaw.
+        A sample is several pictures, ``tiles``, in jigsaw alone: 9, of 1,000 permutations.
         """
         digits = self.parse(arch)
-        shapes = self._shapes(digits)
+        shapes = block_shapes(self.modules or digits)
         blocks = [self._block(digits, shape) for shape in shapes]
         return TransNasBench101Network(blocks, shapes[-1][1], num_classes, tiles)
 
@@ -162,30 +152,15 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
         """Build the network for one of :data:`TASKS`; raises :class:`NbnasError` for the benchmark's other tasks."""
         if dataset not in self.datasets:
             raise NbnasError(f"{self.name} builds networks for {', '.join(self.datasets)}, not for {dataset!r}")
-        shape = self.datasets[dataset]
-        return self.build(arch, shape.num_classes, tiles=shape.channels // 3)
-
-    def params(self, arch: str, num_classes: int = 63, *, tiles: int = 1) -> int:
-        """Number of parameters, those of edges that no signal passes included. Arguments as in :meth:`build`."""
-        return super().params(arch, num_classes, tiles=tiles)
-
-    def flops(self, arch: str, resolution: int = 256, num_classes: int = 63, *, tiles: int = 1) -> int:
-        """Operations for one image as tensorwatch counts them, which are those of NASLib's records.
-
-        They include BatchNorm, ReLU and pooling, see :class:`nbnas.spaces.counting.Costs`. Of several tiles the encoder
-        counts one. Arguments as in :meth:`build`; ``resolution`` is the side of the image, or of a tile, in pixels.
-        """
-        return super().flops(arch, resolution, num_classes, tiles=tiles)
+        return self.build(arch, **_head(dataset))
 
     def params_for(self, arch: str, dataset: str) -> int:
         """Number of parameters for one of :data:`TASKS`, see :meth:`params`."""
-        shape = self.datasets[dataset]
-        return self.params(arch, shape.num_classes, tiles=shape.channels // 3)
+        return self.params(arch, **_head(dataset))
 
     def flops_for(self, arch: str, dataset: str) -> int:
         """Operations for one image or tile of one of :data:`TASKS`, see :meth:`flops`."""
-        shape = self.datasets[dataset]
-        return self.flops(arch, shape.resolution, shape.num_classes, tiles=shape.channels // 3)
+        return self.flops(arch, TASKS[dataset].resolution, **_head(dataset))
 
     def _parts(self, arch: str, resolution: int, num_classes: int, tiles: int = 1) -> Iterator[Costs]:
         half, side = STEM_CHANNELS // 2, _divide(resolution, 2)
@@ -193,7 +168,7 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
         yield part_costs(relu_conv_bn, (half, STEM_CHANNELS, 3, 2), half, side)
         side = _divide(side, 2)
         digits = self.parse(arch)
-        for shape in self._shapes(digits):
+        for shape in block_shapes(self.modules or digits):
             yield from self._block_parts(digits, shape, side)
             _, channels, stride = shape
             side = _divide(side, stride)
@@ -204,9 +179,8 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
 class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
     """The space of cells; see :func:`nbnas.get_space`.
 
-    An architecture is the benchmark's string ``64-41414-a_bc_def``: stem channels, modules, and node by node the
-    operations of the edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3 as digits of :data:`OPERATIONS`. The index of a cell is
-    its six digits read as a number to base 4.
+    An architecture is the benchmark's string ``64-41414-a_bc_def``: stem channels, modules, and the operations of
+    :data:`EDGES` as places in :data:`OPERATIONS`. The index of a cell is its six digits read as a number to base 4.
 
     Its sets are ``all``, the 3,927 ``live`` cells with a path from input to output, and the 2,128 ``unique`` ones
     without dead edges: of all cells with one live form that form itself, which has the lowest index. The empty cell is
@@ -214,6 +188,7 @@ class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
     """
 
     name = "transnasbench101_micro"
+    modules = MICRO_MODULES
     options = (0, 1, 2, 3)
     parse = staticmethod(parse_cell)
     format = staticmethod(format_cell)
@@ -227,9 +202,6 @@ class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
         live = [index for index, arch in enumerate(self) if self.has_path(arch)]
         unique = [index for index, arch in enumerate(self) if not self.has_dead_edges(arch)]
         return super()._subsets | {"live": live, "unique": unique}
-
-    def _shapes(self, digits: tuple[int, ...]) -> list[Shape]:
-        return block_shapes(MICRO_MODULES)
 
     def _block(self, digits: tuple[int, ...], shape: Shape) -> nn.Module:
         return make_cell(digits, *shape)
@@ -270,14 +242,16 @@ class TransNasBench101Macro(_TransNasBench101):
         neighbours = [other for other in changed if other != digits and not _what_is_wrong(other)]
         return format_modules(neighbours[int(rng.integers(len(neighbours)))])
 
-    def _shapes(self, digits: tuple[int, ...]) -> list[Shape]:
-        return block_shapes(digits)
-
     def _block(self, digits: tuple[int, ...], shape: Shape) -> nn.Module:
         return BasicBlock(*shape)
 
     def _block_parts(self, digits: tuple[int, ...], shape: Shape, side: int) -> Iterator[Costs]:
         yield part_costs(BasicBlock, shape, shape[0], side)
+
+
+def _head(task: str) -> dict[str, int]:
+    """Return the number of classes and of tiles."""
+    return {"num_classes": TASKS[task].num_classes, "tiles": TASKS[task].channels // 3}
 
 
 def _divide(side: int, stride: int) -> int:
@@ -286,10 +260,7 @@ def _divide(side: int, stride: int) -> int:
 
 
 def block_shapes(modules: Iterable[int]) -> list[Shape]:
-    """Return the shapes of all blocks; each module is two blocks.
-
-    The first block of a module makes its change: digit 1 none, 2 doubles the channels, 3 halves the resolution, 4 both.
-    """
+    """Return the shapes of all blocks: each module is two, of which the first makes the module's change."""
     shapes = []
     channels = STEM_CHANNELS
     for digit in modules:
@@ -316,17 +287,12 @@ class Zero(nn.Module):
 
 
 def make_operation(digit: int, in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Build one of :data:`OPERATIONS`.
-
-    It maps (batch, in_channels, H, W) to (batch, out_channels, H / stride, W / stride), rounded up.
-    """
-    match digit:
-        case 0:
-            return Zero(out_channels, stride)
-        case 1 if stride == 1 and in_channels == out_channels:
-            return nn.Identity()
-        case 1:
-            return FactorizedReduction(in_channels, out_channels)
+    """Build one of :data:`OPERATIONS`; the side of its output is rounded up."""
+    if digit == 0:
+        return Zero(out_channels, stride)
+    if digit == 1:
+        same = stride == 1 and in_channels == out_channels
+        return nn.Identity() if same else FactorizedReduction(in_channels, out_channels)
     return relu_conv_bn(in_channels, out_channels, 1 if digit == 2 else 3, stride)
 
 

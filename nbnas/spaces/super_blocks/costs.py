@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nbnas.spaces.super_blocks.structure import SuperBlock
-from nbnas.spaces.super_blocks.units import Convolution, Unit, squeezed_width, structure_units
+from nbnas.spaces.super_blocks.units import Convolution, Unit, block_units, squeezed_width
 
 
 @dataclass
@@ -72,17 +72,12 @@ class BlockCosts:
 
 
 def count(
-    blocks: Sequence[SuperBlock],
-    resolution: int,
-    num_classes: int,
-    *,
-    residual: bool = True,
-    squeeze_excite: bool = False,
+    blocks: Sequence[SuperBlock], resolution: int, classes: int, *, residual: bool = True, squeeze_excite: bool = False
 ) -> BlockCosts:
     """Count a network whose strides divide the resolution."""
-    weights, side = blocks[-1].outputs * num_classes, resolution
-    costs = BlockCosts(weights + num_classes, weights, weights + 1, weights, 1, 2)
-    for unit in structure_units(blocks, residual=residual):
+    weights, side = blocks[-1].outputs * classes, resolution
+    costs = BlockCosts(weights + classes, weights, weights + 1, weights, 1, 2)
+    for unit in (unit for block in blocks for unit in block_units(block, residual=residual)):
         for convolution in unit.convolutions:
             side //= convolution.stride
             costs.add_convolution(convolution, side, squeeze_excite=squeeze_excite)

@@ -15,10 +15,6 @@ from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.spaces.super_blocks.structure import SuperBlock, format_structure, parse_structure
 
 STEM, TAIL = "SuperConvK3BNRELU", "SuperConvK1BNRELU"
-IMAGE_CHANNELS = 3
-
-SAMPLE_MUTATIONS = 12
-"""Mutations between the start structure and a sampled one."""
 
 
 class BlockSpace(SearchSpace):
@@ -38,8 +34,7 @@ class BlockSpace(SearchSpace):
     def blocks(self, arch: str) -> tuple[SuperBlock, ...]:
         """Return the super blocks of a structure string.
 
-        Raises:
-            NbnasError: Names the first super block that is malformed or breaks a rule of the space, counted from 1.
+        Raises :class:`NbnasError` that names the first super block, counted from 1, that is malformed or breaks a rule.
         """
         blocks = parse_structure(arch)
         self._check(blocks)
@@ -55,7 +50,7 @@ class BlockSpace(SearchSpace):
         No draw is uniform over all structures, for there is no end to them. Budgets are the search's to keep.
         """
         blocks = self.blocks(self.start)
-        for _ in range(SAMPLE_MUTATIONS):
+        for _ in range(12):
             blocks = mutate_structure(blocks, self.rules, rng)
         return format_structure(blocks)
 
@@ -69,45 +64,25 @@ class BlockSpace(SearchSpace):
     ) -> str:
         """Replace super blocks, re-align the input widths behind them, split super blocks of L >= 6.
 
-        A residual super block may get any name of the space, its output and bottleneck widths times 2.5, 2, 1.5,
-        1.25, 1 or the inverse of one (rounded to multiples of 8), and L changed by -2 to 2; the stem, and the tail
-        where it is free, another output width. Strides never change.
-
-        Args:
-            arch: Parent.
-            rng: Generator.
-            candidates: ``uniform`` draws different places that can change, then one of the distinct candidates other
-                than the present super block: the result always differs from ``arch``. ``published`` draws any place,
-                twice the same counting once, and a candidate with the multiplicities of the published code: the result
-                may be ``arch``.
-            replacements: Number of super blocks to draw; the published searches use 1 for the first networks, then 2.
-
-        Raises:
-            NbnasError: If the structure is malformed, ``candidates`` is unknown or ``replacements`` not positive.
+        See :func:`~nbnas.spaces.super_blocks.mutation.candidates` for what may replace one. Strides never change.
+        Where ``candidates`` is ``uniform`` the result always differs from ``arch``, where it is ``published`` it may
+        not, see :func:`~nbnas.spaces.super_blocks.mutation.mutate_structure`. Of ``replacements``, the number of super
+        blocks to draw, the published searches use 1 for the first networks, then 2.
         """
         if candidates not in ("uniform", "published"):
             raise NbnasError(f"unknown candidates {candidates!r}; choose from uniform, published")
         if replacements < 1:
             raise NbnasError(f"replacements must be at least 1, got {replacements}")
-        blocks = self.blocks(arch)
-        return format_structure(
-            mutate_structure(blocks, self.rules, rng, published=candidates == "published", replacements=replacements)
-        )
+        published = candidates == "published"
+        blocks = mutate_structure(self.blocks(arch), self.rules, rng, published=published, replacements=replacements)
+        return format_structure(blocks)
 
     def build(
         self, arch: str, num_classes: int = 10, *, residual: bool = True, squeeze_excite: bool = False
     ) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes).
 
-        Args:
-            arch: Structure.
-            num_classes: Number of logits.
-            residual: Whether units have shortcuts. T-CET's search scores networks without them.
-            squeeze_excite: Whether units have squeeze-excitation, see
-                :class:`~nbnas.spaces.super_blocks.network.BlockNetwork`.
-
-        Raises:
-            NbnasError: If the structure is malformed.
+        Its switches are explained at :class:`~nbnas.spaces.super_blocks.network.BlockNetwork`.
         """
         return BlockNetwork(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
 
@@ -121,25 +96,16 @@ class BlockSpace(SearchSpace):
     def flops(self, arch: str, resolution: int = 32, num_classes: int = 10, **switches: bool) -> int:
         """Multiply-adds of convolutions and classifier for one image, without biases.
 
-        :meth:`counted_flops` is what the budgets of searches count.
-
-        Raises:
-            NbnasError: If the structure is malformed or the strides do not divide the resolution.
+        :meth:`counted_flops` is what the budgets of searches count. The strides must divide the resolution.
         """
         return self._count(arch, resolution, num_classes, **switches).flops
 
     def counted_params(self, arch: str, num_classes: int, **switches: bool) -> int:
-        """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
-
-        Searches keep their budgets with shortcuts counted.
-        """
+        """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`."""
         return self._count(arch, num_classes=num_classes, **switches).counted_params
 
     def counted_flops(self, arch: str, resolution: int, num_classes: int, **switches: bool) -> int:
-        """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
-
-        Raises as :meth:`flops`.
-        """
+        """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`."""
         return self._count(arch, resolution, num_classes, **switches).counted_flops
 
     def counted_layers(self, arch: str) -> int:
@@ -178,8 +144,8 @@ class BlockSpace(SearchSpace):
         for number, block in enumerate(blocks, start=1):
             where = f"block {number} ({block})"
             if number == 1:
-                if block.name != STEM or block.inputs != IMAGE_CHANNELS:
-                    raise NbnasError(f"{where} must be a stem {STEM} that takes {IMAGE_CHANNELS} channels")
+                if block.name != STEM or block.inputs != 3:
+                    raise NbnasError(f"{where} must be a stem {STEM} that takes 3 channels")
             elif number == last:
                 if block.name != TAIL:
                     raise NbnasError(f"{where} is the last and must be a tail {TAIL}")
