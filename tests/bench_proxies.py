@@ -22,7 +22,7 @@ from nbnas.machine.provenance import describe_device
 from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.networks.exact_kernels import exact_kernels
 from nbnas.networks.initialisation import kaiming_normal, torch_default
-from nbnas.proxies.fisher_information import select_entries
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.gradsign import gradients_one_by_one
 from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.registry import Proxy, select_proxies
@@ -165,7 +165,7 @@ def bench_vkdnw(size: int, device: str) -> None:
             kaiming_normal(network, torch.Generator().manual_seed(0))
             network.requires_grad_(False)
             inputs, _ = make_batches(size, resolution, classes, device)[0]
-            entries, directions = select_entries(network), min(classes, network.classifier.in_features)
+            entries, directions = FisherSetting().entries(network), min(classes, network.classifier.in_features)
             repeats = 2 if classes > 10 else 3
             lowest = seconds(lambda: vkdnw_floor(network, inputs, directions), repeats)  # noqa: B023
             ours = seconds(lambda: entry_jacobian(network, inputs, entries), repeats)  # noqa: B023

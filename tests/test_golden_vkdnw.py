@@ -10,13 +10,7 @@ from golden_networks import golden_batch, golden_id, golden_network, golden_reco
 
 import nbnas
 from nbnas.networks.entry_jacobian import entry_jacobian
-from nbnas.proxies.fisher_information import (
-    entropy,
-    fisher_matrix,
-    select_entries,
-    smoothed_probabilities,
-    spectrum_deciles,
-)
+from nbnas.proxies.fisher_information import FisherSetting, entropy, spectrum_deciles
 
 RECORDS = golden_records()
 EMPTY_CELL = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
@@ -34,7 +28,7 @@ def case(request):
     record = request.param
     network = golden_network(record).eval()
     inputs, _ = golden_batch(record)
-    jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
+    jacobian, logits = entry_jacobian(network, inputs, FisherSetting().entries(network))
     return SimpleNamespace(
         values=record["values"],
         tolerance=TOLERANCES[record["dtype"]],
@@ -53,7 +47,8 @@ def assert_close_to_largest(actual, expected, tolerance):
 
 
 def fisher_of(case, variant):
-    return fisher_matrix(case.jacobian.double(), smoothed_probabilities(case.logits.double()), variant)
+    setting = FisherSetting(variant=variant)
+    return setting.matrix(case.jacobian.double(), setting.probabilities(case.logits.double()))
 
 
 def test_there_are_nine_cells_two_shapes_and_two_dtypes():

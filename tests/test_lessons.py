@@ -11,10 +11,10 @@ from torch import nn
 
 import nbnas
 from nbnas.machine.paths import notebooks_folder
-from nbnas.proxies.fisher_information import vkdnw_scores
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.reproduce.notebook import read_notebook
-from nbnas.search import Budget, evolve
+from nbnas.search import Budget, Evolution, evolve
 from tests.networks import ConvNeXt, ResNet, convnet, mlp, nasbench201
 
 LESSONS = sorted((notebooks_folder() / "lessons").glob("*.ipynb"))
@@ -155,11 +155,13 @@ def test_lesson_3_builds_vkdnw(make, seed):
     network, inputs, _ = random_network(make, seed)
     network.eval()
     entropy = built["vkdnw"](network, inputs)
-    options = {"half_precision_constants": False}
-    torch.testing.assert_close(entropy, vkdnw_scores(network, inputs, variant="paper", **options)["entropy"])
+    paper, library = (
+        FisherSetting(half_precision_constants=False, variant=variant).scores_of_network(network, inputs)
+        for variant in ("paper", "official")
+    )
+    torch.testing.assert_close(entropy, paper["entropy"])
     jacobian = built["logit_jacobian"](network, inputs)
     released = built["fisher_as_released"](jacobian, built["smoothed_softmax"](network(inputs).detach()))
-    library = vkdnw_scores(network, inputs, variant="official", **options)
     torch.testing.assert_close(built["inner_deciles"](released), library["quantiles"], rtol=1e-6, atol=1e-12)
     torch.testing.assert_close(built["spectrum_entropy"](built["inner_deciles"](released)), library["entropy"])
 
@@ -215,8 +217,9 @@ def test_lesson_9_draws_what_the_library_draws(seed, limit):
     benchmark = NoisyAccuracies(seed)
     space = benchmark.space
     built = by_hand(space, benchmark.rate, lambda arch: space.params(arch) <= limit, 120, population=8, seed=seed)
-    options = {"population": 8, "steps": 120, "seed": seed, "in_flight": 1, "progress": False}
-    library = evolve(space, benchmark.rate, budget=Budget(params=limit), **options).history
+    strategy = Evolution(population=8, in_flight=1)
+    options = {"budget": Budget(params=limit), "steps": 120, "seed": seed, "progress": False}
+    library = evolve(space, benchmark.rate, strategy=strategy, **options).history
     assert built["arch"].tolist() == library["arch"].tolist()
     assert built["objective"].tolist() == library["objective"].tolist()
     assert built["parent"].astype("Int64").tolist() == library["parent"].tolist()

@@ -19,6 +19,7 @@ SPACE = nbnas.get_space("nasbench201")
 CLASSES = SPACE.sample_subset("filtered-unique")
 DEAD = SPACE.sample_subset("dead-edges")
 IMAGES = Setting(inputs="images")
+SMALL = Setting(dataset="cifar100", batch_size=4)
 
 
 def own_index(cells):
@@ -272,7 +273,7 @@ def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
 
     assert set(load().table["jacov"]) == set(CLASSES[:10])
     assert set(load(seed=1).table["jacov"]) == {-1}
-    small = load(batch_size=4)
+    small = load(Setting(batch_size=4))
     assert set(small.table["jacov"]) == {-2}
     assert "batch 4" in small.description
     assert set(load("cifar100").table["jacov"]) == {-3}
@@ -312,7 +313,11 @@ def test_unknown_data_set_is_refused(tmp_path):
     ("stored", "options", "command"),
     [
         ([], {}, "--dataset cifar100 --proxies jacov --batch-size 64 --inputs gaussian"),
-        ([], {"batch_size": 4}, "--dataset cifar100 --proxies jacov --batch-size 4 --inputs gaussian"),
+        (
+            [],
+            {"setting": Setting(dataset="cifar100", batch_size=4)},
+            "--dataset cifar100 --proxies jacov --batch-size 4 --inputs gaussian",
+        ),
         (DEAD[:3], {}, "--dataset cifar100 --proxies jacov --batch-size 64 --inputs gaussian --archs filtered-unique"),
         (CLASSES[:3], {"subset": "all"}, "--batch-size 64 --inputs gaussian --archs dead-edges --seeds 0"),
         (CLASSES[:3], {"seed": 2}, "--batch-size 64 --inputs gaussian --archs filtered-unique --seeds 2"),
@@ -323,7 +328,7 @@ def test_missing_scores_name_the_command_that_computes_them(tmp_path, stored, op
     if stored:
         store_scores(tmp_path, "jacov", own_index(stored), Setting(dataset="cifar100"))
     with pytest.raises(NbnasError, match="run: nbnas score nasbench201 ") as caught:
-        load_architecture_scores(["flops", "jacov"], "cifar100", store=tmp_path, **options)
+        load_architecture_scores(["flops", "jacov"], **{"setting": "cifar100", "store": tmp_path, **options})
     assert command in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -341,7 +346,7 @@ def test_networks_of_macro_stand_for_all_that_are_the_same(tmp_path):
     space = nbnas.get_space("nasbench_macro")
     unique = space.sample_subset("unique")[:30]
     store_scores(tmp_path, "jacov", own_index(unique), Setting("nasbench_macro"))
-    scores = load_architecture_scores(["jacov", "weight_layers"], space="nasbench_macro", store=tmp_path)
+    scores = load_architecture_scores(["jacov", "weight_layers"], Setting("nasbench_macro"), store=tmp_path)
     expected = [row for row, arch in enumerate(space) if space.index(space.network_form(arch)) in unique]
     assert len(expected) > 30
     assert scores.table.index.tolist() == expected
@@ -353,7 +358,7 @@ def test_networks_of_macro_stand_for_all_that_are_the_same(tmp_path):
 
 
 def test_sizes_of_another_space_need_no_table(tmp_path):
-    scores = load_architecture_scores(["params"], "jigsaw", space="transnasbench101_micro", store=tmp_path)
+    scores = load_architecture_scores(["params"], Setting("transnasbench101_micro", "jigsaw"), store=tmp_path)
     space = nbnas.get_space("transnasbench101_micro")
     assert scores.complete
     assert scores.table["params"].tolist() == [space.params_for(arch, "jigsaw") for arch in space]
@@ -366,16 +371,16 @@ def test_a_space_that_cannot_be_listed_has_the_rows_of_its_benchmark(tmp_path, d
     with table.writer({}, {}) as writer:
         for place, arch in enumerate(archs):
             writer.append({"arch": arch, "seed": 0, "status": "ok", "seconds": 0.1, "jacov": float(place)})
-    scores = load_architecture_scores(["jacov"], space="nasbench301", store=tmp_path)
+    scores = load_architecture_scores(["jacov"], Setting("nasbench301"), store=tmp_path)
     listed = nbnas.load_benchmark("nasbench301").archs
     assert not scores.complete
     assert {listed[row]: value for row, value in scores.table["jacov"].items()} == dict(
         zip(archs, range(20), strict=True)
     )
-    assert load_architecture_scores(["flops"], space="nasbench301", store=tmp_path).complete
+    assert load_architecture_scores(["flops"], Setting("nasbench301"), store=tmp_path).complete
     monkeypatch.delenv("NBNAS_DATA")
     with pytest.raises(NbnasError, match="no NAS-Bench-301 accuracies found"):
-        load_architecture_scores(["jacov"], space="nasbench301", store=tmp_path)
+        load_architecture_scores(["jacov"], Setting("nasbench301"), store=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -388,4 +393,4 @@ def test_a_space_that_cannot_be_listed_has_the_rows_of_its_benchmark(tmp_path, d
 )
 def test_other_subsets_are_refused(space, subset, message):
     with pytest.raises(NbnasError, match=message):
-        load_architecture_scores(["flops"], subset=subset, space=space)
+        load_architecture_scores(["flops"], Setting(space), subset)

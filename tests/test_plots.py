@@ -344,9 +344,8 @@ ORDER = {"size": [4, 16], "kind": ["a", "b"], "seed": [0, 1]}
 
 
 def test_a_sweep_has_a_dot_and_a_bar_per_run_and_a_line_through_the_means(swept):
-    figure, alt = plots.swept_values(
-        swept, "size", "tau", hue="kind", interval=("low", "high"), order=ORDER, labels={"tau": "Kendall's τ"}
-    )
+    columns = {"x": "size", "y": "tau", "hue": "kind", "low": "low", "high": "high"}
+    figure, alt = plots.swept_values(swept, columns, ORDER, {"tau": "Kendall's τ"})
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_xticklabels()] == ["4", "16"]
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("size", "Kendall's τ")
@@ -365,10 +364,11 @@ def test_a_sweep_has_a_dot_and_a_bar_per_run_and_a_line_through_the_means(swept)
 
 def test_panels_of_a_sweep_and_runs_that_are_missing(swept):
     swept.loc[swept["kind"] == "b", "tau"] = np.nan
-    figure, alt = plots.swept_values(swept, "size", "tau", panel="kind", order=ORDER, labels={}, title="A title")
+    columns = {"x": "size", "y": "tau"}
+    figure, alt = plots.swept_values(swept, {**columns, "panel": "kind"}, ORDER, {}, "A title")
     assert [axis.get_title() for axis in figure.axes] == ["kind a", "kind b"]
     assert [len(axis.lines) for axis in figure.axes] == [2, 0]
     assert alt.startswith("A title: 4 runs. Mean")
-    figure, alt = plots.swept_values(swept[:0], "size", "tau", order=ORDER, labels={}, from_zero=True)
+    figure, alt = plots.swept_values(swept[:0], columns, ORDER, {}, from_zero=True)
     assert figure.axes[0].get_ylim()[0] == 0
     assert alt.endswith("none.")

@@ -17,10 +17,10 @@ from torch import nn
 
 import nbnas
 from nbnas.networks.initialisation import kaiming_normal
-from nbnas.proxies.agreement import agreement, log_determinant
 from nbnas.proxies.az_nas import block_trainability, feature_entropy, random_signs, trainability
 from nbnas.proxies.epe_nas import epe_nas_score
 from nbnas.proxies.jacov import jacov_score
+from nbnas.proxies.naswot import agreement, log_determinant
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.session import ScoringSession

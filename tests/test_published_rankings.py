@@ -211,11 +211,9 @@ def test_every_simple_row_of_the_published_table_has_a_ranking():
     assert set(simple["row_key"]) == set(RANKINGS)
 
 
-def test_every_score_is_one_that_a_proxy_returns_and_larger_is_better():
-    proxies = list_proxies()
-    better = {name: row.higher_is_better for row in proxies.itertuples() for name in row.scores}
-    for name in {name for ranking in RANKINGS.values() for name in ranking.scores}:
-        assert better[name]
+def test_every_score_is_one_that_a_proxy_returns():
+    returned = {name for names in list_proxies()["scores"] for name in names}
+    assert {name for ranking in RANKINGS.values() for name in ranking.scores} <= returned
 
 
 def test_sizes_are_names_of_scores():
@@ -242,6 +240,24 @@ def test_absent_scores_are_named():
 def test_score_that_one_network_has_is_enough():
     ranking = CombinedRanking.of("a")
     assert ranking.rank(pd.DataFrame({"a": [math.nan, 2, math.nan]})).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("how", ["product", None])
+def test_unknown_combinations_are_refused(how):
+    with pytest.raises(NbnasError, match="how must be 'log' or 'sum'"):
+        CombinedRanking.of("a", how=how)
+
+
+# ------------------------------------------------------------------------------------------------------- as in a search
+
+
+def test_in_a_search_a_failed_score_is_minus_infinity_but_a_single_one_stays_missing():
+    ranking = CombinedRanking((("a", "b"), ("c",)), "sum")
+    table = pd.DataFrame({"a": [1, 1, 2, math.nan], "b": [math.nan, 5, 0, 9], "c": [3, math.nan, math.inf, 1]})
+    # Ranks by a and then b are 2, 3, 4, 1; those by c are 3, 1, 4, 2.
+    assert ranking.evaluate(table).tolist() == [5, 4, 8, 3]
+    assert CombinedRanking.of("b").evaluate(table).tolist() == pytest.approx([math.nan, 5, 0, 9], nan_ok=True)
+    assert ranking.keys(table.iloc[0]) == [(1, -math.inf), (3,)]
 
 
 # --------------------------------------------------------------------------------------------------------------- T-CET

@@ -12,16 +12,16 @@ from torch import nn
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.proxies import DegenerateScoreError, ProxyInfo, register, registry, select_proxies
+from nbnas.proxies import DegenerateScoreError, only, register, select_proxies
+from nbnas.proxies.registry import find, registered
 
 SHAPE = (4, 3, 8, 8)
 BUILT_IN = ["flops", "params", "trainable_layers", "vkdnw"]
 
 
 @pytest.fixture
-def add_proxy(monkeypatch):
+def add_proxy():
     """Register proxies that are gone after the test."""
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
     def add(function, name="custom", **changes):
         record = {
@@ -30,7 +30,6 @@ def add_proxy(monkeypatch):
             "family": "size",
             "paper": "none",
             "formula": "none",
-            "higher_is_better": True,
             "mode": "eval",
             "batches": 1,
             "needs_labels": False,
@@ -40,9 +39,10 @@ def add_proxy(monkeypatch):
             "cost": "none",
             "scores": (name,),
         }
-        register(ProxyInfo(**record | changes))(function)
+        register(**record | changes)(function)
 
-    return add
+    with only(*registered()):
+        yield add
 
 
 def small_network():
@@ -119,7 +119,6 @@ def test_list_of_proxies_has_a_row_per_proxy_and_a_column_per_question():
         "family",
         "paper",
         "formula",
-        "higher_is_better",
         "mode",
         "batches",
         "needs_labels",
@@ -152,10 +151,10 @@ def test_list_of_proxies_has_a_row_per_proxy_and_a_column_per_question():
     ],
 )
 def test_patterns_choose_each_proxy_once_in_order_of_registration(add_proxy, patterns, names):
-    registry._REGISTRY.clear()
-    for name in ("alpha", "beta", "gamma", "alpine"):
-        add_proxy(returns({name: 1.0}), name)
-    assert [proxy.info.name for proxy in select_proxies(patterns)] == names
+    with only():
+        for name in ("alpha", "beta", "gamma", "alpine"):
+            add_proxy(returns({name: 1.0}), name)
+        assert [proxy.info.name for proxy in select_proxies(patterns)] == names
 
 
 @pytest.mark.parametrize(
@@ -170,14 +169,14 @@ def test_patterns_choose_each_proxy_once_in_order_of_registration(add_proxy, pat
     ],
 )
 def test_names_of_scores_are_patterns_too(add_proxy, patterns, names):
-    registry._REGISTRY.clear()
-    add_proxy(returns({"size_sum": 1.0, "size_log": 0.0}), "size", scores=("size_sum", "size_log"))
-    add_proxy(returns({"depth_mean": 2.0, "depth_log": 1.0}), "depth", scores=("depth_mean", "depth_log"))
-    add_proxy(returns({"width": 3.0}), "width")
-    assert [proxy.info.name for proxy in select_proxies(patterns)] == names
-    # A proxy that is chosen by one of its scores gives them all.
-    rows = [score for proxy in select_proxies(patterns) for score in proxy.info.scores]
-    assert nbnas.score(small_network(), patterns, input_shape=SHAPE).index.tolist() == rows
+    with only():
+        add_proxy(returns({"size_sum": 1.0, "size_log": 0.0}), "size", scores=("size_sum", "size_log"))
+        add_proxy(returns({"depth_mean": 2.0, "depth_log": 1.0}), "depth", scores=("depth_mean", "depth_log"))
+        add_proxy(returns({"width": 3.0}), "width")
+        assert [proxy.info.name for proxy in select_proxies(patterns)] == names
+        # A proxy that is chosen by one of its scores gives them all.
+        rows = [score for proxy in select_proxies(patterns) for score in proxy.info.scores]
+        assert nbnas.score(small_network(), patterns, input_shape=SHAPE).index.tolist() == rows
 
 
 @pytest.mark.parametrize("pattern", ["", "Beta", "bet", "beta?"])
@@ -915,12 +914,11 @@ def test_what_a_proxy_does_to_its_network_does_not_reach_the_shared_passes(add_p
         probe.new_network()[0].weight.data.zero_()
         return {"destroy": 1.0}
 
-    registered = dict(registry._REGISTRY)
-    registry._REGISTRY.clear()
+    others = registered()
     add_proxy(destroy, "destroy", mode="train", initialisation="kaiming_normal")
-    registry._REGISTRY.update(registered)
     names = ["destroy", "snip", "naswot", "grasp", "gradsign"]
-    assert values_of(nbnas.score(small_network(), names, input_shape=SHAPE)) == {"destroy": 1.0} | expected
+    with only(find("destroy"), *others):
+        assert values_of(nbnas.score(small_network(), names, input_shape=SHAPE)) == {"destroy": 1.0} | expected
 
 
 # ---------------------------------------------------------------------------------------------------- degenerate scores

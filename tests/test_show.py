@@ -40,12 +40,12 @@ def test_a_cell_has_six_edges_and_its_dead_ones_are_dashed():
     assert DEAD in figure.get_label()
 
 
-@pytest.mark.parametrize(("cells", "panels"), [(1, 1), (2, 2), (3, 4)])
-def test_cells_are_drawn_two_in_a_row_under_their_titles(cells, panels):
+@pytest.mark.parametrize(("cells", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 2, 2)])
+def test_cells_are_drawn_two_in_a_row_under_their_titles(cells, rows, columns):
     figure = nbnas.show.cell({f"cell {number}": DEAD for number in range(cells)})
-    assert len(figure.axes) == panels
+    assert figure.axes[0].get_gridspec().get_geometry() == (rows, columns)
     titles = [axis.get_title() for axis in figure.axes]
-    assert titles[:cells] == [f"cell {number}" for number in range(cells)]
+    assert titles == [f"cell {number}" for number in range(cells)]
 
 
 def test_operations_of_nasbench101_are_on_its_nodes():

@@ -8,7 +8,7 @@ import torch
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.proxies.agreement import agreement, log_determinant
+from nbnas.proxies.naswot import agreement, log_determinant
 from nbnas.proxies.tcet import signal_to_noise
 from nbnas.studies.compressibility import (
     choice_effects,

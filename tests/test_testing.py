@@ -10,14 +10,14 @@ import torch
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.proxies import DegenerateScoreError, ProxyInfo, UnsupportedModelError, register, registry
-from nbnas.testing import check_proxy, forget_proxy
+from nbnas.proxies import DegenerateScoreError, UnsupportedModelError, forget, only, register
+from nbnas.proxies.registry import find, registered
+from nbnas.testing import check_proxy
 
 
 @pytest.fixture
-def add_proxy(monkeypatch):
+def add_proxy():
     """Register proxies that are gone after the test."""
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
     def add(function, **changes):
         record = {
@@ -26,7 +26,6 @@ def add_proxy(monkeypatch):
             "family": "size",
             "paper": "none",
             "formula": "none",
-            "higher_is_better": True,
             "mode": "train",
             "batches": 1,
             "needs_labels": False,
@@ -36,9 +35,10 @@ def add_proxy(monkeypatch):
             "cost": "F",
             "scores": ("custom",),
         }
-        return register(ProxyInfo(**record | changes))(function)
+        return register(**record | changes)(function)
 
-    return add
+    with only(*registered()):
+        yield add
 
 
 def spread(probe):
@@ -64,10 +64,10 @@ def test_proxy_is_named_or_given_as_its_function(add_proxy):
 
 def test_checks_leave_registered_proxies_and_random_states_alone(add_proxy):
     add_proxy(spread)
-    before = list(registry._REGISTRY.items())
+    before = registered()
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     check_proxy("custom")
-    assert list(registry._REGISTRY.items()) == before
+    assert registered() == before
     assert torch.equal(torch.get_rng_state(), states[0])
     assert (np.random.get_state()[1] == states[1]).all()  # noqa: NPY002
     assert random.getstate() == states[2]
@@ -75,11 +75,11 @@ def test_checks_leave_registered_proxies_and_random_states_alone(add_proxy):
 
 def test_forgotten_name_is_free_again(add_proxy):
     add_proxy(spread)
-    forget_proxy("custom")
+    forget("custom")
     assert "custom" not in nbnas.list_proxies().index
     add_proxy(spread)
     with pytest.raises(NbnasError, match="no proxy is registered as 'other'"):
-        forget_proxy("other")
+        forget("other")
 
 
 # Proxies that keep the rules in less obvious ways
@@ -135,7 +135,6 @@ RECORDS = {
     "formula": ({"formula": ""}, "has nothing in the field 'formula'"),
     "requires": ({"requires": ""}, "has nothing in the field 'requires'"),
     "cost": ({"cost": ""}, "has nothing in the field 'cost'"),
-    "direction": ({"higher_is_better": None}, "has neither True nor False in the field 'higher_is_better'"),
     "labels": ({"needs_labels": "no"}, "has neither True nor False in the field 'needs_labels'"),
     "inputs": ({"inputs": "pictures"}, "has none of 'noise', 'images', 'none' in the field 'inputs'"),
     "initialisation": (
@@ -159,9 +158,10 @@ def test_incomplete_record_is_found(add_proxy, changes, message):
 
 def test_unknown_mode_in_a_record_is_found(add_proxy):
     add_proxy(spread)
-    proxy = registry._REGISTRY["custom"]
-    registry._REGISTRY["custom"] = replace(proxy, info=replace(proxy.info, mode="both"))  # register() refuses it
-    with pytest.raises(AssertionError, match=r"^proxy 'custom' has none of 'train', 'eval' in the field 'mode'$"):
+    proxy = find("custom")
+    message = r"^proxy 'custom' has none of 'train', 'eval' in the field 'mode'$"
+    # register() refuses it.
+    with only(replace(proxy, info=replace(proxy.info, mode="both"))), pytest.raises(AssertionError, match=message):
         check_proxy("custom")
 
 

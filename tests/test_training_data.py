@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nbnas.datasets.training_images import PictureFiles, PixelImages, random_box
+from nbnas.datasets.images import Images
+from nbnas.datasets.training_images import PictureFiles, random_box
 from nbnas.errors import NbnasError
 from nbnas.training import load_data
 from tests.training_data import write_cifar10, write_imagenet
@@ -40,7 +41,7 @@ def test_both_splits_of_cifar10_are_read(tmp_path, monkeypatch, by):
 
 def test_training_crops_are_of_the_framed_image():
     pixels = torch.randint(1, 256, (1, 3, 32, 32), dtype=torch.uint8, generator=generator())
-    images = PixelImages(pixels, torch.tensor([0]))
+    images = Images("cifar10", "made up", pixels, torch.tensor([0]))
     framed = torch.zeros(3, 40, 40)
     framed[:, 4:36, 4:36] = pixels[0] / 255
     seen = set()

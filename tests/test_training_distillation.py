@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nbnas.datasets.training_images import ImageData
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 from nbnas.training import build_network, get_recipe
@@ -68,7 +69,8 @@ def teachers(monkeypatch):
 
 
 def load(name="tiny", classes=4):
-    return Teacher(name, 96, classes, MEAN, DEVIATION, torch.device("cpu"))
+    data = ImageData("made up", classes, MEAN, DEVIATION, None, None)
+    return Teacher(dataclasses.replace(RECIPE, teacher=name), data, torch.device("cpu"))
 
 
 def student():
@@ -77,17 +79,14 @@ def student():
 
 def test_teacher_sees_images_of_its_own_size_and_normalisation(teachers):
     teacher = load()
-    outputs = teacher(torch.zeros(2, 3, 64, 64))
+    logits, features = teacher(torch.zeros(2, 3, 64, 64))
     # A normalised 0 is the mean colour of the data.
     expected = [(MEAN[c] - (0.1, 0.2, 0.3)[c]) / (0.5, 0.6, 0.7)[c] for c in range(3)]
     torch.testing.assert_close(teachers[0].inputs[0], torch.tensor(expected).view(1, 3, 1, 1).expand(2, 3, 96, 96))
-    assert {ratio: features.shape for ratio, features in outputs.features.items()} == {
-        16: (2, 6, 6, 6),
-        32: (2, 7, 3, 3),
-    }
+    assert {ratio: each.shape for ratio, each in features.items()} == {16: (2, 6, 6, 6), 32: (2, 7, 3, 3)}
     assert teacher.channels() == {16: 6, 32: 7}
-    assert outputs.logits.shape == (2, 4)
-    assert not outputs.logits.requires_grad
+    assert logits.shape == (2, 4)
+    assert not logits.requires_grad
     assert not teachers[0].training
     assert teachers[0].stages[2][1].num_batches_tracked == 0
 
@@ -108,26 +107,26 @@ def test_features_come_from_the_last_super_block_of_a_ratio():
 def test_losses_against_their_formulas(teachers):
     network = student().train()
     teacher = load()
-    distillation = Distillation(network, 64, teacher.channels(), torch.Generator().manual_seed(0))
+    distillation = Distillation(network, 64, teacher, torch.Generator().manual_seed(0))
     assert {name: module.weight.shape for name, module in distillation.projections.items()} == {
         "16": (6, 96, 1, 1),
         "32": (7, 128, 1, 1),
     }
     images, targets = torch.randn(3, 3, 64, 64), torch.tensor([[0.7, 0.1, 0.1, 0.1]] * 3)
-    outputs = teacher(images)
+    taught_logits, taught_features = teacher(images)
     recipe = dataclasses.replace(RECIPE, feature_weight=2.0, logit_weight=3.0)
-    loss = Objective(network, recipe, distillation)(images, targets, outputs)
+    loss = Objective(network, recipe, distillation)(images, targets)
 
     found, x = {}, images
     for place, block in enumerate(network.blocks):
         x = found[place] = block(x)
     logits = network.classifier(x.mean((2, 3)))
     labels = -(targets * logits.log_softmax(1)).sum(1).mean()
-    soft = -(outputs.logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
+    soft = -(taught_logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
     features = 0
     for ratio, place in ((16, 3), (32, 4)):
         projected = distillation.projections[str(ratio)](found[place])
-        wanted = functional.adaptive_avg_pool2d(outputs.features[ratio], projected.shape[-1])
+        wanted = functional.adaptive_avg_pool2d(taught_features[ratio], projected.shape[-1])
         distance = (projected - wanted).abs()
         features = features + torch.where(distance < 1, distance**2 / 2, distance - 0.5).mean()
     torch.testing.assert_close(loss, labels + 2 * features + 3 * soft, rtol=1e-4, atol=1e-4)
@@ -139,7 +138,7 @@ def test_losses_against_their_formulas(teachers):
 
 def test_hooks_are_gone_after_a_step(teachers):
     network = student()
-    distillation = Distillation(network, 64, load().channels(), torch.Generator())
+    distillation = Distillation(network, 64, load(), torch.Generator())
     with pytest.raises(ZeroDivisionError), distillation.recorded_features(network):
         raise ZeroDivisionError
     assert not any(block._forward_hooks for block in network.blocks)
@@ -156,10 +155,10 @@ def test_unknown_teacher_is_named(teachers):
     assert str(caught.value) == "timm gives no pretrained model 'huge': Unknown model (huge)"
 
 
-def test_student_without_common_ratio_is_refused():
+def test_student_without_common_ratio_is_refused(teachers):
     network = get_space("zen_resnet").build(get_space("zen_resnet").start)
     with pytest.raises(NbnasError, match="no features of the same size"):
-        Distillation(network, 32, {16: 6}, torch.Generator())
+        Distillation(network, 32, load(), torch.Generator())
 
 
 def test_absent_timm_is_named(monkeypatch):

@@ -15,10 +15,11 @@ from torch import nn
 
 import nbnas
 from nbnas.cli import main
-from nbnas.datasets.training_images import ImageData, PixelImages
+from nbnas.datasets.images import Images
+from nbnas.datasets.training_images import ImageData
 from nbnas.errors import NbnasError
 from nbnas.seeding import generator_for
-from nbnas.training import build_network, change_recipe, get_recipe, load_data, train, trainer
+from nbnas.training import build_network, change_recipe, get_recipe, load_data, run_folder, train, trainer
 from nbnas.training.augmentation import Augmentation
 from nbnas.training.batches import TrainingImages
 from nbnas.training.optimisation import learning_rate
@@ -158,9 +159,7 @@ def test_folder_of_a_run(uninterrupted, data):
 
 def test_first_step_against_a_plain_one(data, tmp_path):
     """One epoch of one batch, without anything random but the weights, against torch alone."""
-    few = ImageData(
-        "", 10, data.mean, data.deviation, PixelImages(data.train.pixels[:4], data.train.labels[:4]), data.test
-    )
+    few = ImageData("", 10, data.mean, data.deviation, data.train.subset(torch.arange(4)), data.test)
     recipe = dataclasses.replace(
         SHORT, epochs=1, warmup_epochs=0, batch_size=4, lighting=0.0, mixup=0.0, random_erasing=0.0, weight_decay=0.0
     )
@@ -226,7 +225,7 @@ def test_every_step_mixes_in_its_own_way(data, tmp_path, monkeypatch):
 
 def test_every_image_of_every_epoch_is_augmented_in_its_own_way(data):
     augmentation = Augmentation(SHORT, data.mean, data.deviation)
-    same = PixelImages(data.train.pixels[[0, 0]], data.train.labels[[0, 0]])
+    same = data.train.subset(torch.tensor([0, 0]))
     images = {key: TrainingImages(same, augmentation, seed=1)[key][0] for key in [(0, 0), (0, 1), (1, 0), (1, 1)]}
     assert len({image.numpy().tobytes() for image in images.values()}) == 4
     again, label = TrainingImages(same, augmentation, seed=1)[1, 0]
@@ -335,7 +334,8 @@ def test_stopped_distillation(tmp_path, monkeypatch):
     splits = []
     for count in (8, 4):
         labels = rng.integers(0, 4, count)
-        splits.append(PixelImages(torch.from_numpy(coloured_pixels(labels, 64, rng)), torch.from_numpy(labels)))
+        pixels = torch.from_numpy(coloured_pixels(labels, 64, rng))
+        splits.append(Images("made up", "made up", pixels, torch.from_numpy(labels)))
     data = ImageData("made up", 4, (0.5,) * 3, (0.3,) * 3, *splits)
     recipe = dataclasses.replace(TEACHER_RECIPE, epochs=2, warmup_epochs=0, batch_size=4, resolution=64)
 
@@ -390,7 +390,7 @@ def test_damaged_checkpoint_is_named(data, tmp_path):
 
 
 def test_folder_in_use_is_refused(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(run_folder, "LOCK_SECONDS", 0.1)
     with (
         FileLock(tmp_path / "run.lock"),
         pytest.raises(NbnasError, match=r"another process trains in .*; wait for it, end it or choose another folder"),

@@ -11,7 +11,7 @@ from torch import nn
 from nbnas.errors import NbnasError
 from nbnas.training import get_recipe
 from nbnas.training.batches import EpochBatches, TestImages
-from nbnas.training.optimisation import MovingAverage, learning_rate, make_optimiser
+from nbnas.training.optimisation import learning_rate, make_optimiser, moving_average
 
 RECIPE = dataclasses.replace(get_recipe("cifar"), epochs=10, warmup_epochs=2, batch_size=128, learning_rate=0.1)
 
@@ -144,21 +144,21 @@ def test_momentum_is_nesterovs():
 
 def test_moving_average_follows_parameters_and_statistics():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    average = MovingAverage(model, 0.75)
+    average = moving_average(model, 0.75)
     expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for step in range(3):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(step)))
             model(torch.randn(2, 3, 4, 4))
-        average.update(model)
+        average.update_parameters(model)
         for name, tensor in model.state_dict().items():
             if tensor.is_floating_point():
                 expected[name] = 0.75 * expected[name] + 0.25 * tensor
             else:
                 expected[name] = tensor.clone()
-    for name, tensor in average.model.state_dict().items():
+    for name, tensor in average.module.state_dict().items():
         torch.testing.assert_close(tensor, expected[name])
-    assert not average.model.training
-    assert not any(parameter.requires_grad for parameter in average.model.parameters())
+    assert not average.module.training
+    assert not any(parameter.requires_grad for parameter in average.module.parameters())
     assert all(parameter.requires_grad for parameter in model.parameters())

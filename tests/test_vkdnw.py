@@ -23,14 +23,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 import nbnas
 from nbnas.networks.entry_jacobian import UnsupportedModelError, entry_jacobian
-from nbnas.proxies.fisher_information import (
-    covariance_factor,
-    entropy,
-    fisher_matrix,
-    select_entries,
-    smoothed_probabilities,
-    spectrum_deciles,
-)
+from nbnas.proxies.fisher_information import FisherSetting, covariance_factor, entropy, spectrum_deciles
 
 VARIANTS = {"official": "vkdnw", "paper": "vkdnw_paper"}
 
@@ -557,7 +550,7 @@ def logits_of_scale(classes, scale, seed, rows=3):
 )
 def test_covariance_factor_squares_to_the_covariance(classes, scale, smoothing, seed):
     logits = logits_of_scale(classes, scale, seed)
-    probabilities = smoothed_probabilities(logits, smoothing, half_precision_constants=False)
+    probabilities = FisherSetting(smoothing=smoothing, half_precision_constants=False).probabilities(logits)
     factor = covariance_factor(probabilities)
     assert factor.isfinite().all()
     assert (factor.triu(1) == 0).all()
@@ -572,7 +565,7 @@ def test_covariance_factor_squares_to_the_covariance(classes, scale, smoothing, 
 @pytest.mark.parametrize("classes", [2, 10, 120])
 def test_covariance_factor_equals_the_double_loop(classes, scale, half_precision_constants):
     logits = logits_of_scale(classes, scale, seed=classes)
-    factor = covariance_factor(smoothed_probabilities(logits, half_precision_constants=half_precision_constants))
+    factor = covariance_factor(FisherSetting(half_precision_constants=half_precision_constants).probabilities(logits))
     for row, actual in zip(logits.tolist(), factor.numpy(), strict=True):
         expected = reference_factor(reference_probabilities(row, half_precision_constants))
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10)
@@ -589,7 +582,7 @@ def test_covariance_factor_equals_the_double_loop(classes, scale, half_precision
 )
 def test_float16_constants_of_the_released_code(classes, total, smallest):
     one_hot = 1e6 * torch.eye(classes, dtype=torch.float64)[[0, classes // 2, classes - 1]]
-    probabilities = smoothed_probabilities(one_hot)
+    probabilities = FisherSetting().probabilities(one_hot)
     assert probabilities.sum(1).tolist() == pytest.approx([total] * 3, abs=6e-7)
     assert float(probabilities.min()) == pytest.approx(smallest, abs=5e-9)
     factor = covariance_factor(probabilities)
@@ -603,7 +596,7 @@ def test_float16_constants_of_the_released_code(classes, total, smallest):
 @pytest.mark.parametrize("smoothing", [0.0, 0.05, 0.3, 1.0])
 def test_exact_smoothing_mixes_with_the_uniform_distribution(smoothing):
     logits = logits_of_scale(7, 3.0, seed=0)
-    probabilities = smoothed_probabilities(logits, smoothing, half_precision_constants=False)
+    probabilities = FisherSetting(smoothing=smoothing, half_precision_constants=False).probabilities(logits)
     exponentials = np.exp(logits.numpy())
     softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities.numpy(), (1 - smoothing) * softmax + smoothing / 7, rtol=1e-12)
@@ -653,26 +646,27 @@ def test_spectrum_quantiles_can_be_chosen():
 @pytest.mark.parametrize("scale", [1.0, 1e6])
 def test_fisher_matrix_equals_the_explicit_loop(variant, scale):
     jacobian, logits = normal(4, 6, 5), logits_of_scale(6, scale, seed=3, rows=4)
-    probabilities = smoothed_probabilities(logits, half_precision_constants=False)
-    matrix = fisher_matrix(jacobian, probabilities, variant)
+    probabilities = FisherSetting(half_precision_constants=False).probabilities(logits)
+    matrix = FisherSetting(variant=variant).matrix(jacobian, probabilities)
     expected = reference_fisher(jacobian.numpy(), probabilities.tolist(), variant)
     np.testing.assert_allclose(matrix.numpy(), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 def test_variants_share_the_spectrum_of_the_covariance_and_nothing_else():
-    probabilities = smoothed_probabilities(logits_of_scale(6, 1.0, seed=4, rows=1))
-    official, paper = (fisher_matrix(torch.eye(6, dtype=torch.float64)[None], probabilities, v) for v in VARIANTS)
+    probabilities = FisherSetting().probabilities(logits_of_scale(6, 1.0, seed=4, rows=1))
+    identity = torch.eye(6, dtype=torch.float64)[None]
+    official, paper = (FisherSetting(variant=variant).matrix(identity, probabilities) for variant in VARIANTS)
     torch.testing.assert_close(spectrum_deciles(official), spectrum_deciles(paper), rtol=1e-9, atol=1e-14)
     assert (official - paper).abs().max() > 0.01
     jacobian = normal(1, 6, 5)
-    spectra = [spectrum_deciles(fisher_matrix(jacobian, probabilities, variant)) for variant in VARIANTS]
+    spectra = [spectrum_deciles(FisherSetting(variant=variant).matrix(jacobian, probabilities)) for variant in VARIANTS]
     assert (spectra[0] - spectra[1]).abs().max() > 0.01 * spectra[0].max()
 
 
 @pytest.mark.parametrize("variant", ["Official", "", None])
 def test_unknown_variant_is_refused(variant):
     with pytest.raises(ValueError, match="variant must be 'official' or 'paper'"):
-        fisher_matrix(normal(2, 3, 4), torch.full((2, 3), 1 / 3, dtype=torch.float64), variant)
+        FisherSetting(variant=variant)
 
 
 # ------------------------------------------------------------------------------------------------- the whole score
@@ -712,11 +706,11 @@ def test_score_equals_the_reference(small_network, variant, tolerance):
 
 def test_reference_variants_agree_with_the_package_exactly_without_float16_constants(small_network):
     inputs = normal(4, 3, 8, 8)
-    jacobian, logits = entry_jacobian(small_network, inputs, select_entries(small_network))
-    probabilities = smoothed_probabilities(logits, half_precision_constants=False)
+    jacobian, logits = entry_jacobian(small_network, inputs, FisherSetting().entries(small_network))
+    probabilities = FisherSetting(half_precision_constants=False).probabilities(logits)
     for variant in VARIANTS:
         expected = reference_vkdnw(small_network, inputs, variant, half_precision_constants=False)
-        deciles = spectrum_deciles(fisher_matrix(jacobian, probabilities, variant))
+        deciles = spectrum_deciles(FisherSetting(variant=variant).matrix(jacobian, probabilities))
         assert float(entropy(deciles)) == pytest.approx(expected["entropy"], abs=1e-9)
 
 
@@ -738,8 +732,8 @@ def test_first_128_tensors_are_selected_in_registration_order(space):
     )
     names = [name for name, _ in network.named_parameters()]
     assert len(names) == 291
-    assert select_entries(network) == [(name, 0) for name in names[:128]]
-    assert select_entries(network, 300) == [(name, 0) for name in names]
+    assert FisherSetting().entries(network) == [(name, 0) for name in names[:128]]
+    assert FisherSetting(300).entries(network) == [(name, 0) for name in names]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from torch import nn
 import nbnas
 from nbnas.errors import NbnasError
 from nbnas.machine.executors import Workers
+from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.proxies import select_proxies
-from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.scoring.architecture_scores import load_architecture_scores
 from nbnas.scoring.score_many import score_many
 from nbnas.scoring.setting import Setting
@@ -27,9 +28,9 @@ SETTINGS = {
     "last128": {"which": "last"},
     **{f"k{count}": {"tensors": 32, "entries_per_tensor": count} for count in (1, 2, 4, 8)},
     **{f"p{position}": {"position": position} for position in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)},
-    "prandom": {"position": None, "generator": "of the proxy"},
+    "prandom": {"position": None},
 }
-"""Setting -> arguments of select_entries, as the papers' tables describe them."""
+"""Setting -> what differs from the published one, as the papers' tables describe them."""
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +68,9 @@ def test_there_is_a_score_for_every_setting(scores):
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_each_value_is_that_of_its_own_jacobian(network, batch, scores, setting):
-    arguments = dict(SETTINGS[setting])
-    if "generator" in arguments:
-        arguments["generator"] = generator_for(SEED, "vkdnw_ablations")
-    expected = vkdnw_scores(network, batch[0], select_entries(network, **arguments))["entropy"]
+    chosen = FisherSetting(**SETTINGS[setting])
+    entries = chosen.entries(network, generator_for(SEED, "vkdnw_ablations"))
+    expected = chosen.scores(*entry_jacobian(network, batch[0], entries))["entropy"]
     assert 0 < expected < math.log(9)
     assert scores.value[f"vkdnw_entropy_{setting}"] == pytest.approx(float(expected), abs=1e-9)
 
@@ -161,7 +161,5 @@ def test_score_many_stores_ablations(tmp_path):
     assert {f"vkdnw_entropy_{setting}" for setting in SETTINGS} <= set(row.index)
     # Both from one network, whose Jacobian is in float32.
     assert row["vkdnw_entropy_m128"] == pytest.approx(tables["vkdnw"]["vkdnw_entropy"][0], rel=1e-4)
-    loaded = load_architecture_scores(
-        ["vkdnw_entropy_m8", "vkdnw_entropy"], "cifar10", batch_size=4, store=tmp_path
-    ).table
+    loaded = load_architecture_scores(["vkdnw_entropy_m8", "vkdnw_entropy"], small, store=tmp_path).table
     assert loaded.loc[cell, "vkdnw_entropy_m8"] == row["vkdnw_entropy_m8"]

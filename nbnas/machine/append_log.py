@@ -20,15 +20,10 @@ class DamagedLogWarning(UserWarning):
 
 
 class AppendLog:
-    """Writes rows to the end of a log, creating it if need be.
-
-    Args:
-        path: The file.
-    """
+    """Writes rows to the end of a log, creating it if need be."""
 
     def __init__(self, path: Path) -> None:
-        self.rows = 0
-        self._path = path
+        self.rows, self._path = 0, path
         self._file = path.open("ab", buffering=0)
         self._good_size = self._file.seek(0, os.SEEK_END)
         if self._good_size:
@@ -71,9 +66,6 @@ def read_log(path: Path) -> list[dict[str, object]]:
         elif line:
             damaged += 1
     if damaged:
-        warnings.warn(
-            f"{path}: {damaged} damaged lines left out, {len(rows)} intact ones kept; what is lost is computed again",
-            DamagedLogWarning,
-            stacklevel=2,
-        )
+        lost = f"{damaged} damaged lines left out, {len(rows)} intact ones kept; what is lost is computed again"
+        warnings.warn(f"{path}: {lost}", DamagedLogWarning, stacklevel=2)
     return rows

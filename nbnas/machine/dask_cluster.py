@@ -2,10 +2,9 @@
 
 import logging
 import pickle
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nbnas.errors import NbnasError, first_line
@@ -13,10 +12,8 @@ from nbnas.errors import NbnasError, first_line
 CONNECT_SECONDS = 10
 """How long a Dask scheduler may take to answer."""
 
-
 RESTART_SECONDS = 120
 """How long a Dask cluster that this started may be without any worker."""
-
 
 PREPARE_DASK_WORKER = """
 import signal
@@ -29,75 +26,44 @@ keep_freed_memory()
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator["DaskExecutor"]:
-    """Start a Dask cluster on this machine; it ends with the block."""
-    _require_distributed()
-    import dask
-    from distributed import Client, LocalCluster
-
-    with (
-        # Workers that die while they start are not replaced, and without any the tasks would wait for ever.
-        dask.config.set({"distributed.scheduler.no-workers-timeout": f"{RESTART_SECONDS} s"}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            # Workers keep no results: at a limit they could not make room, only stop.
-            memory_limit=None,
-            # Any free port: the usual one may be taken, by the cluster of another run.
-            dashboard_address="127.0.0.1:0",
-            # The task of a dead worker goes to another, which is not worth a warning; at last it ends the run.
-            silence_logs=logging.CRITICAL,
-            preload=PREPARE_DASK_WORKER,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield DaskExecutor(client.get_executor())
-
-
-@contextmanager
-def running_cluster(address: str) -> Iterator["DaskExecutor"]:
-    """Connect to the Dask scheduler at an address, or that a scheduler file names."""
-    _require_distributed()
-    from distributed import Client
-
-    is_file = address.endswith(".json")
-    if is_file and not Path(address).is_file():  # Dask would wait for it.
-        raise NbnasError(f"no such Dask scheduler file: {address}")
-    where = {"scheduler_file": address} if is_file else {"address": address}
-    with _silenced(logging.getLogger("distributed.client")):
-        try:
-            client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
-        except Exception as error:
-            raise NbnasError(f"no Dask scheduler can be reached at {address}: {first_line(error)}") from error
-        with client:
-            yield DaskExecutor(client.get_executor())
-
-
-@contextmanager
-def _silenced(logger: logging.Logger) -> Iterator[None]:
-    """Keep a logger from saying, with tracebacks, what the error that follows says in one line."""
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+def open_cluster(address: str | None, processes: int) -> Iterator["DaskExecutor"]:
+    """Connect to the Dask scheduler at an address, or that a file names; without one, start processes here."""
     try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _require_distributed() -> None:
-    try:
-        import distributed  # noqa: F401
+        import dask
+        from distributed import Client, LocalCluster
     except ImportError as error:
         raise NbnasError("scoring through Dask needs another package; run: pip install 'nbnas[dask]'") from error
-
-
-def is_of_dask(executor: Executor) -> bool:
-    """Whether an executor is what ``Client.get_executor()`` returns; does not import Dask."""
-    if "distributed" not in sys.modules:
-        return False
-    from distributed.cfexecutor import ClientExecutor
-
-    return isinstance(executor, ClientExecutor)
+    is_file = bool(address) and address.endswith(".json")
+    if is_file and not Path(address).is_file():  # Dask would wait for it.
+        raise NbnasError(f"no such Dask scheduler file: {address}")
+    with ExitStack() as stack:
+        if address is None:
+            # Workers that die while they start are not replaced, and without any the tasks would wait for ever.
+            patience = {"distributed.scheduler.no-workers-timeout": f"{RESTART_SECONDS} s"}
+            stack.enter_context(dask.config.set(patience))
+            cluster = LocalCluster(
+                n_workers=processes,
+                threads_per_worker=1,
+                # Workers keep no results: at a limit they could not make room, only stop.
+                memory_limit=None,
+                # Any free port: the usual one may be taken, by the cluster of another run.
+                dashboard_address="127.0.0.1:0",
+                # The task of a dead worker goes to another, which is not worth a warning; at last it ends the run.
+                silence_logs=logging.CRITICAL,
+                preload=PREPARE_DASK_WORKER,
+            )
+            client = Client(stack.enter_context(cluster), set_as_default=False)
+        else:
+            # The log would say with tracebacks what the error that follows says in one line.
+            logger = logging.getLogger("distributed.client")
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
+            where = {"scheduler_file": address} if is_file else {"address": address}
+            try:
+                client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
+            except Exception as error:
+                raise NbnasError(f"no Dask scheduler can be reached at {address}: {first_line(error)}") from error
+        yield DaskExecutor(stack.enter_context(client).get_executor())
 
 
 class DaskExecutor(Executor):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_process
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.machine.dask_cluster import DaskExecutor, is_of_dask, local_cluster, running_cluster
+from nbnas.machine.dask_cluster import DaskExecutor, open_cluster
 from nbnas.machine.freed_memory import keep_freed_memory
 
 GPU_BYTES_PER_WORKER = 8 * 2**30
@@ -55,28 +55,23 @@ def open_executor(
         NbnasError: If the executor is unknown, lacks its package or cannot be reached.
     """
     executor, number = workers.executor, workers.number
-    if isinstance(executor, Executor):
-        if is_of_dask(executor):
-            opened = DaskExecutor(executor)
-            yield opened, opened.threads
-        else:
-            yield executor, lambda: number or available_cores()
-        return
     processes = min(number or default_workers(workers.device), tasks)
     name = str(executor or "processes")
     address = name.removeprefix("dask:")
-    if name == "processes":
+    if isinstance(executor, Executor) and type(executor).__module__.startswith("distributed."):
+        opened = DaskExecutor(executor)
+        yield opened, opened.threads
+    elif isinstance(executor, Executor):
+        yield executor, lambda: number or available_cores()
+    elif name == "processes":
         # "spawn", because forking a process in which torch has started threads can deadlock.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, initializer=_prepare_worker, initargs=[preload]) as pool:
+        with ProcessPoolExecutor(processes, context, _prepare_worker, (preload,)) as pool:
             yield pool, lambda: processes
-    elif name == "dask":
-        with local_cluster(processes) as opened:
-            yield opened, opened.threads
-    elif address not in (name, ""):
-        if number is not None:
+    elif name == "dask" or address not in (name, ""):
+        if name != "dask" and number is not None:
             raise NbnasError(f"the cluster at {address} has its own workers; leave out workers")
-        with running_cluster(address) as opened:
+        with open_cluster(None if name == "dask" else address, processes) as opened:
             yield opened, opened.threads
     else:
         raise NbnasError(f"unknown executor {name!r}; choose from processes, dask, dask:ADDRESS")
@@ -99,9 +94,7 @@ def describe_failure(error: Exception) -> str | None:
         return "all Dask workers died (out of memory?)"
     if isinstance(error, CancelledError):
         return "the executor cancelled its tasks (connection to its scheduler lost?)"
-    if isinstance(error, ModuleNotFoundError):
-        return f"a worker lacks a package ({first_line(error)})"
-    return None
+    return f"a worker lacks a package ({first_line(error)})" if isinstance(error, ModuleNotFoundError) else None
 
 
 def default_workers(device: str) -> int:
@@ -116,10 +109,7 @@ def default_workers(device: str) -> int:
 
 def available_cores() -> int:
     """Number of cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _prepare_worker(preload: str | None) -> None:

@@ -8,7 +8,7 @@ from nbnas.errors import NbnasError
 
 def project_root() -> Path:
     """The checkout that holds this package, or the current folder if the package was installed without one."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
 
 
@@ -34,18 +34,12 @@ def user_data_folder() -> Path | None:
         NbnasError: If the variable names no folder; another source would silently take its place.
     """
     folder = os.environ.get("NBNAS_DATA")
-    if not folder:
-        return None
-    if not Path(folder).is_dir():
+    if folder and not Path(folder).is_dir():
         raise NbnasError(f"NBNAS_DATA names {folder}, which is not a folder")
-    return Path(folder)
+    return Path(folder) if folder else None
 
 
 def user_data_file(name: str) -> Path | None:
-    """Return a file of the folder that ``$NBNAS_DATA`` names; None if there is no such file, or no folder is named.
-
-    Raises:
-        NbnasError: As :func:`user_data_folder`.
-    """
+    """Return a file of :func:`user_data_folder`; None if there is no such file, or no such folder."""
     folder = user_data_folder()
     return folder / name if folder and (folder / name).exists() else None

@@ -7,8 +7,6 @@ from importlib import metadata
 
 from nbnas.machine.paths import project_root
 
-LIBRARIES = ("nbnas", "torch", "numpy", "scipy", "pandas")
-
 
 def current_commit() -> str:
     """Commit of the checkout, with ``+changes`` where the package differs from it, or ``unknown``."""
@@ -46,11 +44,10 @@ def collect(device: str = "cpu") -> dict[str, object]:
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that numbers depend on."""
-    return {name: _version(name) for name in LIBRARIES}
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+    versions = {}
+    for name in ("nbnas", "torch", "numpy", "scipy", "pandas"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions

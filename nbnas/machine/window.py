@@ -13,9 +13,9 @@ def in_flight(
 ) -> Iterator[tuple[Task, Future]]:
     """Yield every task with its finished future, in the order in which they end.
 
-    Tasks are taken from the iterator one by one when there is room, so it may decide late what comes next. It ends
-    when nothing is running and no task, or no room, is left. Futures that hold a result come before failed ones that
-    ended at the same time. When the loop over this generator ends early, tasks that wait are cancelled.
+    Tasks are taken from the iterator only when there is room, so it may decide late what comes next. It ends when
+    nothing is running and no task, or no room, is left. Of futures that end together, those with a result come before
+    failed ones. When the loop over this generator ends early, tasks that wait are cancelled.
 
     Args:
         tasks: What to do.

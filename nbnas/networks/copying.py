@@ -1,4 +1,4 @@
-"""Copying a network, so that scoring leaves the original alone."""
+"""Copying a network as :func:`copy.deepcopy` does, in a fraction of its time: scoring leaves the original alone."""
 
 import copy
 from collections import OrderedDict
@@ -14,8 +14,7 @@ from nbnas.networks.layers import UnsupportedModelError
 def copy_network(model: nn.Module) -> nn.Module:
     """Return a deep copy. Tensors that the network keeps from an earlier pass lose their graph in the copy.
 
-    The result is that of :func:`copy.deepcopy`, which takes a third of a forward pass for a network of narrow layers;
-    this takes a fraction of that time.
+    :func:`copy.deepcopy` takes a third of a forward pass for a network of narrow layers.
 
     Raises:
         UnsupportedModelError: If something in the network cannot be copied.
@@ -49,8 +48,6 @@ def _copy(value: object, memo: dict) -> object:
         twin = memo[id(value)] = kind()
         _copy_items(value, twin, memo)
         return twin
-    if kind is nn.Parameter:
-        return value.__deepcopy__(memo)
     if kind is Tensor and value.layout is torch.strided and not value.requires_grad and not vars(value):
         return _copy_plain_tensor(value, memo)
     if isinstance(value, nn.Module) and _copies_by_state(kind):
@@ -91,9 +88,7 @@ def _copies_by_state(kind: type) -> bool:
     """Whether deepcopy would copy the attributes of such a module and nothing else."""
     return (
         not hasattr(kind, "__deepcopy__")
-        and kind.__new__ is object.__new__
-        and kind.__reduce__ is object.__reduce__
-        and kind.__reduce_ex__ is object.__reduce_ex__
+        and all(getattr(kind, name) is getattr(object, name) for name in ("__new__", "__reduce__", "__reduce_ex__"))
         and kind.__getstate__ == nn.Module.__getstate__
         and not any(getattr(base, "__slots__", ()) for base in kind.__mro__)
     )

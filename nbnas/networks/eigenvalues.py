@@ -1,7 +1,4 @@
-"""Spectra of small matrices, always computed on the CPU.
-
-A GPU takes longer over a matrix of a hundred rows, one small kernel after the other, than it takes to send it.
-"""
+"""Spectra of small matrices, on the CPU: a GPU takes longer over a hundred rows than it takes to send them."""
 
 import torch
 from torch import Tensor

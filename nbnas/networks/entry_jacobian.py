@@ -1,7 +1,7 @@
 """Per-sample Jacobian of the logits with respect to a few single entries of the parameters.
 
 One forward pass and min(C, F) input-gradient passes, for C logits and F features before the classifier. The gradient of
-one weight entry is an inner product of what enters its layer and what flows back into the layer's output, so no weight
+one weight entry is an inner product of what enters its layer and what flows back into the layer's output; no weight
 gradient is ever formed:
 
     convolution w[o, i, u, v]:  dz/dw = sum over positions q of  dz/dout[o, q] * in[i, q * stride + (u, v)]
@@ -11,10 +11,11 @@ sum_nc u_nc z_nc is linear in u, and differentiating it by u gives dz_nc/dw for 
 through the backward pass for each entry.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,9 +25,9 @@ from nbnas.networks.gradients_along import directions_at_once, gradients_along
 from nbnas.networks.layers import BATCH_NORMS, UnsupportedModelError, uses_batch_statistics
 from nbnas.networks.recording import LayerCall, Recording, record
 
+# Layers with a formula; exact types, because a subclass may compute something else.
 _PLAIN_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-SUPPORTED = (nn.Conv2d, nn.Linear, *_PLAIN_BATCH_NORMS)
-"""Layers with a formula; exact types, because a subclass may compute something else."""
+_WITH_FORMULA = (nn.Conv2d, nn.Linear, *_PLAIN_BATCH_NORMS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
     """Compute dz[n, c] / dtheta[e] for every sample n, logit c and chosen scalar parameter e.
 
     Args:
-        model: Network in eval mode, so that samples do not interact; maps ``inputs`` to logits (N, C).
+        model: Network in eval mode, which keeps samples from interacting.
         inputs: A batch (N, ...).
         entries: Pairs (parameter name, flat index into that parameter).
 
@@ -61,142 +62,112 @@ def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str
         if isinstance(layer, BATCH_NORMS) and uses_batch_statistics(layer):
             raise UnsupportedModelError(f"the BatchNorm {name!r} must be in eval mode with running statistics")
     parameters = dict(model.named_parameters())
-    with _trainable([parameters[name] for name, _ in entries]):
-        return _entry_jacobian(model, inputs, entries)
-
-
-@contextmanager
-def _trainable(parameters: Sequence[Tensor]) -> Iterator[None]:
-    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
+    frozen = [parameters[name] for name, _ in entries if not parameters[name].requires_grad]
     try:
         for parameter in frozen:
             parameter.requires_grad_(True)
-        yield
+        return _entry_jacobian(model, parameters, inputs, entries)
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)
 
 
-def _entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str, int]]) -> tuple[Tensor, Tensor]:
+def _entry_jacobian(
+    model: nn.Module, parameters: Mapping[str, Tensor], inputs: Tensor, entries: Sequence[tuple[str, int]]
+) -> tuple[Tensor, Tensor]:
     recording = record(model, inputs)
     if recording.batch_statistics:
         raise UnsupportedModelError("needs samples that do not interact, found batch_norm on the statistics of a batch")
-    logits = recording.logits
-    by_layer, others = _group_by_layer(model, recording, entries)
-    classifier = _small_classifier(recording)
-    width = (recording.logits if classifier is None else classifier.inputs).shape[1]
+    logits, classifier = recording.logits, recording.classifier
+    if classifier is not None and classifier.layer.in_features >= classifier.layer.out_features:
+        classifier = None
+    # Logits z = W f + b with fewer features f than logits: the Jacobian of the features is the smaller one.
     outputs = logits if classifier is None else classifier.inputs
+    width = outputs.shape[1]
+    by_layer, others = _group_by_layer(model, parameters, recording, entries)
     # The classifier is not below its own features.
     below = [call for call in recording.calls if call is not classifier]
     calls = [call for call in below if call.layer in by_layer and call.output.requires_grad]
-    factors = [[_factor(call.layer, entry, call.inputs.detach()) for entry in by_layer[call.layer]] for call in calls]
+    factors = [
+        [(entry, _factor(call.layer, entry, call.inputs.detach())) for entry in by_layer[call.layer]] for call in calls
+    ]
     jacobian = logits.new_zeros(len(logits), width, len(entries)).detach()
     basis = torch.eye(width, dtype=outputs.dtype, device=outputs.device).unsqueeze(1).expand(width, len(logits), width)
     at_once = directions_at_once(inputs)
     for columns, part in zip(jacobian.split(at_once, 1), basis.split(at_once), strict=True) if calls else ():
         # Not kept in a variable: the gradients fill the memory that the next ones need.
-        _add_products(
-            columns, calls, gradients_along(outputs, [call.output for call in calls], part), by_layer, factors
-        )
+        _add_products(columns, calls, factors, gradients_along(outputs, [call.output for call in calls], part))
     if classifier is not None:
         jacobian = torch.einsum("cf,nfe->nce", classifier.layer.weight.detach(), jacobian)
         for entry in by_layer.get(classifier.layer, []):
             own = 1.0 if entry.kind == "bias" else classifier.inputs.detach()[:, entry.position[1]]
             jacobian[:, entry.position[0], entry.column] += own
     if others:
-        jacobian[:, :, others] = _second_derivatives(model, logits, [entries[column] for column in others])
+        jacobian[:, :, others] = _second_derivatives(parameters, logits, [entries[column] for column in others])
     return jacobian, logits.detach()
 
 
 def _add_products(
     jacobian: Tensor,
     calls: Sequence[LayerCall],
+    factors: Sequence[Sequence[tuple[_Entry, Tensor | None]]],
     gradients: Sequence[Tensor],
-    by_layer: dict[nn.Module, list[_Entry]],
-    factors: Sequence[Sequence[Tensor | None]],
 ) -> None:
     """Add to the Jacobian (N, D, entries) what the gradients (D, N, ...) at the outputs of some calls give."""
-    for call, call_factors, gradient in zip(calls, factors, gradients, strict=True):
+    for call, own_factors, gradient in zip(calls, factors, gradients, strict=True):
         channels = gradient.movedim(-1 if isinstance(call.layer, nn.Linear) else 2, 0)
-        for entry, factor in zip(by_layer[call.layer], call_factors, strict=True):
+        for entry, factor in own_factors:
             flowing = channels[entry.position[0]]
             product = flowing if factor is None else flowing * factor
             # A layer that is called twice contributes twice.
             jacobian[:, :, entry.column] += product.reshape(*product.shape[:2], -1).sum(2).T
 
 
-def _small_classifier(recording: Recording) -> LayerCall | None:
-    """The linear layer that made the logits, if it has fewer inputs than outputs: z = W f + b.
-
-    The Jacobian of the features f is then the smaller one.
-    """
-    call = recording.classifier
-    return call if call is not None and call.layer.in_features < call.layer.out_features else None
-
-
 def _group_by_layer(
-    model: nn.Module, recording: Recording, entries: Sequence[tuple[str, int]]
+    model: nn.Module, parameters: Mapping[str, Tensor], recording: Recording, entries: Sequence[tuple[str, int]]
 ) -> tuple[dict[nn.Module, list[_Entry]], list[int]]:
-    """Sort entries by the layers that own them; columns of entries without a formula come second.
-
-    A tensor that several layers share has one name; each of them contributes to its gradient.
-    """
-    parameters = dict(model.named_parameters())
-    owners: dict[Tensor, list[tuple[nn.Module, str]]] = {}
+    """Sort entries by the layers that own them; columns of entries without a formula come second."""
+    # A tensor that several layers share has one name; each of them contributes to its gradient.
+    owners = defaultdict(list)
     for layer in model.modules():
         for kind, parameter in layer.named_parameters(recurse=False):
-            owners.setdefault(parameter, []).append((layer, kind))
-    calls: dict[nn.Module, list[LayerCall]] = {}
-    for call in recording.calls:
-        calls.setdefault(call.layer, []).append(call)
-    by_layer: dict[nn.Module, list[_Entry]] = {}
-    others = []
+            owners[parameter].append((layer, kind))
+    unordered = {call.layer for call in recording.calls if not recording.samples_first(call.output)}
+    by_layer, others = defaultdict(list), []
     for column, (name, flat_index) in enumerate(entries):
-        parameter = parameters[name]
-        position = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat_index), parameter.shape))
-        known = name not in recording.stray_uses and all(
-            _has_formula(layer, kind) and all(recording.samples_first(call.output) for call in calls.get(layer, []))
-            for layer, kind in owners[parameter]
-        )
-        if known:
-            for layer, kind in owners[parameter]:
-                by_layer.setdefault(layer, []).append(_Entry(column, kind, position))
+        owned = owners[parameters[name]]
+        position = tuple(map(int, np.unravel_index(flat_index, parameters[name].shape)))
+        known = all(layer not in unordered and _has_formula(layer, kind) for layer, kind in owned)
+        if known and name not in recording.stray_uses:
+            for layer, kind in owned:
+                by_layer[layer].append(_Entry(column, kind, position))
         else:
             others.append(column)
     return by_layer, others
 
 
 def _has_formula(layer: nn.Module, kind: str) -> bool:
-    if type(layer) not in SUPPORTED or kind not in ("weight", "bias"):
+    if type(layer) not in _WITH_FORMULA or kind not in ("weight", "bias"):
         return False
     return not isinstance(layer, nn.Conv2d) or layer.padding_mode == "zeros"
 
 
-def _second_derivatives(model: nn.Module, logits: Tensor, entries: Sequence[tuple[str, int]]) -> Tensor:
+def _second_derivatives(parameters: Mapping[str, Tensor], logits: Tensor, entries: Sequence[tuple[str, int]]) -> Tensor:
     """Jacobian (N, C, entries) by differentiating gradients."""
-    parameters = dict(model.named_parameters())
-    chosen = list({name: parameters[name] for name, _ in entries}.items())
+    chosen = {name: parameters[name] for name, _ in entries}
     seed = torch.zeros_like(logits).requires_grad_()
+    options = {"allow_unused": True, "materialize_grads": True}
     with torch.enable_grad():
-        gradients = torch.autograd.grad(
-            logits,
-            [parameter for _, parameter in chosen],
-            seed,
-            create_graph=True,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-        by_name = {name: gradient for (name, _), gradient in zip(chosen, gradients, strict=True)}
+        gradients = torch.autograd.grad(logits, list(chosen.values()), seed, create_graph=True, **options)
+        by_name = dict(zip(chosen, gradients, strict=True))
         single = [by_name[name].reshape(-1)[index] for name, index in entries]
-    columns = []
     with differentiating_twice(*single):
-        for entry in single:
-            if entry.requires_grad:
-                columns += torch.autograd.grad(
-                    entry, seed, retain_graph=True, allow_unused=True, materialize_grads=True
-                )
-            else:
-                columns.append(torch.zeros_like(logits))
+        columns = [
+            torch.autograd.grad(entry, seed, retain_graph=True, **options)[0]
+            if entry.requires_grad
+            else torch.zeros_like(logits)
+            for entry in single
+        ]
     return torch.stack(columns, 2).detach()
 
 
@@ -217,18 +188,12 @@ def _convolution_patch(layer: nn.Conv2d, position: tuple[int, ...], inputs: Tens
     out_channel, channel_in_group, *offsets = position
     group = out_channel // (layer.out_channels // layer.groups)
     patch = inputs[:, group * (layer.in_channels // layer.groups) + channel_in_group]
+    patch = functional.pad(patch, layer._reversed_padding_repeated_twice)
     for dim, (offset, kernel, stride, dilation) in enumerate(
         zip(offsets, layer.kernel_size, layer.stride, layer.dilation, strict=True), start=1
     ):
-        reach = dilation * (kernel - 1)
-        if layer.padding == "same":
-            before, after = reach // 2, reach - reach // 2
-        else:
-            before = after = 0 if layer.padding == "valid" else layer.padding[dim - 1]
-        widths = (before, after) if dim == 2 else (0, 0, before, after)
-        patch = functional.pad(patch, widths)
-        outputs = (patch.shape[dim] - reach - 1) // stride + 1
+        outputs = (patch.shape[dim] - dilation * (kernel - 1) - 1) // stride + 1
         first = offset * dilation
-        indices = torch.arange(first, first + (outputs - 1) * stride + 1, stride, device=patch.device)
+        indices = torch.arange(first, first + outputs * stride, stride, device=patch.device)
         patch = patch.index_select(dim, indices)
     return patch

@@ -1,4 +1,4 @@
-"""BatchNorm on batch statistics whose second derivative is cheap.
+"""BatchNorm on batch statistics whose second derivative, which GraSP takes, is cheap.
 
 Torch composes the backward pass of BatchNorm's backward pass from some thirty elementwise operations, which on narrow
 networks takes longer than all convolutions. In closed form it needs one more call of BatchNorm's own backward kernel, a
@@ -22,9 +22,6 @@ def use_cheap_second_derivative(network: nn.Module) -> None:
     """Make every BatchNorm of a network that is in train mode compute by the formulas above, from now on.
 
     Values and first derivatives stay what they are. Running statistics are no longer updated.
-
-    Args:
-        network: Changed in place.
     """
     for module in network.modules():
         if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) and module.training:
@@ -52,7 +49,7 @@ class _BatchNorm(torch.autograd.Function):
         # Without a graph the kernel will do, and can be vectorised over many gradients.
         backward = _Backward.apply if torch.is_grad_enabled() else _kernel
         at_inputs, at_weight, at_bias = backward(gradient, inputs, weight, mean, inverse, ctx.eps)
-        return at_inputs, at_weight if weight is not None else None, at_bias if weight is not None else None, None
+        return (at_inputs, None, None, None) if weight is None else (at_inputs, at_weight, at_bias, None)
 
 
 class _Backward(torch.autograd.Function):
@@ -83,25 +80,23 @@ class _Backward(torch.autograd.Function):
             to_inputs = gradient * (scale * d).view(shape)
             to_inputs.addcmul_(v, (scale * b).view(shape))
             to_inputs.addcmul_(inputs, (scale * along * inverse).view(shape)).add_(constant.view(shape))
-            to_weight = count * inverse * (e - a * c - b * d)
+            to_weight = None if weight is None else count * inverse * (e - a * c - b * d)
         if at_weight is not None or at_bias is not None:
             # The gradients of scale and shift, sum(G h) and sum G, were differentiated too.
-            at_weight = torch.zeros_like(mean) if at_weight is None else at_weight
-            at_bias = torch.zeros_like(mean) if at_bias is None else at_bias
+            at_weight, at_bias = (torch.zeros_like(mean) if at is None else at for at in (at_weight, at_bias))
             h = (inputs - mean.view(shape)) * inverse.view(shape)
             more_gradient = h * at_weight.view(shape) + at_bias.view(shape)
             more_inputs = (gradient - a.view(shape) - h * b.view(shape)) * (at_weight * inverse).view(shape)
             to_gradient = more_gradient if to_gradient is None else to_gradient + more_gradient
             to_inputs = more_inputs if to_inputs is None else to_inputs + more_inputs
-        return to_gradient, to_inputs, to_weight if weight is not None else None, None, None, None
+        return to_gradient, to_inputs, to_weight, None, None, None
 
 
 def _kernel(
     gradient: Tensor, inputs: Tensor, weight: Tensor | None, mean: Tensor, inverse: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """dx, sum(G h) and sum G of an incoming gradient G."""
-    if weight is None:
-        weight = torch.ones_like(mean)
+    gamma = torch.ones_like(mean) if weight is None else weight
     return torch.ops.aten.native_batch_norm_backward(
-        gradient, inputs, weight, None, None, mean, inverse, True, eps, [True, True, True]
+        gradient, inputs, gamma, None, None, mean, inverse, True, eps, [True, True, True]
     )

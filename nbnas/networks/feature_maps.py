@@ -18,13 +18,10 @@ _AFTER_FEATURES = (
 def feature_blocks(network: nn.Module) -> list[nn.Module]:
     """Return the modules whose outputs are the network's feature maps, stem first.
 
-    A network may say so itself by a method ``feature_blocks()`` that returns these modules. Otherwise the chain of
-    modules below the network is read, containers opened: a module with children is a block, unless it is a head with
-    linear layers only, and a run of plain layers that starts with a convolution is one, such as the stem of a ResNet
-    (its last layer gives the feature map).
-
-    Args:
-        network: Any network.
+    A network may name them itself by a method ``feature_blocks()``. Otherwise the chain of modules below the network is
+    read, containers opened. A module with children is a block, unless all its layers with weights are linear (a head).
+    A run of plain layers that starts with a convolution is a block, such as the stem of a ResNet; its last layer gives
+    the feature map.
     """
     if callable(getattr(network, "feature_blocks", None)):
         return list(network.feature_blocks())
@@ -52,7 +49,8 @@ def _group(chain: list[nn.Module]) -> list[nn.Module]:
     in_run = False
     for module in chain:
         if any(module.children()):
-            if not _is_head(module):
+            weighted = {type(layer) for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
+            if weighted != {nn.Linear}:
                 blocks.append(module)
             in_run = False
         elif isinstance(module, nn.Conv2d):
@@ -65,9 +63,15 @@ def _group(chain: list[nn.Module]) -> list[nn.Module]:
     return blocks
 
 
-def _is_head(module: nn.Module) -> bool:
-    kinds = {type(layer) for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
-    return kinds == {nn.Linear}
+def require_feature_maps(features: list[Tensor]) -> list[Tensor]:
+    """Return feature maps; raise :class:`UnsupportedModelError` unless there are two or more, all (N, C, H, W)."""
+    if len(features) < 2 or any(feature.dim() != 4 for feature in features):
+        shapes = ", ".join(str(tuple(feature.shape)) for feature in features) or "none"
+        raise UnsupportedModelError(
+            f"needs at least two blocks that return feature maps (N, C, H, W), found {shapes}; "
+            "a method feature_blocks() can name the modules"
+        )
+    return features
 
 
 def last_feature_map(network: nn.Module, inputs: Tensor) -> Tensor:
@@ -75,10 +79,6 @@ def last_feature_map(network: nn.Module, inputs: Tensor) -> Tensor:
 
     That is the last tensor (N, C, H, W) with more than one pixel that it computes after its first convolution or linear
     layer; only linear layers on vectors may follow.
-
-    Args:
-        network: Any network.
-        inputs: A batch it accepts.
 
     Raises:
         UnsupportedModelError: If there is no such tensor, or another layer with parameters follows.
@@ -122,18 +122,3 @@ class _LastFeatureMap(TorchFunctionMode):
             self.last = result
             self.following.clear()
         return result
-
-
-def require_feature_maps(features: list[Tensor]) -> list[Tensor]:
-    """Check that there are at least two feature maps and all have four dimensions.
-
-    Raises:
-        UnsupportedModelError: Otherwise.
-    """
-    if len(features) < 2 or any(feature.dim() != 4 for feature in features):
-        shapes = ", ".join(str(tuple(feature.shape)) for feature in features) or "none"
-        raise UnsupportedModelError(
-            f"needs at least two blocks that return feature maps (N, C, H, W), found {shapes}; "
-            "a method feature_blocks() can name the modules"
-        )
-    return features

@@ -19,28 +19,21 @@ def directions_at_once(inputs: Tensor) -> int:
 
 
 def gradients_along(outputs: Tensor, targets: Sequence[Tensor], directions: Tensor) -> list[Tensor]:
-    """Compute the gradients of ``(direction * outputs).sum()`` for some directions at once.
+    """Compute the gradients of ``(direction * outputs).sum()`` for directions (D, *shape of outputs).
 
-    Args:
-        outputs: Any shape; its graph is kept.
-        targets: Tensors that the outputs may depend on.
-        directions: (D, *shape of outputs).
-
-    Returns:
-        For every target (D, *its shape), zeros where it is unused.
+    The graph of the outputs is kept. Returns (D, *its shape) for every target, zeros where it is unused.
     """
 
     def along(direction: Tensor) -> tuple[Tensor, ...]:
         options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
         return torch.autograd.grad(outputs, targets, direction, **options)
 
-    if len(directions) > 1:
-        try:
-            return list(torch.func.vmap(along)(directions))
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError:
-            pass  # Some step of the network, such as its own autograd function, has no rule for many directions.
     if len(directions) == 1:  # No copy.
         return [gradient.unsqueeze(0) for gradient in along(directions[0])]
+    try:
+        return list(torch.func.vmap(along)(directions))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:
+        pass  # Some step of the network, such as its own autograd function, has no rule for many directions.
     return [torch.stack(gradients) for gradients in zip(*map(along, directions), strict=True)]

@@ -1,4 +1,9 @@
-"""Weight initialisations that the published methods start from."""
+"""Weight initialisations that the published methods start from.
+
+Each changes a network in place. Numbers are drawn on the CPU in float32, from a CPU generator, whatever the device and
+dtype of the network. Normalisation layers are reset: scales 1, shifts 0, fresh statistics. Parameters of layers other
+than convolutions, linear layers and normalisations keep their values.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -10,26 +15,17 @@ from nbnas.networks.layers import NORMALISATIONS, WEIGHT_LAYERS, UnsupportedMode
 
 
 def kaiming_normal(model: nn.Module, generator: Generator) -> None:
-    """Draw convolution and linear weights from N(0, 2 / fan_in); biases 0, normalisation scales 1 and shifts 0.
+    """Draw convolution and linear weights from N(0, 2 / fan_in); biases are 0.
 
-    Source: He et al., ICCV 2015; the initialisation of VKDNW, AZ-NAS and their baselines. Normalisation statistics
-    are reset. Parameters of other layers keep their values.
-
-    Args:
-        model: Changed in place.
-        generator: CPU generator; numbers are drawn on the CPU in float32 whatever the device and dtype of the model.
+    Source: He et al., ICCV 2015; the initialisation of VKDNW, AZ-NAS and their baselines.
     """
     _draw_normal(model, generator, lambda fan_in: (2 / fan_in) ** 0.5)
 
 
 def standard_normal(model: nn.Module, generator: Generator) -> None:
-    """Draw convolution and linear weights from N(0, 1); all else as :func:`kaiming_normal`.
+    """Draw convolution and linear weights from N(0, 1); biases are 0.
 
     Source: Lin et al., ICCV 2021; the initialisation of the Zen-score.
-
-    Args:
-        model: Changed in place.
-        generator: CPU generator.
     """
     _draw_normal(model, generator, lambda fan_in: 1.0)
 
@@ -38,11 +34,6 @@ def torch_default(model: nn.Module, generator: Generator) -> None:
     """Draw convolution and linear weights and biases from U(-b, b), b = 1 / sqrt(fan_in), as their constructors do.
 
     The initialisation of methods whose code starts from a freshly built network: T-CET, ZiCo, TE-NAS, GradSign.
-    Normalisation layers are reset. Parameters of other layers keep their values.
-
-    Args:
-        model: Changed in place.
-        generator: CPU generator.
     """
     for layer, fan_in in _layers(model):
         for name in ("weight", "bias"):
@@ -85,9 +76,5 @@ def _assign(layer: nn.Module, name: str, values: Tensor) -> None:
             ) from error
 
 
-INITIALISATIONS = {
-    "kaiming_normal": kaiming_normal,
-    "standard_normal": standard_normal,
-    "torch_default": torch_default,
-}
+INITIALISATIONS = {function.__name__: function for function in (kaiming_normal, standard_normal, torch_default)}
 """Name in a proxy's record -> function (model, generator)."""

@@ -1,4 +1,4 @@
-"""The layers that methods look at, and what is said where a network has not what a method needs."""
+"""The layers that methods look at, and the error where a network lacks what a method needs."""
 
 import torch
 from torch import Tensor, nn
@@ -21,18 +21,15 @@ def weight_layers(network: nn.Module) -> dict[str, nn.Module]:
     Raises:
         UnsupportedModelError: If there are none, or a weight is computed from other parameters (weight norm, say).
     """
-    layers, seen = {}, set()
+    layers: dict[Tensor, tuple[str, nn.Module]] = {}
     for name, layer in network.named_modules():
-        if not isinstance(layer, WEIGHT_LAYERS):
-            continue
-        if layer._parameters.get("weight") is None:
-            raise UnsupportedModelError(f"the weight of {name!r} is not a parameter but computed from others")
-        if layer.weight not in seen:
-            seen.add(layer.weight)
-            layers[name] = layer
+        if isinstance(layer, WEIGHT_LAYERS):
+            if layer._parameters.get("weight") is None:
+                raise UnsupportedModelError(f"the weight of {name!r} is not a parameter but computed from others")
+            layers.setdefault(layer.weight, (name, layer))
     if not layers:
         raise UnsupportedModelError("needs convolutions or linear layers")
-    return layers
+    return dict(layers.values())
 
 
 def total(values: list[Tensor]) -> Tensor:
@@ -46,7 +43,7 @@ def uses_batch_statistics(norm: nn.Module) -> bool:
 
 
 def refuse_single_values(network: nn.Module) -> None:
-    """Make every BatchNorm say so if it is to take statistics of one value per channel, where torch is less clear."""
+    """Make every BatchNorm say in plain words that it cannot take statistics of one value per channel."""
     for name, norm in network.named_modules():
         if isinstance(norm, BATCH_NORMS):
 

@@ -14,23 +14,17 @@ _ALIGNMENT = 512
 
 
 def move_network(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move all parameters and buffers, as ``network.to(device)`` does, and return the network.
+    """Move all parameters and buffers in place, as ``network.to(device)`` does, and return the network.
 
     On CUDA they are then contiguous: in the channels-last layout, gradients on an H200 (torch 2.11) were not those of a
     CPU.
-
-    Args:
-        network: Changed in place.
-        device: Where to.
     """
-    if device.type != "cuda":
-        at_home = all(tensor.device == device for tensor in (*network.parameters(), *network.buffers()))
-        return network if at_home else network.to(device)
-    if not all(parameter.is_contiguous() for parameter in network.parameters()):
+    if device.type == "cuda" and not all(parameter.is_contiguous() for parameter in network.parameters()):
         network = network.to(memory_format=torch.contiguous_format)
-    tensors = [*network.parameters(), *network.buffers()]
-    away = [tensor for tensor in tensors if tensor.device != device]
-    if not all(map(_is_plain, away)) or not all(map(_moves_by_tensors, network.modules())):
+    away = [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.device != device]
+    # Modules with rules of their own about moving, such as recurrent layers, have another _apply.
+    by_tensors = all(type(module)._apply is nn.Module._apply for module in network.modules())
+    if away and not (device.type == "cuda" and by_tensors and all(map(_is_plain, away))):
         return network.to(device)
     for dtype in {tensor.dtype for tensor in away}:
         _move_together([tensor for tensor in away if tensor.dtype == dtype], device)
@@ -39,11 +33,6 @@ def move_network(network: nn.Module, device: torch.device) -> nn.Module:
 
 def _is_plain(tensor: Tensor) -> bool:
     return type(tensor) in (Tensor, nn.Parameter, nn.Buffer) and tensor.layout == torch.strided and tensor.grad is None
-
-
-def _moves_by_tensors(module: nn.Module) -> bool:
-    """Whether the module has no rules of its own about moving; recurrent layers do."""
-    return type(module)._apply is nn.Module._apply
 
 
 def _move_together(tensors: list[Tensor], device: torch.device) -> None:

@@ -25,10 +25,10 @@ def samples_interact(network: nn.Module, recording: Recording) -> bool:
 def per_sample_gradients(
     network: nn.Module, recording: Recording, summed: Tensor, names: Sequence[str]
 ) -> dict[str, Tensor] | None:
-    """Compute the gradient of each sample's own part of a sum.
+    """Compute the gradient of each sample's own part of a sum over samples, which must not interact.
 
     Args:
-        network: The network that was recorded; its samples must not interact.
+        network: The network that was recorded.
         recording: Its forward pass.
         summed: Scalar, a sum over samples of something that depends on one sample each.
         names: Parameters to differentiate.
@@ -62,25 +62,25 @@ def per_sample_gradients(
 
 
 def _has_formula(call: LayerCall, recording: Recording) -> bool:
-    layer = call.layer
-    if type(layer) in (nn.Conv2d, nn.GroupNorm) and call.output.dim() != 4:
-        return False
-    return type(layer) in (nn.Conv2d, nn.GroupNorm, nn.Linear, nn.LayerNorm) and recording.samples_first(call.output)
+    kinds = (nn.Conv2d, nn.GroupNorm, nn.Linear, nn.LayerNorm) if call.output.dim() == 4 else (nn.Linear, nn.LayerNorm)
+    return type(call.layer) in kinds and recording.samples_first(call.output)
 
 
 def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Tensor:
     """Per-sample gradients (N, *weight.shape) from what entered the layer and what flows back into its output."""
-    samples = len(inputs)
     if isinstance(layer, nn.Linear):
-        flat_in, flat_out = (tensor.reshape(samples, -1, tensor.shape[-1]) for tensor in (inputs, gradient))
+        flat_in, flat_out = (tensor.reshape(len(inputs), -1, tensor.shape[-1]) for tensor in (inputs, gradient))
         return flat_out.mT @ flat_in
     if isinstance(layer, nn.LayerNorm):
-        normalised = functional.layer_norm(inputs, layer.normalized_shape, eps=layer.eps)
-        product = normalised * gradient
-        return product.reshape(samples, -1, *layer.normalized_shape).sum(1)
+        product = functional.layer_norm(inputs, layer.normalized_shape, eps=layer.eps) * gradient
+        return product.reshape(len(inputs), -1, *layer.normalized_shape).sum(1)
     if isinstance(layer, nn.GroupNorm):
         return (functional.group_norm(inputs, layer.num_groups, eps=layer.eps) * gradient).flatten(2).sum(2)
-    stride, padding, dilation = layer.stride, layer.padding, layer.dilation
+    return _convolution_gradients(layer, inputs, gradient)
+
+
+def _convolution_gradients(layer: nn.Conv2d, inputs: Tensor, gradient: Tensor) -> Tensor:
+    samples, stride, padding, dilation = len(inputs), layer.stride, layer.padding, layer.dilation
     if layer.padding_mode != "zeros" or isinstance(padding, str):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         inputs, padding = functional.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode), (0, 0)
@@ -91,8 +91,7 @@ def _weight_gradients(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> Ten
 
     def weight_gradient(gradient: Tensor, inputs: Tensor, weight: Tensor, groups: int) -> Tensor:
         settings = (stride, padding, dilation, False, [0, 0], groups)
-        found = torch.ops.aten.convolution_backward(gradient, inputs, weight, None, *settings, [False, True, False])
-        return found[1]
+        return torch.ops.aten.convolution_backward(gradient, inputs, weight, None, *settings, [False, True, False])[1]
 
     if layer.groups == 1 and max(layer.kernel_size) > 1:
         # One sample whose groups of channels are the samples.

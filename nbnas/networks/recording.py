@@ -1,7 +1,7 @@
 """One forward pass, and what happened in it: layer inputs and outputs, ReLU inputs, feature maps.
 
-Networks need no special methods. Layers are watched by hooks; ReLUs are watched where torch dispatches its functions,
-so functional calls count as well as modules; uses of parameters are read from the graph of the logits.
+Networks need no special methods. Hooks watch layers. ReLUs are watched where torch dispatches its functions: functional
+calls count as well as modules. Uses of parameters are read from the graph of the logits.
 """
 
 from collections import Counter
@@ -30,32 +30,30 @@ _BATCH_NORMS = {functional.batch_norm, torch.batch_norm}
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a module that owns parameters."""
+    """One call of a module that owns parameters; its tensors are part of the graph."""
 
     name: str
     layer: nn.Module
     inputs: Tensor
-    """What entered, the first tensor if there are several; part of the graph, so that it can be differentiated."""
+    """What entered, the first tensor if there are several."""
     output: Tensor
-    """What left; part of the graph, so that logits can be differentiated with respect to it."""
 
 
 @dataclass
 class Recording:
-    """A forward pass. All tensors hold the values they had when they were recorded."""
+    """A forward pass, in order of execution. All tensors hold the values they had when they were recorded."""
 
     inputs: Tensor
     """The batch, a leaf that requires a gradient."""
     logits: Tensor
     """(N, K)."""
     calls: list[LayerCall] = field(default_factory=list)
-    """In order of execution."""
     classifier: LayerCall | None = None
     """The call of the linear layer whose output the logits are, if there is one."""
     relu_inputs: list[Tensor] = field(default_factory=list)
-    """What entered each ReLU, detached, in order of execution."""
+    """What entered each ReLU, detached."""
     features: list[Tensor] = field(default_factory=list)
-    """Outputs of the watched blocks, part of the graph, in order of execution."""
+    """Outputs of the watched blocks, part of the graph."""
     used: set[str] = field(default_factory=set)
     """Names of parameters that the logits can be differentiated by."""
     stray_uses: set[str] = field(default_factory=set)
@@ -75,11 +73,7 @@ class Recording:
         return tensor.dim() > 0 and len(tensor) == len(self.inputs) and id(tensor) not in self.other_order
 
     def require_samples_first(self, tensor: Tensor) -> None:
-        """Check that dimension 0 is the samples.
-
-        Raises:
-            UnsupportedModelError: Otherwise.
-        """
+        """Raise :class:`UnsupportedModelError` unless dimension 0 is the samples."""
         if not self.samples_first(tensor):
             raise UnsupportedModelError(
                 f"needs layers and activations whose dimension 0 is the samples, found shape {tuple(tensor.shape)} "
@@ -92,12 +86,7 @@ def record(network: nn.Module, inputs: Tensor, blocks: Sequence[nn.Module] = ())
 
     Where modules or code work in place the network runs on copies of what is recorded, which changes no value. The
     pass is repeated where this is noticed only afterwards, and where only another batch size tells samples and tokens
-    apart.
-
-    Args:
-        network: Maps ``inputs`` to logits (N, K). In train mode its batch statistics change.
-        inputs: (N, ...).
-        blocks: Modules whose outputs to keep as feature maps.
+    apart. In train mode the batch statistics of the network change. Outputs of ``blocks`` are kept as feature maps.
 
     Raises:
         UnsupportedModelError: If the network returns anything else than one tensor (N, K), or one without a graph.
@@ -107,8 +96,7 @@ def record(network: nn.Module, inputs: Tensor, blocks: Sequence[nn.Module] = ())
     recorder = _Recorder(network, blocks, copies)
     recording = recorder.run(inputs)
     if recorder.overwritten() and not copies:
-        for buffer, before in zip(network.buffers(), statistics, strict=True):
-            buffer.data.copy_(before)
+        _restore(network, statistics)
         recorder = _Recorder(network, blocks, copies=True)
         recording = recorder.run(inputs)
     if recorder.overwritten():
@@ -119,11 +107,7 @@ def record(network: nn.Module, inputs: Tensor, blocks: Sequence[nn.Module] = ())
 
 
 def require_logits(output: Any, samples: int) -> Tensor:
-    """Return what a network returned if it is one tensor of logits (N, K).
-
-    Raises:
-        UnsupportedModelError: Otherwise.
-    """
+    """Return logits (N, K); raise :class:`UnsupportedModelError` if a network returned anything else."""
     if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != samples:
         raise UnsupportedModelError(
             "the network must return one tensor of logits with shape (batch, classes); "
@@ -135,10 +119,8 @@ def require_logits(output: Any, samples: int) -> Tensor:
 class _Recorder(TorchFunctionMode):
     def __init__(self, network: nn.Module, blocks: Sequence[nn.Module], copies: bool) -> None:
         super().__init__()
-        self.network, self.copies = network, copies
-        self.blocks = set(blocks)
+        self.network, self.blocks, self.copies = network, set(blocks), copies
         self.names = {module: name for name, module in network.named_modules()}
-        self.owners = [module for module in network.modules() if module._parameters]
         self.kept: list[tuple[Tensor, int]] = []
         self.copied: dict[int, tuple[Tensor, int, Tensor]] = {}
         """Identity of a copy that the network went on with -> (the copy itself, its version, the original)."""
@@ -146,8 +128,8 @@ class _Recorder(TorchFunctionMode):
 
     def run(self, inputs: Tensor) -> Recording:
         leaf = inputs.detach().requires_grad_()
-        self.recording = Recording(leaf, leaf)
-        watched = [*self.owners, *(block for block in self.blocks if not block._parameters)]
+        recording = self.recording = Recording(leaf, leaf)
+        watched = [module for module in self.names if module._parameters or module in self.blocks]
         handles = [module.register_forward_hook(self._watch, with_kwargs=True) for module in watched]
         try:
             with exact_kernels(inputs.device), self:
@@ -156,14 +138,15 @@ class _Recorder(TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
-        self.recording.logits = require_logits(output, len(inputs))
+        recording.logits = require_logits(output, len(inputs))
         while id(output) in self.copied and output._version == self.copied[id(output)][1]:
             output = self.copied[id(output)][2]
-        linear = [call for call in self.recording.calls if type(call.layer) is nn.Linear and call.output is output]
-        self.recording.classifier = linear[-1] if linear else None
+        for call in recording.calls:
+            if type(call.layer) is nn.Linear and call.output is output:
+                recording.classifier = call
         if not output.requires_grad:
             raise UnsupportedModelError("needs logits that depend on the input or on parameters, and not under no_grad")
-        return self.recording
+        return recording
 
     def overwritten(self) -> bool:
         return any(tensor._version != version for tensor, version in self.kept)
@@ -186,7 +169,7 @@ class _Recorder(TorchFunctionMode):
             self.recording.features.append(output)
         if not self.copies:
             return None
-        # The network goes on with a copy, so that the recorded tensor stays what it is.
+        # The network goes on with a copy, and the recorded tensor stays what it is.
         copy = output.clone()
         self.copied[id(copy)] = (copy, copy._version, output)
         return copy
@@ -204,24 +187,19 @@ def _argument(args: Sequence[Any], kwargs: dict[str, Any], position: int, name: 
     return args[position] if len(args) > position else kwargs.get(name, default)
 
 
+def _restore(network: nn.Module, statistics: Sequence[Tensor]) -> None:
+    for buffer, before in zip(network.buffers(), statistics, strict=True):
+        buffer.data.copy_(before)
+
+
 def _read_graph(network: nn.Module, recording: Recording) -> None:
     """Find out which parameters the logits depend on, and how often otherwise than by a recorded call."""
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    reached = set(graph_nodes(recording.logits))
-    uses = Counter(
-        names.get(id(below.variable))
-        for node in reached
-        for below, _ in node.next_functions
-        if hasattr(below, "variable")
-    )
-    own_uses = Counter(
-        names[id(parameter)]
-        for call in recording.calls
-        if call.output.grad_fn in reached
-        for parameter in call.layer._parameters.values()
-        if parameter is not None
-    )
-    del uses[None]
+    reached = graph_nodes(recording.logits)
+    leaves = [below for node in reached for below, _ in node.next_functions if hasattr(below, "variable")]
+    uses = Counter(names[id(leaf.variable)] for leaf in leaves if id(leaf.variable) in names)
+    layers = [call.layer for call in recording.calls if call.output.grad_fn in reached]
+    own_uses = Counter(names[id(own)] for layer in layers for own in layer._parameters.values() if own is not None)
     recording.used = set(uses)
     recording.stray_uses = {name for name, count in uses.items() if count > own_uses[name]}
 
@@ -234,8 +212,7 @@ def _tell_samples_from_tokens(network: nn.Module, recording: Recording) -> None:
         return
     statistics = [buffer.clone() for buffer in network.buffers()]
     longer = _Recorder(network, [], copies=False).run(torch.cat([recording.inputs, recording.inputs[:1]]))
-    for buffer, before in zip(network.buffers(), statistics, strict=True):
-        buffer.data.copy_(before)
+    _restore(network, statistics)
     others = [*(call.output for call in longer.calls), *longer.relu_inputs]
     if len(others) != len(recorded):
         raise UnsupportedModelError("needs a network that makes the same calls in every pass")

@@ -1,19 +1,19 @@
 """Cells as graphs: nodes in a row, edges as arcs between them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from nbnas.errors import NbnasError
-from nbnas.plots.drawing import CENTRED, closed
+from nbnas.plots.drawing import CENTRED, finished, wrapped_grid
 from nbnas.spaces import get_space, nasbench101, nasbench201, nasbench301, transnasbench101
 from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
-from nbnas.spaces.nasbench301_network import NODES
+from nbnas.spaces.nasbench301 import NODES
 
-STYLES = {"live": "-", "dead": "--", "none": ":"}
+_STYLES = {"live": "-", "dead": "--", "none": ":"}
 """An edge on a path from input to output, one that is on none, one without an operation -> its line."""
 
 _COLOURS = {
@@ -25,9 +25,10 @@ _COLOURS = {
     "sep 5x5": "#d55e00",
     "dil 3x3": "#cc79a7",
     "dil 5x5": "#e69f00",
+    "max 3x3": "#009e73",
+    "pool 3x3": "#009e73",
 }
 """Okabe and Ito's colours, which stay apart for colour-blind eyes; operations are named as well."""
-_POOLING = "#009e73"
 
 _SHORT_NAMES = {
     "skip_connect": "skip",
@@ -46,8 +47,7 @@ _SHORT_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class _Edge:
+class _Edge(NamedTuple):
     source: int
     target: int
     operation: str | None
@@ -56,9 +56,12 @@ class _Edge:
     """Height of its arc as a share of its length; above the nodes where positive."""
     style: str = "live"
 
+    @property
+    def height(self) -> float:
+        return self.bend * (self.target - self.source) / 2
 
-@dataclass(frozen=True)
-class _Graph:
+
+class _Graph(NamedTuple):
     name: str
     """Of the cell, where an architecture has several."""
     nodes: tuple[str, ...]
@@ -66,92 +69,55 @@ class _Graph:
 
 
 def cell_graphs(cells: Mapping[str, str], space: str = "nasbench201", columns: int = 2) -> tuple[Figure, str]:
-    """Draw cells as graphs.
-
-    Edges that hold ``none`` are dotted. Dead edges, on no path from input to output, are dashed.
-
-    Args:
-        cells: Title -> architecture string.
-        space: Space of the architectures; one of :data:`CELL_SPACES`.
-        columns: Number of panels in a row.
-
-    Raises:
-        NbnasError: If the space has no cells, or a string is malformed.
-    """
+    """Draw cells, title -> architecture string, as graphs, see :func:`nbnas.show.cell`."""
     if space not in CELL_SPACES:
         get_space(space)
         raise NbnasError(f"architectures of {space} are no cells; those of {', '.join(CELL_SPACES)} are")
     panels = [(title, graph) for title, arch in cells.items() for graph in CELL_SPACES[space](arch)]
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
     longest = max(len(graph.nodes) for _, graph in panels)
     # One unit of an axis is the distance between two nodes.
     spacing = 1.35 if longest == 4 else 1.15
-    low, high = min(_low(graph) for _, graph in panels), max(_high(graph) for _, graph in panels)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=((longest - 0.1) * spacing * columns, ((high - low) * spacing + 0.3) * rows),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis in axes.flat:
+    heights = [0, *(edge.height for _, graph in panels for edge in graph.edges)]
+    low, high = min(heights) - 0.3, max(heights) + 0.3
+    width, height = (longest - 0.1) * spacing, (high - low) * spacing + 0.3
+    figure, axes = wrapped_grid(len(panels), columns, width, height, style=None)
+    for axis, (title, graph) in zip(axes, panels, strict=True):
         axis.axis("off")
-    for axis, (title, graph) in zip(axes.flat, panels, strict=False):
-        _draw(axis, graph)
+        for edge in graph.edges:
+            _draw_edge(axis, edge, graph.nodes)
+        for place, name in enumerate(graph.nodes):
+            shape = "circle,pad=0.35" if len(name) < 4 else "round,pad=0.45"
+            colour = _COLOURS.get(name, "black")
+            box = {"facecolor": "#eef2f6", "edgecolor": colour, "linewidth": 1.5, "boxstyle": shape}
+            axis.text(place, 0, name, fontsize=9, bbox=box, **CENTRED)
         axis.set(xlim=(-0.45, longest - 0.55), ylim=(low, high), aspect="equal")
         axis.set_title(", ".join(filter(None, (title, graph.name))), fontsize=10)
     described = "; ".join(f"{title}: {arch}" for title, arch in cells.items())
-    return closed(figure), f"Cells of {space} as graphs. {described}."
+    return finished(figure, f"Cells of {space} as graphs. {described}.")
 
 
-def _draw(axis: plt.Axes, graph: _Graph) -> None:
-    for edge in graph.edges:
-        colour = _colour(edge.operation)
-        straight = edge.bend == 0
-        arrow = FancyArrowPatch(
-            (edge.source, 0),
-            (edge.target, 0),
-            connectionstyle=f"arc3,rad={-edge.bend}",
-            arrowstyle="-|>",
-            mutation_scale=12,
-            shrinkA=_half_width(graph.nodes[edge.source]) if straight else 14,
-            shrinkB=_half_width(graph.nodes[edge.target]) if straight else 14,
-            linestyle=STYLES[edge.style],
-            linewidth=1 if edge.style == "none" else 2,
-            color=colour,
-        )
-        axis.add_patch(arrow)
-        if edge.operation is not None:
-            place = (edge.source + edge.target) / 2, _height(edge)
-            box = {"facecolor": "white", "edgecolor": colour, "linestyle": STYLES[edge.style]}
-            axis.text(*place, edge.operation, fontsize=8, bbox={**box, "boxstyle": "round,pad=0.25"}, **CENTRED)
-    for place, name in enumerate(graph.nodes):
-        colour = _colour(name) if name in _COLOURS or name.endswith("3x3") else "black"
-        shape = "circle,pad=0.35" if len(name) < 4 else "round,pad=0.45"
-        box = {"facecolor": "#eef2f6", "edgecolor": colour, "linewidth": 1.5, "boxstyle": shape}
-        axis.text(place, 0, name, fontsize=9, bbox=box, **CENTRED)
-
-
-def _half_width(name: str) -> float:
-    """About half the width of a node, in points."""
-    return 13 if len(name) < 4 else 8 + 2.4 * len(name)
-
-
-def _height(edge: _Edge) -> float:
-    return edge.bend * (edge.target - edge.source) / 2
-
-
-def _low(graph: _Graph) -> float:
-    return min(0.0, *map(_height, graph.edges)) - 0.3
-
-
-def _high(graph: _Graph) -> float:
-    return max(0.0, *map(_height, graph.edges)) + 0.3
-
-
-def _colour(operation: str | None) -> str:
-    return "#4d4d4d" if operation is None else _COLOURS.get(operation, _POOLING)
+def _draw_edge(axis: plt.Axes, edge: _Edge, nodes: tuple[str, ...]) -> None:
+    colour = _COLOURS[edge.operation or "skip"]
+    # Straight edges end at the boxes of their nodes, whose half width in points this is about.
+    gaps = [13 if len(nodes[end]) < 4 else 8 + 2.4 * len(nodes[end]) for end in (edge.source, edge.target)]
+    start_gap, end_gap = gaps if edge.bend == 0 else (14, 14)
+    arrow = FancyArrowPatch(
+        (edge.source, 0),
+        (edge.target, 0),
+        connectionstyle=f"arc3,rad={-edge.bend}",
+        arrowstyle="-|>",
+        mutation_scale=12,
+        shrinkA=start_gap,
+        shrinkB=end_gap,
+        linestyle=_STYLES[edge.style],
+        linewidth=1 if edge.style == "none" else 2,
+        color=colour,
+    )
+    axis.add_patch(arrow)
+    if edge.operation is not None:
+        place = (edge.source + edge.target) / 2, edge.height
+        box = {"facecolor": "white", "edgecolor": colour, "linestyle": _STYLES[edge.style]}
+        axis.text(*place, edge.operation, fontsize=8, bbox={**box, "boxstyle": "round,pad=0.25"}, **CENTRED)
 
 
 def _short(operation: str) -> str:
@@ -192,12 +158,13 @@ def _nasbench101(arch: str) -> Iterator[_Graph]:
 
 def _nasbench301(arch: str) -> Iterator[_Graph]:
     for name, cell in zip(nasbench301.CELLS, nasbench301.parse_architecture(arch), strict=True):
-        edges = []
-        for target, node in zip(NODES, cell, strict=True):
-            # The nearer input arrives from below, the farther one from above.
-            for edge, bend in zip(node, (0.6, -0.6), strict=True):
-                edges.append(_Edge(edge.source, target, _short(edge.operation), bend))
-        yield _Graph(f"{name} cell", ("k-2", "k-1", *map(str, NODES)), tuple(edges))
+        # The nearer input arrives from below, the farther one from above.
+        edges = tuple(
+            _Edge(edge.source, target, _short(edge.operation), bend)
+            for target, node in zip(NODES, cell, strict=True)
+            for edge, bend in zip(node, (0.6, -0.6), strict=True)
+        )
+        yield _Graph(f"{name} cell", ("k-2", "k-1", *map(str, NODES)), edges)
 
 
 CELL_SPACES: Mapping[str, Callable[[str], Iterator[_Graph]]] = {

@@ -1,13 +1,83 @@
 """What figures share."""
 
+from collections.abc import Collection, Hashable, Iterable
+from typing import Any
+
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 CENTRED = {"ha": "center", "va": "center"}
 """Alignment of a text about its place."""
 
+BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
+"""Where and how a figure has its legend."""
 
-def closed(figure: Figure) -> Figure:
-    """Detach from pyplot, so that a notebook shows the figure once, where it is returned."""
+RING = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 10}
+"""A published value."""
+
+RING_LEGEND = "ring: published, dot and bar: reproduced with interval"
+
+
+def grid(
+    size: tuple[float, float], rows: int = 1, columns: int = 1, *, style: str | None = "whitegrid", **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Make a figure of a size in inches, and its axes (rows, columns)."""
+    with sns.axes_style(style):
+        return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
+
+
+def wrapped_grid(
+    panels: int, columns: int, width: float, height: float, above: float = 0, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Make a figure and its axes (panels,) of a width and height in inches, ``columns`` to a row."""
+    columns = min(columns, panels)
+    rows = -(-panels // columns)
+    figure, axes = grid((width * columns, above + height * rows), rows, columns, **options)
+    for axis in axes.flat[panels:]:
+        axis.remove()
+    return figure, axes.flat[:panels]
+
+
+def colours(names: Collection[Hashable]) -> dict[Hashable, tuple[float, float, float]]:
+    """Return name -> colour of a palette for colour-blind eyes."""
+    return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
+
+
+def line_handles(palette: dict[Hashable, Any], **style: Any) -> list[plt.Line2D]:
+    """Return entries of a legend: a line with a dot per name and colour."""
+    return [plt.Line2D([], [], color=colour, marker="o", label=str(name), **style) for name, colour in palette.items()]
+
+
+def name_rows(axis: plt.Axes, names: Iterable[str]) -> None:
+    """Name the rows at the heights 0, 1, and so on; the first is on top."""
+    names = list(names)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+
+
+def dot_bar_and_ring(axis: plt.Axes, height: int, row: Any, colour: Any) -> None:
+    """Draw ``value``, the interval ``low`` to ``high`` and ``published`` (NaN: no ring) of a row of a table."""
+    axis.plot([row.low, row.high], [height, height], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
+    axis.plot(row.value, height, "o", color=colour, markersize=5)
+    if not np.isnan(row.published):
+        axis.plot(row.published, height, "o", **RING)
+
+
+def error_bars(axis: plt.Axes, places: Any, rows: pd.DataFrame, value: str, **style: Any) -> None:
+    """Draw a column with the intervals ``low`` to ``high``."""
+    axis.errorbar(places, rows[value], [rows[value] - rows["low"], rows["high"] - rows[value]], capsize=3, **style)
+
+
+def finished(figure: Figure, alt: str, title: str | None = None) -> tuple[Figure, str]:
+    """Return a figure and its alternative text, which becomes its label, too.
+
+    The figure is detached from pyplot: a notebook then shows it once, where it is returned.
+    """
+    if title:
+        figure.suptitle(title, fontsize=11)
+    figure.set_label(alt)
     plt.close(figure)
-    return figure
+    return figure, alt

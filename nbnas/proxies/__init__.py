@@ -4,12 +4,12 @@ Import order is the order of the list of proxies.
 """
 
 from nbnas.proxies import size  # isort: skip
-from nbnas.proxies import l2_norm, grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
+from nbnas.proxies import grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
 from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, vkdnw_ablations, nwot, tcet  # isort: skip
 from nbnas.networks.layers import UnsupportedModelError
 from nbnas.proxies.info import Batch, DegenerateScoreError, ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import list_proxies, register, select_proxies
+from nbnas.proxies.registry import forget, list_proxies, only, register, select_proxies
 
 __all__ = [
     "Batch",
@@ -20,14 +20,15 @@ __all__ = [
     "az_nas",
     "epe_nas",
     "fisher",
+    "forget",
     "grad_norm",
     "gradsign",
     "grasp",
     "jacov",
-    "l2_norm",
     "list_proxies",
     "naswot",
     "nwot",
+    "only",
     "plain",
     "register",
     "select_proxies",

@@ -1,18 +1,12 @@
 """AZ-NAS: expressivity, progressivity and trainability of the feature maps between blocks.
 
 Features f_0 (stem), f_1, ..., f_B (blocks). With p the eigenvalues of the channel covariance of a feature (over samples
-and positions) divided by their sum, and H = - sum_i p_i ln(p_i + 1e-8) their entropy,
+and positions) divided by their sum, H = - sum_i p_i ln(p_i + 1e-8) is their entropy. Eigenvalues below zero count as
+zero; in float32 released code takes their logarithm and returns minus infinity for some networks with few convolutions.
 
-    az_expressivity  = sum over features of H
-    az_progressivity = minimum over consecutive features of the increase of H
-    az_trainability  = mean over blocks of  2 - s - 1 / (s + 1e-6)
-
-Eigenvalues below zero count as zero; in float32 released code takes their logarithm and returns minus infinity for some
-networks with few convolutions.
-
-Here s is the largest singular value of G_in^T G_out / rows, G_out random signs at the output of the block and G_in
-their vector-Jacobian product at its input (rows = samples and positions, columns = channels). s = 1 keeps the size of
-gradients. A fourth part of AZ-NAS is FLOPs. Source: Lee & Ham, CVPR 2024 (key ``lee2024aznas``).
+For trainability, s is the largest singular value of G_in^T G_out / rows, G_out random signs at the output of the block
+and G_in their vector-Jacobian product at its input (rows = samples and positions, columns = channels). s = 1 keeps the
+size of gradients. A fourth part of AZ-NAS is FLOPs. Source: Lee & Ham, CVPR 2024 (key ``lee2024aznas``).
 """
 
 import math
@@ -25,9 +19,16 @@ from torch.nn import functional
 from nbnas.networks.eigenvalues import eigenvalues, largest_singular_value
 from nbnas.networks.feature_maps import require_feature_maps
 from nbnas.networks.layers import UnsupportedModelError
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
+
+_BASE = {
+    "family": "features",
+    "paper": "Lee & Ham, CVPR 2024",
+    "inputs": "noise",
+    "initialisation": "kaiming_normal",
+    "requires": "two or more blocks that return feature maps (N, C, H, W)",
+}
 
 
 def channel_rows(feature: Tensor) -> Tensor:
@@ -36,11 +37,7 @@ def channel_rows(feature: Tensor) -> Tensor:
 
 
 def feature_entropy(feature: Tensor) -> Tensor:
-    """Entropy in nats of the normalised spectrum of the channel covariance: 0 to ln C; NaN for a constant feature.
-
-    Args:
-        feature: (N, C, H, W).
-    """
+    """H of a feature (N, C, H, W): 0 to ln C nats; NaN for a constant feature."""
     rows = channel_rows(feature.detach())
     centred = rows - rows.mean(0, keepdim=True)
     spectrum = eigenvalues((centred.T @ centred / len(rows)).double()).clamp(min=0)
@@ -57,12 +54,7 @@ def _all_equal(left: Tensor, right: Tensor) -> Tensor:
 def block_trainability(gradient_in: Tensor, gradient_out: Tensor) -> Tensor:
     """2 - s - 1 / (s + 1e-6) of one block; minus infinity where the block passes the gradient on unchanged.
 
-    Args:
-        gradient_in: Vector-Jacobian product at the block's input, (N, C, H, W).
-        gradient_out: Signs at its output, (N, C', H / r, W / r).
-
-    Raises:
-        UnsupportedModelError: If the resolutions are not whole multiples.
+    G_in is (N, C, H, W) and G_out (N, C', H / r, W / r) with a whole number r, else UnsupportedModelError.
     """
     factor, rest = divmod(gradient_in.shape[2], gradient_out.shape[2])
     if rest or gradient_in.shape[3] != factor * gradient_out.shape[3]:
@@ -71,12 +63,10 @@ def block_trainability(gradient_in: Tensor, gradient_out: Tensor) -> Tensor:
     if factor > 1:
         gradient_in = functional.pixel_unshuffle(gradient_in, factor)
     entering, leaving = channel_rows(gradient_in), channel_rows(gradient_out)
-    if factor == 1 and entering.shape == leaving.shape:
-        unchanged = _all_equal(entering, leaving)
-    else:
-        unchanged = torch.zeros((), dtype=torch.bool, device=gradient_in.device)
-    largest = largest_singular_value((entering.T @ leaving / len(leaving)).double())
-    return torch.where(unchanged, -torch.inf, _value(largest))
+    value = _value(largest_singular_value((entering.T @ leaving / len(leaving)).double()))
+    if factor > 1 or entering.shape != leaving.shape:
+        return value
+    return torch.where(_all_equal(entering, leaving), -torch.inf, value)
 
 
 def _value(largest: Tensor) -> Tensor:
@@ -84,15 +74,7 @@ def _value(largest: Tensor) -> Tensor:
 
 
 def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
-    """Return the value of every block, (B,).
-
-    Args:
-        features: f_0, ..., f_B of one graph.
-        signs: G_out of f_1, ..., f_B.
-
-    Raises:
-        UnsupportedModelError: If a feature does not depend on the one before.
-    """
+    """Return the value of every block, (B,), from f_0, ..., f_B of one graph and G_out of f_1, ..., f_B."""
     values = []
     for number, (before, after, sign) in enumerate(zip(features[:-1], features[1:], signs, strict=True), start=1):
         gradient = None
@@ -105,14 +87,10 @@ def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
 
 
 def random_signs(feature: Tensor, generator: Generator) -> Tensor:
-    """Return 1 or -1 with equal probability for every element of a feature map.
+    """Return 1 or -1 with equal probability for every element of a feature map (N, C, H, W), in its memory format.
 
-    A random number gives 64 signs, which lie channel by channel at each position; so they are the same on every device
-    and in every memory format.
-
-    Args:
-        feature: (N, C, H, W); the signs have its shape, device, precision and memory format.
-        generator: CPU generator.
+    A random number of the CPU generator gives 64 signs, which lie channel by channel at each position. In this way they
+    are the same on every device and in every memory format.
     """
     count = feature.numel()
     numbers = torch.empty(math.ceil(count / 64), dtype=torch.int64).random_(-(2**63), None, generator=generator)
@@ -124,79 +102,35 @@ def random_signs(feature: Tensor, generator: Generator) -> Tensor:
     return torch.empty_like(feature.detach()).copy_(signs).mul_(2).sub_(1)
 
 
-def _features(probe: Probe) -> list[Tensor]:
-    return require_feature_maps(probe.forward().features)
-
-
 def _entropies(probe: Probe) -> Tensor:
-    features = _features(probe)
-    entropies = probe.share(
-        "feature entropies", lambda: torch.stack([feature_entropy(feature) for feature in features]), probe.mode
-    )
+    features = require_feature_maps(probe.forward().features)
+    entropies = probe.share("feature entropies", lambda: torch.stack(list(map(feature_entropy, features))), probe.mode)
     probe.degenerate_if(entropies.isnan().any(), "a feature map is constant")
     return entropies
 
 
-def _info(name: str, title: str, formula: str, cost: str) -> ProxyInfo:
-    return ProxyInfo(
-        name=name,
-        title=title,
-        family="features",
-        paper="Lee & Ham, CVPR 2024",
-        formula=formula,
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="kaiming_normal",
-        requires="two or more blocks that return feature maps (N, C, H, W)",
-        cost=cost,
-        scores=(name,),
-    )
-
-
-@register(_info("az_expressivity", "AZ-NAS expressivity", "sum_f H(eig(cov_channels(f)))", "F"))
+@register(title="AZ-NAS expressivity", formula="sum_f H(eig(cov_channels(f)))", cost="F", **_BASE)
 def az_expressivity(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the summed entropies of its feature maps.
-
-    Args:
-        probe: Network in train mode and one batch; labels are not used.
-
-    Returns:
-        ``az_expressivity``: 0 to the sum of ln C, in nats; degenerate if a feature map is constant.
-    """
+    """Score a network by the summed entropies of its feature maps: 0 to the sum of ln C, in nats."""
     return {"az_expressivity": _entropies(probe).sum()}
 
 
-@register(_info("az_progressivity", "AZ-NAS progressivity", "min_b H(f_b) - H(f_(b-1))", "F"))
+@register(title="AZ-NAS progressivity", formula="min_b H(f_b) - H(f_(b-1))", cost="F", **_BASE)
 def az_progressivity(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the smallest increase of entropy from one feature map to the next.
-
-    Args:
-        probe: Network in train mode and one batch; labels are not used.
-
-    Returns:
-        ``az_progressivity``, in nats, of either sign; degenerate if a feature map is constant.
-    """
+    """Score a network by the smallest increase of entropy from one feature map to the next, in nats, of either sign."""
     return {"az_progressivity": _entropies(probe).diff().min()}
 
 
 @register(
-    _info("az_trainability", "AZ-NAS trainability", "mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||", "F + I")
+    title="AZ-NAS trainability",
+    formula="mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||",
+    cost="F + I",
+    **_BASE,
 )
 def az_trainability(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by how well its blocks preserve the size of gradients.
-
-    Args:
-        probe: Network in train mode and one batch; labels are not used. Signs come from the probe's generator.
-
-    Returns:
-        ``az_trainability``: at most 1e-6; degenerate if a block passes gradients on unchanged or not at all.
-    """
-    features = _features(probe)
-    signs = [random_signs(feature, probe.generator) for feature in features[1:]]
-    values = trainability(features, signs)
+    """Score a network by how well its blocks preserve the size of gradients: at most 1e-6."""
+    features = require_feature_maps(probe.forward().features)
+    values = trainability(features, [random_signs(feature, probe.generator) for feature in features[1:]])
     probe.degenerate_if(values.isinf().any(), "a block passes gradients on unchanged")
     probe.degenerate_if((values == _value(torch.zeros_like(values))).any(), "a block passes no gradient on")
     return {"az_trainability": values.mean()}

@@ -12,22 +12,15 @@ Source: Lopes et al., ICANN 2021 (key ``lopes2021epenas``).
 import torch
 from torch import Tensor
 
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.jacov import correlation_matrix
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
 
 def epe_nas_score(input_gradients: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Score from input gradients of the sum of all logits.
+    """Score from the input gradients (N, ...) of the sum of all logits, labels (N,), and the number of logits.
 
-    Args:
-        input_gradients: (N, ...).
-        labels: (N,).
-        num_classes: Number of logits; above 100 the second form is used.
-
-    Returns:
-        Score; a class whose correlation is undefined is left out, and NaN if all are.
+    A class whose correlation is undefined is left out; NaN if all are.
     """
     same = labels.unsqueeze(0) == labels.unsqueeze(1)
     sizes = same.sum(1).double()
@@ -50,34 +43,17 @@ def epe_nas_score(input_gradients: Tensor, labels: Tensor, num_classes: int) -> 
 
 
 @register(
-    ProxyInfo(
-        name="epe_nas",
-        title="EPE-NAS",
-        family="kernel",
-        paper="Lopes et al., ICANN 2021",
-        formula="sum_c |sum ln(|corr_c| + 1e-5)|, corr_c of the input gradients of class c",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=True,
-        inputs="images",
-        initialisation="torch_default",
-        requires="logits differentiable with respect to the input",
-        cost="F + I",
-        scores=("epe_nas",),
-    )
+    title="EPE-NAS",
+    family="kernel",
+    paper="Lopes et al., ICANN 2021",
+    formula="sum_c |sum ln(|corr_c| + 1e-5)|, corr_c of the input gradients of class c",
+    needs_labels=True,
+    requires="logits differentiable with respect to the input",
+    cost="F + I",
 )
 def epe_nas(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the correlation of its input gradients within each class of a batch.
-
-    Args:
-        probe: Network in train mode and one labelled batch.
-
-    Returns:
-        ``epe_nas``: at least 0; degenerate if no class has a defined correlation.
-    """
+    """Score a network by the correlation of its input gradients within each class of a batch, at least 0."""
     probe.require_pair()
-    _, labels = probe.shared_batch()
-    score = epe_nas_score(probe.input_gradients(), labels, probe.forward().logits.shape[1])
+    score = epe_nas_score(probe.input_gradients(), probe.shared_batch()[1], probe.forward().logits.shape[1])
     probe.degenerate_if(score.isnan(), "the input gradients of every class are constant")
     return {"epe_nas": score}

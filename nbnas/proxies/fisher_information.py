@@ -1,7 +1,7 @@
-"""The Fisher information matrix of a network with respect to chosen parameters, and the scores of its spectrum."""
+"""The Fisher information matrix of a network, and the scores of its spectrum; formulas are in the module ``vkdnw``."""
 
 import random
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,97 +10,95 @@ from nbnas.errors import NbnasError
 from nbnas.networks.eigenvalues import eigenvalues
 from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.networks.exact_kernels import exact_kernels
-from nbnas.proxies.probe import Probe
 
 QUANTILES = tuple(k / 10 for k in range(1, 10))
 """The inner deciles; minimum and maximum are left out on purpose."""
 
 
-def select_entries(
-    model: nn.Module,
-    tensors: int = 128,
-    *,
-    entries_per_tensor: int = 1,
-    position: float | None = 0.0,
-    which: str = "first",
-    generator: Generator | None = None,
-) -> list[tuple[str, int]]:
-    """Choose the scalar parameters that the Fisher matrix is about.
+@dataclass(frozen=True)
+class FisherSetting:
+    """Which parameters, which probabilities and which spectrum; the defaults are those of the published score."""
 
-    Args:
-        model: Any network.
-        tensors: Number of parameter tensors; all where there are fewer.
-        entries_per_tensor: k > 1 takes the flat indices floor(linspace(0, numel - 1, k)) of each tensor.
-        position: For k = 1, the relative position of the entry: flat index floor(position * (numel - 1)); None draws it
-            from ``generator``.
-        which: ``first`` or ``last`` tensors in registration order, or ``random``: drawn without replacement by Python's
-            generator seeded with the number of tensors, as in the authors' MobileNetV2 search, so that networks with
-            equally many tensors get the same choice.
-        generator: CPU generator of random positions.
+    tensors: int = 128
+    """Number of parameter tensors; all where there are fewer."""
+    which: str = "first"
+    """``first`` or ``last`` tensors in registration order, or ``random``: drawn without replacement by Python's
+    generator, seeded with the number of tensors as in the authors' MobileNetV2 search."""
+    entries_per_tensor: int = 1
+    """k > 1 takes the flat indices floor(linspace(0, numel - 1, k)) of each tensor."""
+    position: float | None = 0.0
+    """For one entry per tensor: flat index floor(position * (numel - 1)); None draws it."""
+    smoothing: float = 0.05
+    """a of :meth:`probabilities`."""
+    half_precision_constants: bool = True
+    """Round a, 1 - a and a / C to float16 as the released code does, on which the golden values and the published
+    numbers rest; the probabilities then add up to about 1.0002."""
+    quantiles: tuple[float, ...] = QUANTILES
+    """Which quantiles of the spectrum enter the entropy."""
+    variant: str = "official"
+    """``official`` puts the covariance factor on the side the released code puts it, ``paper`` where the definition
+    puts it."""
 
-    Returns:
-        Pairs (parameter name, flat index).
+    def __post_init__(self) -> None:
+        if self.tensors < 1 or self.entries_per_tensor < 1 or self.which not in ("first", "last", "random"):
+            raise NbnasError("tensors and entries_per_tensor must be at least 1, and which 'first', 'last' or 'random'")
+        if self.position is not None and not 0 <= self.position <= 1:
+            raise NbnasError(f"position must lie between 0 and 1, got {self.position}")
+        if self.variant not in ("official", "paper"):
+            raise NbnasError(f"variant must be 'official' or 'paper', got {self.variant!r}")
 
-    Raises:
-        ValueError: If an argument is out of range.
-    """
-    if tensors < 1 or entries_per_tensor < 1 or which not in ("first", "last", "random"):
-        raise ValueError("tensors and entries_per_tensor must be at least 1, and which 'first', 'last' or 'random'")
-    if position is None and generator is None:
-        raise ValueError("random positions need a generator")
-    if position is not None and not 0 <= position <= 1:
-        raise ValueError(f"position must lie between 0 and 1, got {position}")
-    named = list(model.named_parameters())
-    if which == "first":
-        named = named[:tensors]
-    elif which == "last":
-        named = named[-tensors:]
-    else:
-        named = random.Random(len(named)).sample(named, min(tensors, len(named)))
-    entries = []
-    for name, parameter in named:
-        last = parameter.numel() - 1
-        if entries_per_tensor > 1:
-            indices = torch.linspace(0, last, entries_per_tensor, dtype=torch.float64).long().tolist()
-        elif position is None:
-            indices = torch.randint(last + 1, (1,), generator=generator).tolist()
+    def entries(self, network: nn.Module, generator: Generator | None = None) -> list[tuple[str, int]]:
+        """Choose the parameters of the matrix, as pairs (name, flat index); ``generator`` draws random positions."""
+        named = list(network.named_parameters())
+        if self.which == "random":
+            named = random.Random(len(named)).sample(named, min(self.tensors, len(named)))
         else:
-            indices = [int(position * last)]
-        entries += [(name, index) for index in indices]
-    return entries
+            named = named[: self.tensors] if self.which == "first" else named[-self.tensors :]
+        return [(name, index) for name, parameter in named for index in self._indices(parameter.numel() - 1, generator)]
 
+    def _indices(self, last: int, generator: Generator | None) -> list[int]:
+        if self.entries_per_tensor > 1:
+            return torch.linspace(0, last, self.entries_per_tensor, dtype=torch.float64).long().tolist()
+        if self.position is not None:
+            return [int(self.position * last)]
+        if generator is None:
+            raise NbnasError("random positions need a generator")
+        return torch.randint(last + 1, (1,), generator=generator).tolist()
 
-def smoothed_probabilities(logits: Tensor, smoothing: float = 0.05, *, half_precision_constants: bool = True) -> Tensor:
-    """Softmax mixed with the uniform distribution: (1 - a) softmax(z) + a / C.
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(1 - a) softmax(z) + a / C of logits (N, C): a softmax that is nearly one-hot has nearly no covariance."""
+        uniform = torch.tensor(self.smoothing, dtype=torch.float16 if self.half_precision_constants else torch.float64)
+        keep, share = float(1 - uniform), float(uniform / logits.shape[1])
+        return logits.softmax(1) * keep + share
 
-    At initialisation the softmax is nearly one-hot, and without the mixture its covariance would vanish.
+    def root(self, jacobian: Tensor, probabilities: Tensor) -> Tensor:
+        """Return A of all samples, one below the other, (N C, P), from (N, C, P) and (N, C)."""
+        factor = covariance_factor(probabilities)
+        return ((factor if self.variant == "official" else factor.mT) @ jacobian).flatten(0, 1)
 
-    Args:
-        logits: (N, C).
-        smoothing: The weight a of the uniform distribution.
-        half_precision_constants: Round a, 1 - a and a / C to float16 as the released code does, on which the golden
-            values and the published numbers rest; the probabilities then add up to about 1.0002.
+    def matrix(self, jacobian: Tensor, probabilities: Tensor) -> Tensor:
+        """Return the Fisher matrix A^T A / N, (P, P), symmetric and positive semi-definite."""
+        root = self.root(jacobian, probabilities)
+        return root.T @ root / len(jacobian)
 
-    Returns:
-        Probabilities (N, C), in the precision of ``logits``.
-    """
-    classes = logits.shape[1]
-    uniform = torch.tensor(smoothing, dtype=torch.float16 if half_precision_constants else torch.float64)
-    keep, share = float(1 - uniform), float(uniform / classes)
-    return logits.softmax(1) * keep + share
+    def scores(self, jacobian: Tensor, logits: Tensor) -> dict[str, Tensor]:
+        """Return ``entropy`` (NaN if all quantiles are zero), ``quantiles`` (a vector) and ``trace``, in float64."""
+        matrix = self.matrix(jacobian.double(), self.probabilities(logits.double()))
+        values = spectrum_deciles(matrix, self.quantiles)
+        values = torch.where(values.any(), values, float("nan"))
+        return {"entropy": entropy(values), "quantiles": values, "trace": matrix.trace()}
+
+    def scores_of_network(self, network: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+        """Return the scores of a network in eval mode on one batch; errors of :func:`entry_jacobian`."""
+        with exact_kernels(inputs.device):
+            return self.scores(*entry_jacobian(network, inputs, self.entries(network)))
 
 
 def covariance_factor(probabilities: Tensor) -> Tensor:
-    """Lower triangular L with L L^T = diag(p) - p p^T, in closed form (Tanabe & Sagae, 1992).
+    """Lower triangular L, (N, C, C), with L L^T = diag(p) - p p^T, in closed form (Tanabe & Sagae, 1992).
 
     With q_j = 1 - (p_1 + ... + p_j), q_0 = 1 and d_j = sqrt(p_j q_j / q_(j-1)): L_jj = d_j and L_ij = -p_i d_j / q_j
     below the diagonal. The last column is zero because the covariance is singular.
-
-    Args:
-        probabilities: (N, C).
-
-    Returns:
-        (N, C, C).
     """
     rest = (1 - probabilities.cumsum(1)).clamp(min=0)
     rest[:, -1] = 0
@@ -111,66 +109,7 @@ def covariance_factor(probabilities: Tensor) -> Tensor:
     return below + torch.diag_embed(diagonal)
 
 
-def fisher_root(jacobian: Tensor, probabilities: Tensor, variant: str = "official") -> Tensor:
-    """Return A of all samples, one below the other: the Fisher matrix is A^T A / N.
-
-    Args:
-        jacobian: (N, C, P).
-        probabilities: (N, C).
-        variant: ``official`` puts the covariance factor on the side the released code puts it, ``paper`` where the
-            definition puts it.
-
-    Returns:
-        (N C, P).
-
-    Raises:
-        ValueError: If ``variant`` is neither.
-    """
-    factor = covariance_factor(probabilities)
-    if variant == "official":
-        scaled = factor @ jacobian
-    elif variant == "paper":
-        scaled = factor.mT @ jacobian
-    else:
-        raise ValueError(f"variant must be 'official' or 'paper', got {variant!r}")
-    return scaled.flatten(0, 1)
-
-
-def fisher_matrix(jacobian: Tensor, probabilities: Tensor, variant: str = "official") -> Tensor:
-    """Empirical Fisher information matrix, averaged over samples; arguments and errors of :func:`fisher_root`.
-
-    Returns:
-        Symmetric positive semi-definite matrix (P, P).
-    """
-    root = fisher_root(jacobian, probabilities, variant)
-    return root.T @ root / len(jacobian)
-
-
-def fisher_eigenvalues(probe: Probe, variant: str = "official") -> Tensor:
-    """Return all eigenvalues of the matrix whose deciles the proxy ``vkdnw`` takes.
-
-    Args:
-        probe: As the proxy gets it.
-        variant: See :func:`fisher_matrix`.
-
-    Returns:
-        (P,), ascending, at least 0, in float64.
-
-    Raises:
-        NbnasError: If the network's output is not finite, or ``variant`` is unknown.
-        UnsupportedModelError: See :func:`entry_jacobian`.
-    """
-    if variant not in ("official", "paper"):
-        raise NbnasError(f"variant must be 'official' or 'paper', got {variant!r}")
-    network, (inputs, _) = probe.shared_network(), probe.shared_batch()
-    jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
-    matrix = fisher_matrix(jacobian.double(), smoothed_probabilities(logits.double()), variant)
-    if not matrix.isfinite().all():
-        raise NbnasError("the Fisher matrix is not finite, so it has no spectrum")
-    return eigenvalues(matrix).clamp(min=0)
-
-
-def spectrum_deciles(matrix: Tensor, quantiles: Sequence[float] = QUANTILES) -> Tensor:
+def spectrum_deciles(matrix: Tensor, quantiles: tuple[float, ...] = QUANTILES) -> Tensor:
     """Quantiles, with linear interpolation, of the eigenvalues of a positive semi-definite matrix.
 
     A matrix that is not finite has no eigenvalues; its quantiles are NaN.
@@ -189,48 +128,3 @@ def entropy(deciles: Tensor) -> Tensor:
     """
     weights = deciles / (deciles.sum() + 1e-10)
     return -(weights * (weights + 1e-10).log()).sum()
-
-
-def vkdnw_scores(
-    network: nn.Module,
-    inputs: Tensor,
-    entries: Sequence[tuple[str, int]] | None = None,
-    *,
-    smoothing: float = 0.05,
-    half_precision_constants: bool = True,
-    quantiles: Sequence[float] = QUANTILES,
-    variant: str = "official",
-) -> dict[str, Tensor]:
-    """Compute the spectrum of the Fisher matrix of a network and its entropy.
-
-    Args:
-        network: In eval mode; maps inputs to logits (N, C).
-        inputs: One batch.
-        entries: See :func:`select_entries`; None is the published choice.
-        smoothing: See :func:`smoothed_probabilities`.
-        half_precision_constants: See :func:`smoothed_probabilities`.
-        quantiles: Which quantiles of the spectrum enter the entropy.
-        variant: See :func:`fisher_matrix`.
-
-    Returns:
-        ``entropy`` (NaN if all quantiles are zero), ``quantiles`` (a vector) and ``trace``, in float64.
-
-    Raises:
-        UnsupportedModelError: See :func:`entry_jacobian`.
-    """
-    with exact_kernels(inputs.device):
-        jacobian, logits = entry_jacobian(network, inputs, select_entries(network) if entries is None else entries)
-        probabilities = smoothed_probabilities(
-            logits.double(), smoothing, half_precision_constants=half_precision_constants
-        )
-        return spectrum_scores(jacobian, probabilities, quantiles, variant)
-
-
-def spectrum_scores(
-    jacobian: Tensor, probabilities: Tensor, quantiles: Sequence[float] = QUANTILES, variant: str = "official"
-) -> dict[str, Tensor]:
-    """As :func:`vkdnw_scores`, from a Jacobian (N, C, P) and probabilities (N, C)."""
-    matrix = fisher_matrix(jacobian.double(), probabilities, variant)
-    values = spectrum_deciles(matrix, quantiles)
-    values = torch.where(values.any(), values, float("nan"))
-    return {"entropy": entropy(values), "quantiles": values, "trace": matrix.trace()}

@@ -1,12 +1,9 @@
 """GradSign: do the gradients of single samples agree in sign?
 
-With g_i,w the gradient of the cross-entropy of sample i, in train mode on a batch of that one sample,
-
-    gradsign      = mean over weights of |sum_i sign(g_i,w)|       (released code of VKDNW)
-    gradsign_sum  = sum over weights of |sum_i sign(g_i,w)|        (the paper's formula)
-
-over convolution and linear weights. The mean correlates negatively with accuracy on NAS-Bench-201, which is why VKDNW
-quotes GradSign's own paper. Source: Zhang & Jia, ICLR 2022 (key ``zhang2022gradsign``).
+With g_i,w the gradient of the cross-entropy of sample i, in train mode on a batch of that one sample, over convolution
+and linear weights: ``gradsign`` is what the released code of VKDNW computes, ``gradsign_sum`` the paper's formula. The
+mean correlates negatively with accuracy on NAS-Bench-201, which is why VKDNW quotes GradSign's own paper. Source: Zhang
+& Jia, ICLR 2022 (key ``zhang2022gradsign``).
 """
 
 import torch
@@ -17,7 +14,6 @@ from nbnas.networks.fast_instance_norm import instance_norm
 from nbnas.networks.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
 from nbnas.networks.per_sample_gradients import per_sample_gradients
 from nbnas.networks.recording import record
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
@@ -42,43 +38,22 @@ def gradients_one_by_one(network: nn.Module, inputs: Tensor, labels: Tensor) -> 
     rows = []
     for sample, label in zip(inputs.split(1), labels.split(1), strict=True):
         loss = functional.cross_entropy(network(sample), label)
-        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-        rows.append([torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True)])
+        rows.append(torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True))
     return {name: torch.stack(column) for name, column in zip(layers, zip(*rows, strict=True), strict=True)}
 
 
-def sign_agreement(gradients: Tensor) -> Tensor:
-    """|sum_i sign(g_i)| of every weight: (N, ...) -> (...)."""
-    return gradients.sign().sum(0).abs()
-
-
 @register(
-    ProxyInfo(
-        name="gradsign",
-        title="GradSign",
-        family="gradients",
-        paper="Zhang & Jia, ICLR 2022",
-        formula="mean_w |sum_i sign(dL_i/dw)|; gradsign_sum: the sum over w",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=True,
-        inputs="images",
-        initialisation="torch_default",
-        requires="convolutions or linear layers; no BatchNorm of single values",
-        cost="F + B, samples kept apart",
-        scores=("gradsign", "gradsign_sum"),
-    )
+    title="GradSign",
+    family="gradients",
+    paper="Zhang & Jia, ICLR 2022",
+    formula="mean_w |sum_i sign(dL_i/dw)|; gradsign_sum: the sum over w",
+    needs_labels=True,
+    requires="convolutions or linear layers; no BatchNorm of single values",
+    cost="F + B, samples kept apart",
+    scores=("gradsign", "gradsign_sum"),
 )
 def gradsign(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by how well the signs of single-sample gradients agree.
-
-    Args:
-        probe: Network in train mode and one labelled batch; every sample is treated as a batch of one.
-
-    Returns:
-        ``gradsign``: 0 to N; ``gradsign_sum``: that times the number of weights.
-    """
+    """Score a network by how well the signs of single-sample gradients agree: ``gradsign`` is 0 to N."""
     probe.require_pair()
     network = probe.network
     normalise_each_sample(network)
@@ -91,5 +66,5 @@ def gradsign(probe: Probe) -> dict[str, Tensor]:
     if gradients is None:
         gradients = gradients_one_by_one(network, inputs, labels)
     probe.check_outputs(recording.logits, recording.last_features)
-    agreement = total([sign_agreement(gradient).sum() for gradient in gradients.values()])
+    agreement = total([gradient.sign().sum(0).abs().sum() for gradient in gradients.values()])
     return {"gradsign": agreement / sum(layer.weight.numel() for layer in layers.values()), "gradsign_sum": agreement}

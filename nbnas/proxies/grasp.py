@@ -1,9 +1,8 @@
 """GraSP: how much cutting a connection would reduce the flow of gradients.
 
-    grasp = sum over weights of  -w * (H g),   g = dL/dw,  H the Hessian of L
-
 Source: Wang et al., ICLR 2020 (key ``wang2020grasp``), with the sign that makes larger better, as both papers' code has
-it. H g is the gradient of g . dL/dw with g held fixed: one backward pass through the backward pass.
+it. H is the Hessian of the loss L; H g is the gradient of g . dL/dw with g held fixed: one backward pass through the
+backward pass.
 """
 
 import torch
@@ -12,7 +11,6 @@ from torch.nn import functional
 
 from nbnas.networks.autograd_graph import differentiating_twice
 from nbnas.networks.layers import total, weight_layers
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
@@ -37,30 +35,15 @@ def grasp_saliency(probe: Probe) -> dict[str, Tensor]:
 
 
 @register(
-    ProxyInfo(
-        name="grasp",
-        title="GraSP",
-        family="saliency",
-        paper="Wang et al., ICLR 2020",
-        formula="sum_w -w (H g), g = dL/dw",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=True,
-        inputs="images",
-        initialisation="kaiming_normal",
-        requires="convolutions or linear layers, twice differentiable operations",
-        cost="F + B + backward through B",
-        scores=("grasp",),
-    )
+    title="GraSP",
+    family="saliency",
+    paper="Wang et al., ICLR 2020",
+    formula="sum_w -w (H g), g = dL/dw",
+    needs_labels=True,
+    initialisation="kaiming_normal",
+    requires="convolutions or linear layers, twice differentiable operations",
+    cost="F + B + backward through B",
 )
 def grasp(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the total GraSP saliency of its convolution and linear weights, at temperature 1.
-
-    Args:
-        probe: Network in train mode and one labelled batch.
-
-    Returns:
-        ``grasp``, of either sign.
-    """
+    """Score a network by its total GraSP saliency at temperature 1, of either sign."""
     return {"grasp": total([saliency.sum() for saliency in grasp_saliency(probe).values()])}

@@ -12,9 +12,9 @@ class DegenerateScoreError(ValueError):
     """The quantity a proxy measures does not exist for this network; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProxyInfo:
-    """What a reader asks of a proxy before using it."""
+    """What a reader asks of a proxy before using it. A larger score is meant to be better."""
 
     name: str
     title: str
@@ -22,17 +22,16 @@ class ProxyInfo:
     """What it looks at: size, saliency, gradients, activations, kernel, features or Fisher (information)."""
     paper: str
     formula: str
-    higher_is_better: bool
-    mode: str
+    mode: str = "train"
     """``train`` or ``eval``: the mode in which the network is scored."""
-    batches: int
+    batches: int = 1
     """Number of batches the function reads."""
-    needs_labels: bool
-    inputs: str
+    needs_labels: bool = False
+    inputs: str = "images"
     """What the published runs fed: ``noise`` (standard normal), ``images``, or ``none`` where values do not matter."""
-    initialisation: str | None
+    initialisation: str | None = "torch_default"
     """A name in :data:`nbnas.networks.initialisation.INITIALISATIONS`; None where weights do not matter."""
-    requires: str
+    requires: str = "nothing"
     """What the network must have, in words."""
     cost: str
     """In passes of a whole batch: F forward, B backward to weights and inputs, I backward to inputs alone."""

@@ -1,10 +1,5 @@
 """Jacov (jacob_cov): how differently the network reacts to different inputs.
 
-With the rows of J the flattened gradients of the sum of all logits with respect to each input, and v_i the eigenvalues
-of their correlation matrix,
-
-    jacov = - sum_i [ ln(v_i + k) + 1 / (v_i + k) ],   k = 1e-5
-
 Source: Mellor et al., first version of "Neural Architecture Search without Training", 2020 (key ``mellor2020jacov``).
 """
 
@@ -12,20 +7,12 @@ import torch
 from torch import Tensor
 
 from nbnas.networks.eigenvalues import eigenvalues
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
 
 def correlation_matrix(rows: Tensor) -> Tensor:
-    """Pearson correlation between rows, in float64; NaN for a constant row.
-
-    Args:
-        rows: (N, D).
-
-    Returns:
-        (N, N).
-    """
+    """Pearson correlation between rows, (N, D) -> (N, N) in float64; NaN for a constant row."""
     centred = rows.double() - rows.double().mean(1, keepdim=True)
     normalised = centred / centred.norm(dim=1, keepdim=True)
     return (normalised @ normalised.T).clamp(-1, 1)
@@ -41,32 +28,16 @@ def jacov_score(input_gradients: Tensor) -> Tensor:
 
 
 @register(
-    ProxyInfo(
-        name="jacov",
-        title="Jacobian covariance",
-        family="kernel",
-        paper="Mellor et al., 2020",
-        formula="-sum_i [ln(v_i + 1e-5) + 1/(v_i + 1e-5)], v = eig(corr of input gradients)",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="images",
-        initialisation="kaiming_normal",
-        requires="logits differentiable with respect to the input",
-        cost="F + I",
-        scores=("jacov",),
-    )
+    title="Jacobian covariance",
+    family="kernel",
+    paper="Mellor et al., 2020",
+    formula="-sum_i [ln(v_i + 1e-5) + 1/(v_i + 1e-5)], v = eig(corr of input gradients)",
+    initialisation="kaiming_normal",
+    requires="logits differentiable with respect to the input",
+    cost="F + I",
 )
 def jacov(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the correlation of its input gradients over a batch.
-
-    Args:
-        probe: Network in train mode and one batch of at least two samples; labels are not used.
-
-    Returns:
-        ``jacov``: dimensionless, at most -N; degenerate if a sample has a constant (for example zero) gradient.
-    """
+    """Score a network by the correlation matrix of its flattened input gradients over a batch: at most -N."""
     probe.require_pair()
     score = jacov_score(probe.input_gradients())
     probe.degenerate_if(score.isnan(), "a sample has a constant input gradient")

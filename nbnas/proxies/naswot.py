@@ -1,28 +1,59 @@
 """NASWOT: how well the ReLU patterns of a batch tell its samples apart.
 
-    naswot = ln | det sum over ReLUs of K |,   K_nm = number of units in which the codes of samples n and m agree
+With c_n the code (1 where a unit is positive, else 0) of sample n over the L units of a layer,
 
-where the code of a sample is 1 where the input of a ReLU is positive. Source: Mellor et al., ICML 2021 (key
-``mellor2021naswot``).
+    K = C C^T + (1 - C)(1 - C)^T ,   K_nm = number of units in which n and m agree.
+
+Source: Mellor et al., ICML 2021 (key ``mellor2021naswot``).
 """
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor
 
 from nbnas.networks.layers import UnsupportedModelError
-from nbnas.proxies.agreement import Agreement, agreement, log_determinant, total_kernel
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The kernel of one layer."""
+
+    kernel: Tensor
+    """(N, N), whole numbers in float64."""
+    units: int
+    """L."""
+    dimensions: int
+    """Of the activation tensor, samples included: 4 for feature maps."""
+
+
+def agreement(activations: Tensor) -> Agreement:
+    """Kernel of the codes of one layer, (N, ...); only whether a value is positive counts."""
+    activations = activations.detach()
+    if activations.dim() == 4 and activations.is_contiguous(memory_format=torch.channels_last):
+        activations = activations.permute(0, 2, 3, 1)  # The order of units does not matter; flattening is then free.
+    flat = activations.reshape(len(activations), -1)
+    codes = torch.empty(flat.shape, dtype=torch.float32, device=flat.device)
+    torch.gt(flat, 0, out=codes)  # Writing numbers at once saves a pass over all units.
+    # K_nm = L - r_n - r_m + 2 (C C^T)_nm, exact in float32 up to 2^24 units.
+    common = (codes @ codes.T).double()
+    counts, units = common.diagonal(), codes.shape[1]
+    return Agreement(units - counts.unsqueeze(0) - counts.unsqueeze(1) + 2 * common, units, activations.dim())
+
+
+def log_determinant(kernels: Tensor) -> Tensor:
+    """ln |det K| of positive semi-definite (..., N, N) in float64; minus infinity where singular at that precision."""
+    eigenvalues = torch.linalg.eigvalsh(kernels)
+    negligible = eigenvalues[..., -1] * kernels.shape[-1] * torch.finfo(kernels.dtype).eps
+    return torch.where(eigenvalues[..., 0] <= negligible, -torch.inf, eigenvalues.abs().log().sum(-1))
 
 
 def relu_agreements(probe: Probe) -> list[Agreement]:
     """Return the code agreement at every ReLU of the forward pass of the first batch, in order of execution.
 
     ReLU6, LeakyReLU and PReLU count too, as modules or as function calls: their kink is at zero.
-
-    Raises:
-        NbnasError: If the batch has one sample only.
-        UnsupportedModelError: If the network has none, or in one of them dimension 0 is not the samples.
     """
     probe.require_pair()
     recording = probe.forward()
@@ -34,34 +65,20 @@ def relu_agreements(probe: Probe) -> list[Agreement]:
 
 
 @register(
-    ProxyInfo(
-        name="naswot",
-        title="NASWOT, ReLU inputs",
-        family="activations",
-        paper="Mellor et al., ICML 2021",
-        formula="ln|det sum_l K_l|, K_l = agreement of codes at ReLU l",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="kaiming_normal",
-        requires="ReLU activations",
-        cost="F",
-        scores=("naswot",),
-    )
+    title="NASWOT, ReLU inputs",
+    family="activations",
+    paper="Mellor et al., ICML 2021",
+    formula="ln|det sum_l K_l|, K_l = agreement of codes at ReLU l",
+    inputs="noise",
+    initialisation="kaiming_normal",
+    requires="ReLU activations",
+    cost="F",
 )
 def naswot(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the log-determinant of the agreement kernel of its ReLU patterns.
+    """Score a network by the log-determinant of the agreement kernel of its ReLU patterns, in nats.
 
     The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``.
-
-    Args:
-        probe: Network in train mode and one batch; labels are not used.
-
-    Returns:
-        ``naswot``, in nats; degenerate if the kernel is singular, as when two samples share one pattern.
     """
-    score = log_determinant(total_kernel(relu_agreements(probe)))
+    score = log_determinant(torch.stack([layer.kernel for layer in relu_agreements(probe)]).sum(0))
     probe.degenerate_if(score.isneginf(), "the agreement kernel is singular")
     return {"naswot": score}

@@ -1,4 +1,4 @@
-"""Plain saliency: sum over weights of w * dL/dw, signed.
+"""Plain saliency.
 
 Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, key ``abdelfattah2021zerocost``), after Mozer & Smolensky (1989).
 """
@@ -6,40 +6,24 @@ Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, key ``abdelfattah2021zeroc
 from torch import Tensor
 
 from nbnas.networks.layers import total
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
 
 @register(
-    ProxyInfo(
-        name="plain",
-        title="Plain saliency",
-        family="saliency",
-        paper="Abdelfattah et al., ICLR 2021",
-        formula="sum_w w dL/dw",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=True,
-        inputs="images",
-        initialisation="torch_default",
-        requires="convolutions or linear layers",
-        cost="F + B",
-        scores=("plain",),
-    )
+    title="Plain saliency",
+    family="saliency",
+    paper="Abdelfattah et al., ICLR 2021",
+    formula="sum_w w dL/dw",
+    needs_labels=True,
+    requires="convolutions or linear layers",
+    cost="F + B",
 )
 def plain(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the signed sum of weight times gradient of the mean cross-entropy.
+    """Score a network by the signed sum of weight times gradient of the mean cross-entropy, of either sign.
 
     Weights of convolutions and linear layers. It correlates negatively with accuracy on NAS-Bench-201; the direction
     stays the one in which it was proposed. A weight in front of a train-mode BatchNorm contributes next to nothing:
     rescaling it does not change the loss.
-
-    Args:
-        probe: Network in train mode and one labelled batch.
-
-    Returns:
-        ``plain``, of either sign.
     """
     return {"plain": total([(weight * gradient).sum() for weight, gradient in probe.weight_gradients().values()])}

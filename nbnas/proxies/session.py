@@ -17,25 +17,25 @@ from nbnas.seeding import generator_for
 LogitsSelector = Callable[[Any], Tensor]
 """Takes what the network returns and gives its logits."""
 
-
-@dataclass
-class _OpenPass:
-    """A pass that is being computed, and what it has used so far."""
-
-    seconds_below: float = 0.0
-    keys_below: set[tuple] = field(default_factory=set)
+Flag = tuple[Tensor, str, str]
+"""A condition, the status that it gives the score where it holds, and why; a tensor, so that no device waits."""
 
 
 @dataclass(frozen=True)
-class _Cost:
-    own_seconds: float
+class SharedPass:
+    """What was computed once for all proxies."""
+
+    value: Any
+    flags: list[Flag]
+    seconds: float
+    """Without the passes that it used."""
     parts: set[tuple]
-    """Keys of this pass and of all that went into it."""
+    """Keys of this pass and of all that it used."""
 
 
 @dataclass
 class ScoringSession:
-    """One network, its batches, and the passes made so far."""
+    """One network, its batches, and the passes made until now."""
 
     model: nn.Module
     batches: Sequence[Batch]
@@ -44,11 +44,7 @@ class ScoringSession:
     seed: int
     device: torch.device
     logits: LogitsSelector | None = None
-    passes: dict[tuple, Any] = field(default_factory=dict)
-    flags: dict[tuple, list[tuple[Tensor, str, str]]] = field(default_factory=dict)
-    """What was found while a pass was computed, see :attr:`Probe.flags`."""
-    costs: dict[tuple, _Cost] = field(default_factory=dict)
-    open_passes: list[_OpenPass] = field(default_factory=list)
+    passes: dict[tuple, SharedPass] = field(default_factory=dict)
 
     def initialisation_of(self, info: ProxyInfo) -> str | None:
         """Name of the initialisation under which this proxy sees the network."""

@@ -1,28 +1,26 @@
-"""Size of a network: multiply-adds, parameters, parameter tensors. The baselines every proxy must beat."""
+"""Size of a network, the baselines every proxy must beat: multiply-adds, parameters, tensors, norm of the weights."""
 
 from inspect import signature
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from nbnas.proxies.info import ProxyInfo
+from nbnas.networks.layers import total, weight_layers
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
+_BASE = {"family": "size", "mode": "eval", "inputs": "none", "initialisation": None}
+
 
 class _LinearBiasCounter(TorchFunctionMode):
-    """Counts bias additions of linear layers, which reach the product's kernel only sometimes.
+    """Counts bias additions of linear layers: the product's kernel sees them only sometimes, and in attention never."""
 
-    Torch dispatches its attention as one function, in which the linear layers are not seen.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.additions = 0
+    additions = 0
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -36,63 +34,33 @@ class _LinearBiasCounter(TorchFunctionMode):
 
 def _attention_bias_additions(*args: Any, **kwargs: Any) -> int:
     given = signature(functional.multi_head_attention_forward).bind(*args, **kwargs).arguments
-    into, out = (
-        sum(given[name].numel() // given[name].shape[-1] for name in names)
-        for names in (("query", "key", "value"), ("query",))
-    )
-    additions = (given["in_proj_bias"] is not None) * into + (given["out_proj_bias"] is not None) * out
+    tokens = {name: given[name].numel() // given[name].shape[-1] for name in ("query", "key", "value")}
+    additions = (given["in_proj_bias"] is not None) * sum(tokens.values())
+    additions += (given["out_proj_bias"] is not None) * tokens["query"]
     return additions * given["embed_dim_to_check"]
 
 
-def _convolution_flops(
-    inputs: Any,
-    weight: Any,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    *_: Any,
-    out_shape: Any,
-    **__: Any,
-) -> int:
+def _convolution_flops(inputs: Any, weight: Any, bias: Any, *rest: Any, out_shape: Any, **_: Any) -> int:
+    """Two per multiply-add, as torch counts, and per bias; ``rest`` is stride, padding, dilation, transposed, ..."""
     bias_additions = 0 if bias is None else torch.Size(out_shape).numel()
-    return conv_flop_count(inputs, weight, out_shape, transposed=transposed) + 2 * bias_additions
+    return conv_flop_count(inputs, weight, out_shape, transposed=rest[3]) + 2 * bias_additions
 
 
 @register(
-    ProxyInfo(
-        name="flops",
-        title="Multiply-adds of one image",
-        family="size",
-        paper="Dong & Yang, ICLR 2020",
-        formula="multiply-adds of convolutions and matrix products, their biases included",
-        higher_is_better=True,
-        mode="eval",
-        batches=1,
-        needs_labels=False,
-        inputs="none",
-        initialisation=None,
-        requires="nothing",
-        cost="F of one sample",
-        scores=("flops",),
-    )
+    title="Multiply-adds of one image",
+    paper="Dong & Yang, ICLR 2020",
+    formula="multiply-adds of convolutions and matrix products, their biases included",
+    cost="F of one sample",
+    **_BASE,
 )
 def flops(probe: Probe) -> dict[str, float]:
-    """Count the multiply-adds of one image by running it, the way NATS-Bench counts them.
+    """Count the multiply-adds of one image by running the first of the batch, the way NATS-Bench counts them.
 
     A multiply-add is one operation, so the number is half of what counts additions and multiplications apart.
     Convolutions and matrix products count, wherever in the code they happen, and a bias costs one operation per
     output; BatchNorm, activations, pooling and sums are free.
-
-    Args:
-        probe: Any network and one batch, of which the first image is used.
-
-    Returns:
-        ``flops``: number of multiply-adds per image.
     """
-    inputs, _ = probe.shared_batch()
-    network = probe.shared_network()
+    network, (inputs, _) = probe.shared_network(), probe.shared_batch()
     mapping = {torch.ops.aten.convolution: _convolution_flops}
     counter, biases = FlopCounterMode(display=False, custom_mapping=mapping), _LinearBiasCounter()
     with torch.no_grad(), counter, biases:
@@ -103,22 +71,12 @@ def flops(probe: Probe) -> dict[str, float]:
 
 
 @register(
-    ProxyInfo(
-        name="params",
-        title="Parameters",
-        family="size",
-        paper="Dong & Yang, ICLR 2020",
-        formula="sum over parameter tensors of their number of entries",
-        higher_is_better=True,
-        mode="eval",
-        batches=0,
-        needs_labels=False,
-        inputs="none",
-        initialisation=None,
-        requires="nothing",
-        cost="none",
-        scores=("params",),
-    )
+    title="Parameters",
+    paper="Dong & Yang, ICLR 2020",
+    formula="sum over parameter tensors of their number of entries",
+    batches=0,
+    cost="none",
+    **_BASE,
 )
 def params(probe: Probe) -> dict[str, float]:
     """Count the parameters, a shared tensor once; BatchNorm scales and shifts count, running statistics do not."""
@@ -126,23 +84,34 @@ def params(probe: Probe) -> dict[str, float]:
 
 
 @register(
-    ProxyInfo(
-        name="trainable_layers",
-        title="Trainable layers (parameter tensors)",
-        family="size",
-        paper="Tybl & Neumann, CVPR 2025",
-        formula="number of parameter tensors (aleph in the paper)",
-        higher_is_better=True,
-        mode="eval",
-        batches=0,
-        needs_labels=False,
-        inputs="none",
-        initialisation=None,
-        requires="nothing",
-        cost="none",
-        scores=("trainable_layers",),
-    )
+    title="Trainable layers (parameter tensors)",
+    paper="Tybl & Neumann, CVPR 2025",
+    formula="number of parameter tensors (aleph in the paper)",
+    batches=0,
+    cost="none",
+    **_BASE,
 )
 def trainable_layers(probe: Probe) -> dict[str, float]:
     """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""
-    return {"trainable_layers": float(sum(1 for _ in probe.given_network.parameters()))}
+    return {"trainable_layers": float(len(list(probe.given_network.parameters())))}
+
+
+@register(
+    title="L2 norm of the weights",
+    family="size",
+    paper="Krishnakumar et al., NeurIPS 2022",
+    formula="sum_l ||w_l||",
+    batches=0,
+    inputs="none",
+    requires="convolutions or linear layers",
+    cost="none",
+)
+def l2_norm(probe: Probe) -> dict[str, Tensor]:
+    """Score a network by the sum over convolutions and linear layers of the Euclidean norm of the weight.
+
+    It sees neither data nor gradients, and with random weights of a known distribution it is a smooth function of layer
+    sizes. Source: NASLib (key ``krishnakumar2022suitezero``).
+    """
+    return {
+        "l2_norm": total([layer.weight.detach().norm() for layer in weight_layers(probe.shared_network()).values()])
+    }

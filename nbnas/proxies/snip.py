@@ -1,15 +1,12 @@
 """SNIP: how much the loss would change if a connection were cut, summed over all connections.
 
-    snip = sum over weights of |w * dL/dw|
-
-which is |dL/dm| for a mask m of ones multiplied into the weights. Source: Lee et al., ICLR 2019 (key ``lee2019snip``);
-as a score of networks Abdelfattah et al., ICLR 2021 (key ``abdelfattah2021zerocost``).
+|w * dL/dw| is |dL/dm| for a mask m of ones multiplied into the weights. Source: Lee et al., ICLR 2019 (key
+``lee2019snip``); as a score of networks Abdelfattah et al., ICLR 2021 (key ``abdelfattah2021zerocost``).
 """
 
 from torch import Tensor
 
 from nbnas.networks.layers import total
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
@@ -20,32 +17,18 @@ def snip_saliency(probe: Probe) -> dict[str, Tensor]:
 
 
 @register(
-    ProxyInfo(
-        name="snip",
-        title="SNIP",
-        family="saliency",
-        paper="Lee et al., ICLR 2019",
-        formula="sum_w |w dL/dw|",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=True,
-        inputs="images",
-        initialisation="kaiming_normal",
-        requires="convolutions or linear layers",
-        cost="F + B",
-        scores=("snip",),
-    )
+    title="SNIP",
+    family="saliency",
+    paper="Lee et al., ICLR 2019",
+    formula="sum_w |w dL/dw|",
+    needs_labels=True,
+    initialisation="kaiming_normal",
+    requires="convolutions or linear layers",
+    cost="F + B",
 )
 def snip(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the total SNIP saliency of its convolution and linear weights.
+    """Score a network by its total SNIP saliency, at least 0, in units of the loss (nats).
 
     Biases and normalisation layers are not scored; a layer without gradient counts 0.
-
-    Args:
-        probe: Network in train mode and one labelled batch.
-
-    Returns:
-        ``snip``: at least 0, in units of the loss (nats).
     """
     return {"snip": total([saliency.sum() for saliency in snip_saliency(probe).values()])}

@@ -1,11 +1,8 @@
 """SynFlow: how much signal flows through each connection of the network made linear and positive.
 
-With every parameter replaced by its absolute value, BatchNorm by the identity, and one input of ones,
-
-    R = sum of the logits,   synflow = sum over weights of |w * dR/dw|
-
-Data-free. Source: Tanaka et al., NeurIPS 2020 (key ``tanaka2020synflow``); as a score of networks Abdelfattah et al.,
-ICLR 2021. In float64, because the values grow exponentially with depth.
+Every parameter is replaced by its absolute value and BatchNorm by the identity; R is the sum of the logits of one input
+of ones. Data-free. In float64, because the values grow exponentially with depth. Source: Tanaka et al., NeurIPS 2020
+(key ``tanaka2020synflow``); as a score of networks Abdelfattah et al., ICLR 2021.
 """
 
 import torch
@@ -13,7 +10,6 @@ from torch import Tensor
 
 from nbnas.networks.layers import NORMALISATIONS, total, weight_layers
 from nbnas.networks.recording import require_logits
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
@@ -45,33 +41,21 @@ def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
 
 
 @register(
-    ProxyInfo(
-        name="synflow",
-        title="SynFlow",
-        family="saliency",
-        paper="Tanaka et al., NeurIPS 2020",
-        formula="sum_w |w dR/dw|, R = sum of logits of the network with |parameters|, no BatchNorm, input of ones",
-        higher_is_better=True,
-        mode="eval",
-        batches=1,
-        needs_labels=False,
-        inputs="none",
-        initialisation="kaiming_normal",
-        requires="convolutions or linear layers",
-        cost="F + B of one sample, in float64",
-        scores=("synflow",),
-    )
+    title="SynFlow",
+    family="saliency",
+    paper="Tanaka et al., NeurIPS 2020",
+    formula="sum_w |w dR/dw|, R = sum of logits of the network with |parameters|, no BatchNorm, input of ones",
+    mode="eval",
+    inputs="none",
+    initialisation="kaiming_normal",
+    requires="convolutions or linear layers",
+    cost="F + B of one sample, in float64",
 )
 def synflow(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the total SynFlow saliency of its convolution and linear weights, without a logarithm.
+    """Score a network by its total SynFlow saliency, without a logarithm: positive, often astronomically large.
 
-    Normalisation modules (Batch-, Group-, Instance-, Layer-, RMSNorm) are the identity; functional normalisation stays.
-
-    Args:
-        probe: Network; of the batch only the shape is used.
-
-    Returns:
-        ``synflow``: positive, often astronomically large; degenerate if no flow reaches the logits.
+    Of the batch only the shape is used. Normalisation modules (Batch-, Group-, Instance-, Layer-, RMSNorm) are the
+    identity; functional normalisation stays. Degenerate if no flow reaches the logits.
     """
     score = total([saliency.sum() for saliency in synflow_saliency(probe).values()])
     probe.degenerate_if(score == 0, "no flow from the input reaches the logits")

@@ -1,9 +1,5 @@
 """TE-NAS: condition number of the neural tangent kernel, and number of linear regions.
 
-    te_nas_ntk            - lambda_max / lambda_min of Theta = G G^T, G_n = gradient of the sum of the logits of
-                          sample n with respect to every parameter whose name contains "weight"
-    te_nas_linear_regions number of distinct ReLU patterns among the samples of a batch
-
 Source: Chen et al., ICLR 2021 (key ``chen2021tenas``). TE-NAS ranks by the sum of the two ranks.
 
 In train mode BatchNorm makes every sample's logits depend on the whole batch, and exactly this coupling decides the
@@ -21,21 +17,15 @@ from nbnas.networks.gradients_along import directions_at_once, gradients_along
 from nbnas.networks.layers import UnsupportedModelError
 from nbnas.networks.per_sample_gradients import per_sample_gradients, samples_interact
 from nbnas.networks.recording import Recording
-from nbnas.proxies.info import ProxyInfo
 from nbnas.proxies.naswot import relu_agreements
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
 
 def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
-    """Theta = G G^T of the sums of logits of a recorded batch, (N, N) in float64.
+    """Theta = G G^T, (N, N) in float64, of a network and its recorded forward pass.
 
-    Args:
-        network: The network that was recorded.
-        recording: Its forward pass.
-
-    Raises:
-        UnsupportedModelError: If no parameter has ``weight`` in its name.
+    G_n is the gradient of the sum of the logits of sample n with respect to every parameter with "weight" in its name.
     """
     names = [name for name, _ in network.named_parameters() if "weight" in name]
     if not names:
@@ -50,8 +40,7 @@ def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
         return sums.new_zeros(len(sums), len(sums), dtype=torch.float64)
     # A direction per sample, and each goes through the whole batch.
     basis = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)
-    parts = basis.split(directions_at_once(recording.inputs))
-    rows = [gradients_along(sums, parameters, part) for part in parts]
+    rows = [gradients_along(sums, parameters, part) for part in basis.split(directions_at_once(recording.inputs))]
     return _gram(torch.cat(column) for column in zip(*rows, strict=True))
 
 
@@ -60,43 +49,24 @@ def _gram(gradients: Iterable[Tensor]) -> Tensor:
 
 
 def negative_condition_number(kernel: Tensor) -> tuple[Tensor, Tensor]:
-    """- lambda_max / lambda_min of a symmetric matrix, and whether it is singular at the precision of float32.
-
-    Args:
-        kernel: (N, N), float64.
-    """
+    """- lambda_max / lambda_min of a symmetric matrix in float64, and whether it is singular in terms of float32."""
     values = eigenvalues(kernel)
     singular = values[0] <= values[-1] * len(kernel) * torch.finfo(torch.float32).eps
     return -values[-1] / values[0], singular
 
 
 @register(
-    ProxyInfo(
-        name="te_nas_ntk",
-        title="TE-NAS, tangent kernel",
-        family="kernel",
-        paper="Chen et al., ICLR 2021",
-        formula="-lambda_max / lambda_min of G G^T, G_n = d(sum of logits of sample n)/d(weights)",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="images",
-        initialisation="torch_default",
-        requires="parameters with 'weight' in their names",
-        cost="F + N B with BatchNorm, F + B without",
-        scores=("te_nas_ntk",),
-    )
+    title="TE-NAS, tangent kernel",
+    family="kernel",
+    paper="Chen et al., ICLR 2021",
+    formula="-lambda_max / lambda_min of G G^T, G_n = d(sum of logits of sample n)/d(weights)",
+    requires="parameters with 'weight' in their names",
+    cost="F + N B with BatchNorm, F + B without",
 )
 def te_nas_ntk(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by minus the condition number of its empirical neural tangent kernel.
+    """Score a network by minus the condition number of its empirical neural tangent kernel: at most -1.
 
-    Args:
-        probe: Network in train mode and one batch; labels are not used.
-
-    Returns:
-        ``te_nas_ntk``: at most -1; degenerate if the kernel is singular at working precision, where released code
-        returns rounding noise of either sign.
+    Where the kernel is singular at working precision released code returns rounding noise of either sign.
     """
     probe.require_pair()
     score, singular = negative_condition_number(tangent_kernel(probe.shared_network(), probe.forward()))
@@ -105,33 +75,18 @@ def te_nas_ntk(probe: Probe) -> dict[str, Tensor]:
 
 
 @register(
-    ProxyInfo(
-        name="te_nas_linear_regions",
-        title="TE-NAS, linear regions",
-        family="activations",
-        paper="Chen et al., ICLR 2021",
-        formula="number of distinct ReLU patterns in a batch",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="torch_default",
-        requires="ReLU activations on feature maps",
-        cost="F",
-        scores=("te_nas_linear_regions",),
-    )
+    title="TE-NAS, linear regions",
+    family="activations",
+    paper="Chen et al., ICLR 2021",
+    formula="number of distinct ReLU patterns in a batch",
+    inputs="noise",
+    requires="ReLU activations on feature maps",
+    cost="F",
 )
 def te_nas_linear_regions(probe: Probe) -> dict[str, Tensor]:
-    """Count the linear regions that the samples of a batch fall into, by their patterns at ReLUs on feature maps.
+    """Count the linear regions that the samples fall into, by their patterns at ReLUs on feature maps: 1 to N.
 
     With batches of 64 nearly every network reaches the maximum, 64.
-
-    Args:
-        probe: Network in train mode and one batch; labels are not used.
-
-    Returns:
-        ``te_nas_linear_regions``: 1 to N.
     """
     maps = [layer for layer in relu_agreements(probe) if layer.dimensions == 4]
     if not maps:

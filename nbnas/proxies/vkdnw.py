@@ -13,112 +13,87 @@ The released code multiplies by L_n where the paper has L_n^T. The two matrices 
 import torch
 from torch import Tensor
 
+from nbnas.errors import NbnasError
+from nbnas.networks.eigenvalues import eigenvalues
 from nbnas.networks.entry_jacobian import entry_jacobian
-from nbnas.proxies.fisher_information import select_entries, smoothed_probabilities, spectrum_scores
-from nbnas.proxies.info import ProxyInfo
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
+VARIANTS = {"vkdnw": FisherSetting(), "vkdnw_paper": FisherSetting(variant="paper")}
+"""First part of the names of the scores -> setting."""
+
+SUFFIXES = ("entropy", *(f"decile_{k}" for k in range(1, 10)), "trace")
+
+BASE = {"family": "Fisher", "paper": "Tybl & Neumann, CVPR 2025", "inputs": "noise", "initialisation": "kaiming_normal"}
+"""What the records of VKDNW, its MobileNetV2 form and its ablations have in common."""
+
 
 @register(
-    ProxyInfo(
-        name="vkdnw",
-        title="Entropy of the Fisher information spectrum",
-        family="Fisher",
-        paper="Tybl & Neumann, CVPR 2025",
-        formula="-sum_k w_k ln w_k, w = normalised deciles 0.1..0.9 of eig(1/N sum_n J_n^T cov(p_n) J_n)",
-        higher_is_better=True,
-        mode="eval",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="kaiming_normal",
-        requires="no BatchNorm on batch statistics",
-        cost="F + min(classes, features) I",
-        scores=tuple(
-            f"{prefix}_{suffix}"
-            for prefix in ("vkdnw", "vkdnw_paper")
-            for suffix in ("entropy", *(f"decile_{k}" for k in range(1, 10)), "trace")
-        ),
-    )
+    title="Entropy of the Fisher information spectrum",
+    formula="-sum_k w_k ln w_k, w = normalised deciles 0.1..0.9 of eig(1/N sum_n J_n^T cov(p_n) J_n)",
+    mode="eval",
+    requires="no BatchNorm on batch statistics",
+    cost="F + min(classes, features) I",
+    scores=tuple(f"{prefix}_{suffix}" for prefix in VARIANTS for suffix in SUFFIXES),
+    **BASE,
 )
 def vkdnw(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by VKDNW, in both variants at the cost of one.
+    """Score a network by VKDNW with the published settings, in both variants at the cost of one.
 
-    The published settings: the first 128 parameter tensors, entry 0 of each, smoothing 0.05, eval mode (in which
-    BatchNorm with untouched statistics is the identity). The published ranking VKDNW_single orders networks by the
-    number of parameter tensors first and by ``vkdnw_entropy`` second. Other settings: :func:`vkdnw_scores`.
-
-    Args:
-        probe: Network in eval mode and one batch; labels are not used.
+    In eval mode BatchNorm with untouched statistics is the identity. The published ranking VKDNW_single orders networks
+    by the number of parameter tensors first and by ``vkdnw_entropy`` second.
 
     Returns:
         ``vkdnw_entropy`` (nats), ``vkdnw_decile_1`` to ``_9`` and ``vkdnw_trace`` of the official variant, the same
         with ``vkdnw_paper`` for the paper's. Spectra are computed in float64; in a float32 network the smallest
         deciles are rounding noise all the same, because the Jacobian carries float32 errors. Degenerate if all nine
         deciles are zero in both variants; in one alone, its entropy is NaN.
-
-    Raises:
-        UnsupportedModelError: See :func:`entry_jacobian`.
     """
     network, (inputs, _) = probe.shared_network(), probe.shared_batch()
-    jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
+    jacobian, logits = entry_jacobian(network, inputs, FisherSetting().entries(network))
     probe.check_outputs(logits)
-    probabilities = smoothed_probabilities(logits.double())
-    scores = {}
-    for prefix, variant in (("vkdnw", "official"), ("vkdnw_paper", "paper")):
-        result = spectrum_scores(jacobian, probabilities, variant=variant)
-        scores[f"{prefix}_entropy"] = result["entropy"]
-        scores |= {f"{prefix}_decile_{k}": value for k, value in enumerate(result["quantiles"], start=1)}
-        scores[f"{prefix}_trace"] = result["trace"]
-    # An infinite trace makes the quantiles NaN as well, which is no zero spectrum.
-    zero = [
-        scores[f"{prefix}_entropy"].isnan() & scores[f"{prefix}_trace"].isfinite()
-        for prefix in ("vkdnw", "vkdnw_paper")
-    ]
+    scores, zero = {}, []
+    for prefix, setting in VARIANTS.items():
+        result = setting.scores(jacobian, logits)
+        values = (result["entropy"], *result["quantiles"], result["trace"])
+        scores |= {f"{prefix}_{suffix}": value for suffix, value in zip(SUFFIXES, values, strict=True)}
+        # An infinite trace makes the quantiles NaN as well, which is no zero spectrum.
+        zero.append(result["entropy"].isnan() & result["trace"].isfinite())
     probe.degenerate_if(zero[0] & zero[1], "all deciles of the Fisher spectrum are zero, in both variants")
     return scores
 
 
 @register(
-    ProxyInfo(
-        name="vkdnw_mobilenetv2",
-        title="VKDNW as in the MobileNetV2 search",
-        family="Fisher",
-        paper="Tybl & Neumann, CVPR 2025",
-        formula="vkdnw_entropy with quantiles 0, 0.1, ..., 1, random tensors, after one train-mode pass",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="kaiming_normal",
-        requires="BatchNorm, if any, with running statistics",
-        cost="2 F + min(classes, features) I",
-        scores=("vkdnw_mobilenetv2_entropy",),
-    )
+    title="VKDNW as in the MobileNetV2 search",
+    formula="vkdnw_entropy with quantiles 0, 0.1, ..., 1, random tensors, after one train-mode pass",
+    requires="BatchNorm, if any, with running statistics",
+    cost="2 F + min(classes, features) I",
+    scores=("vkdnw_mobilenetv2_entropy",),
+    **BASE,
 )
 def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the variant of VKDNW that the released MobileNetV2 search maximises.
+    """Score a network by the variant of VKDNW that the released MobileNetV2 search maximises: 0 to ln 11, in nats.
 
     It differs from ``vkdnw`` in three ways: one train-mode pass first, so that running statistics are 0.9 times the
     initial ones plus 0.1 times the batch's; 128 tensors drawn at random instead of the first; quantiles with both ends.
-
-    Args:
-        probe: Network in train mode and one batch; labels are not used.
-
-    Returns:
-        ``vkdnw_mobilenetv2_entropy``: 0 to ln 11, in nats.
-
-    Raises:
-        UnsupportedModelError: See :func:`entry_jacobian`.
     """
+    setting = FisherSetting(which="random", quantiles=tuple(k / 10 for k in range(11)))
     network, (inputs, _) = probe.network, probe.batches[0]
     with torch.no_grad():
         network(inputs.clone())
-    jacobian, logits = entry_jacobian(network.eval(), inputs, select_entries(network, which="random"))
+    jacobian, logits = entry_jacobian(network.eval(), inputs, setting.entries(network))
     probe.check_outputs(logits)
-    probabilities = smoothed_probabilities(logits.double())
-    result = spectrum_scores(jacobian, probabilities, tuple(k / 10 for k in range(11)))
-    probe.degenerate_if(result["entropy"].isnan(), "all quantiles of the Fisher spectrum are zero")
-    return {"vkdnw_mobilenetv2_entropy": result["entropy"]}
+    entropy = setting.scores(jacobian, logits)["entropy"]
+    probe.degenerate_if(entropy.isnan(), "all quantiles of the Fisher spectrum are zero")
+    return {"vkdnw_mobilenetv2_entropy": entropy}
+
+
+def fisher_eigenvalues(probe: Probe, variant: str = "official") -> Tensor:
+    """Return all eigenvalues of the matrix whose deciles ``vkdnw`` takes: (P,), ascending, at least 0, in float64."""
+    setting, network, (inputs, _) = FisherSetting(variant=variant), probe.shared_network(), probe.shared_batch()
+    jacobian, logits = entry_jacobian(network, inputs, setting.entries(network))
+    matrix = setting.matrix(jacobian.double(), setting.probabilities(logits.double()))
+    if not matrix.isfinite().all():
+        raise NbnasError("the Fisher matrix is not finite, so it has no spectrum")
+    return eigenvalues(matrix).clamp(min=0)

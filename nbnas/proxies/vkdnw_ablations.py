@@ -5,93 +5,51 @@ entries taken from each tensor. The Jacobian of single entries costs as many pas
 and the Fisher matrix of some of them is made from their columns.
 """
 
-from torch import Generator, Tensor, nn
+from itertools import chain
+
+from torch import Tensor
 
 from nbnas.networks.entry_jacobian import entry_jacobian
-from nbnas.proxies.fisher_information import select_entries, smoothed_probabilities, spectrum_scores
-from nbnas.proxies.info import ProxyInfo
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
+from nbnas.proxies.vkdnw import BASE
 
-TENSORS = (8, 16, 32, 64, 128, 256)
-"""Numbers of parameter tensors, one entry each."""
-
-ENTRIES_PER_TENSOR = (1, 2, 4, 8)
-"""Numbers of entries of each of the first 32 tensors."""
-
-POSITIONS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, None)
-"""Relative positions of the one entry of each of the first 128 tensors; None is a random one."""
-
-
-def ablation_entries(network: nn.Module, generator: Generator) -> dict[str, list[tuple[str, int]]]:
-    """Choose the entries of every setting.
-
-    Args:
-        network: Any network.
-        generator: CPU generator of the random positions.
-
-    Returns:
-        Name of the setting (``m8`` to ``m256``, ``last128``, ``k1`` to ``k8``, ``p0.0`` to ``p1.0``, ``prandom``) ->
-        entries, see :func:`nbnas.proxies.fisher_information.select_entries`.
-    """
-    chosen = {f"m{tensors}": select_entries(network, tensors) for tensors in TENSORS}
-    chosen["last128"] = select_entries(network, which="last")
-    chosen |= {f"k{count}": select_entries(network, 32, entries_per_tensor=count) for count in ENTRIES_PER_TENSOR}
-    for position in POSITIONS:
-        entries = select_entries(network, position=position, generator=generator)
-        chosen["prandom" if position is None else f"p{position}"] = entries
-    return chosen
+SETTINGS = {
+    **{f"m{tensors}": FisherSetting(tensors) for tensors in (8, 16, 32, 64, 128, 256)},
+    "last128": FisherSetting(which="last"),
+    **{f"k{count}": FisherSetting(32, entries_per_tensor=count) for count in (1, 2, 4, 8)},
+    **{f"p{position}": FisherSetting(position=position) for position in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)},
+    "prandom": FisherSetting(position=None),
+}
+"""``m128`` and ``p0.0`` are the published choice, ``last128`` that of the authors' earlier runs."""
 
 
 @register(
-    ProxyInfo(
-        name="vkdnw_ablations",
-        title="VKDNW with other parameters in the Fisher matrix",
-        family="Fisher",
-        paper="Tybl & Neumann, CVPR 2025",
-        formula="vkdnw_entropy of the first m tensors; of k entries of each of 32; of one entry at relative position p",
-        higher_is_better=True,
-        mode="eval",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="kaiming_normal",
-        requires="no BatchNorm on batch statistics",
-        cost="F + min(classes, features) I",
-        scores=(
-            *(f"vkdnw_entropy_m{tensors}" for tensors in TENSORS),
-            "vkdnw_entropy_last128",
-            *(f"vkdnw_entropy_k{count}" for count in ENTRIES_PER_TENSOR),
-            *(f"vkdnw_entropy_p{'random' if position is None else position}" for position in POSITIONS),
-        ),
-        ablation=True,
-    )
+    title="VKDNW with other parameters in the Fisher matrix",
+    formula="vkdnw_entropy of the first m tensors; of k entries of each of 32; of one entry at relative position p",
+    mode="eval",
+    requires="no BatchNorm on batch statistics",
+    cost="F + min(classes, features) I",
+    scores=tuple(f"vkdnw_entropy_{name}" for name in SETTINGS),
+    ablation=True,
+    **BASE,
 )
 def vkdnw_ablations(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the entropy of VKDNW, official variant, for 18 choices of parameters.
 
-    Args:
-        probe: Network in eval mode and one batch; labels are not used.
-
     Returns:
-        ``vkdnw_entropy_<setting>`` in nats; ``m128`` and ``p0.0`` are the published choice,
-        ``last128`` that of the authors' earlier runs. NaN where all deciles of
-        that spectrum are zero.
-
-    Raises:
-        UnsupportedModelError: See :func:`nbnas.networks.entry_jacobian.entry_jacobian`.
+        ``vkdnw_entropy_<setting>`` in nats, for the names in :data:`SETTINGS`; NaN where all deciles of that spectrum
+        are zero.
     """
     network, (inputs, _) = probe.shared_network(), probe.shared_batch()
-    chosen = ablation_entries(network, probe.generator)
-    columns: dict[tuple[str, int], int] = {}
-    for entries in chosen.values():
-        for entry in entries:
-            columns.setdefault(entry, len(columns))
+    chosen = {name: setting.entries(network, probe.generator) for name, setting in SETTINGS.items()}
+    distinct = dict.fromkeys(chain.from_iterable(chosen.values()))
+    columns = {entry: column for column, entry in enumerate(distinct)}
     jacobian, logits = entry_jacobian(network, inputs, list(columns))
     probe.check_outputs(logits)
-    probabilities = smoothed_probabilities(logits.double())
     scores = {}
-    for setting, entries in chosen.items():
-        own = jacobian[:, :, [columns[entry] for entry in entries]]
-        scores[f"vkdnw_entropy_{setting}"] = spectrum_scores(own, probabilities)["entropy"]
+    for name, setting in SETTINGS.items():
+        own = jacobian[:, :, [columns[entry] for entry in chosen[name]]]
+        scores[f"vkdnw_entropy_{name}"] = setting.scores(own, logits)["entropy"]
     return scores

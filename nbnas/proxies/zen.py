@@ -13,54 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from nbnas.networks.feature_maps import last_feature_map
-from nbnas.networks.layers import total
-from nbnas.proxies.info import ProxyInfo
+from nbnas.networks.layers import BATCH_NORMS, total
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
 
-def zen_score(features: Tensor, moved: Tensor, variances: list[Tensor]) -> Tensor:
-    """Combine features and BatchNorm variances.
-
-    Args:
-        features: f(x), (N, C, H, W).
-        moved: f(x'), the same shape.
-        variances: Per BatchNorm the variance of each channel.
-
-    Returns:
-        Zen-score in nats; minus infinity if the features do not move.
-    """
-    movement = (features - moved).abs().flatten(1).double().sum(1).mean().log()
-    return total([movement, *(variance.double().mean().log() / 2 for variance in variances)])
-
-
 @register(
-    ProxyInfo(
-        name="zen",
-        title="Zen-score",
-        family="features",
-        paper="Lin et al., ICCV 2021",
-        formula="ln E|f(x) - f(x + 0.01 e)| + sum_BN ln sqrt(mean_c var_c), f = features before pooling",
-        higher_is_better=True,
-        mode="train",
-        batches=1,
-        needs_labels=False,
-        inputs="noise",
-        initialisation="standard_normal",
-        requires="feature maps (N, C, H, W) that only pooling and linear layers follow",
-        cost="2 F",
-        scores=("zen", "zen_paper"),
-    )
+    title="Zen-score",
+    family="features",
+    paper="Lin et al., ICCV 2021",
+    formula="ln E|f(x) - f(x + 0.01 e)| + sum_BN ln sqrt(mean_c var_c), f = features before pooling",
+    inputs="noise",
+    initialisation="standard_normal",
+    requires="feature maps (N, C, H, W) that only pooling and linear layers follow",
+    cost="2 F",
+    scores=("zen", "zen_paper"),
 )
 def zen(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by its Zen-score, one repeat.
-
-    Args:
-        probe: Network in train mode and one batch x; labels are not used.
-
-    Returns:
-        ``zen`` and ``zen_paper``, in nats; degenerate if the features do not depend on the input.
-    """
+    """Score a network by its Zen-score, one repeat, in nats; degenerate if the features do not depend on the input."""
     network, (inputs, _) = probe.network, probe.batches[0]
     noise = torch.randn(inputs.shape, generator=probe.generator, dtype=torch.float32).to(inputs)
     return zen_of_network(probe, network, inputs, inputs + 0.01 * noise)
@@ -68,7 +38,7 @@ def zen(probe: Probe) -> dict[str, Tensor]:
 
 def zen_of_network(probe: Probe, network: nn.Module, inputs: Tensor, moved_inputs: Tensor) -> dict[str, Tensor]:
     """Compute both scores of a network in train mode from x and x'; its BatchNorms are changed."""
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
     batch_variances: dict[nn.Module, list[tuple[Tensor, int]]] = {norm: [] for norm in norms}
     momenta = {norm: norm.momentum for norm in norms}
     running = {norm: 1.0 if norm.running_var is None else norm.running_var.clone() for norm in norms}
@@ -91,6 +61,10 @@ def zen_of_network(probe: Probe, network: nn.Module, inputs: Tensor, moved_input
             # Without a momentum, torch averages over all batches.
             momentum = 1 / number if momenta[norm] is None else momenta[norm]
             running[norm] = (1 - momentum) * running[norm] + momentum * variance
-    called = [running[norm] for norm in norms if batch_variances[norm]]
     probe.degenerate_if((features == moved).all(), "the features do not depend on the input")
-    return {"zen": zen_score(features, moved, called), "zen_paper": zen_score(features, moved, population)}
+    movement = (features - moved).abs().flatten(1).double().sum(1).mean().log()
+    variances = {"zen": [running[norm] for norm in norms if batch_variances[norm]], "zen_paper": population}
+    return {
+        name: total([movement, *(variance.double().mean().log() / 2 for variance in found)])
+        for name, found in variances.items()
+    }

@@ -25,6 +25,7 @@ from nbnas.rankings import (
     spearman_rho,
 )
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
+from nbnas.scoring.setting import Setting
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 
@@ -42,17 +43,9 @@ def evaluate(
     dataset: str,
     repeats: int = 1000,
 ) -> pd.DataFrame:
-    """Measure how a ranking by given scores agrees with trained accuracies.
+    """Measure how a ranking by given scores, indexed by the rows of the benchmark, agrees with trained accuracies.
 
     Networks without one of the scores rank last, and the note counts them.
-
-    Args:
-        row_key: Name of the ranking in the published tables.
-        method: The ranking.
-        found: The scores, indexed by the rows of the benchmark.
-        benchmark: The accuracies.
-        dataset: A data set of the space.
-        repeats: Number of bootstrap resamples.
 
     Returns:
         Rows as of :func:`metric_rows`. If no network has a score, fewer than :data:`FEWEST` were sampled or the
@@ -71,15 +64,12 @@ def evaluate(
         return missing(row_key, dataset, benchmark.hint)
     accuracy = benchmark.accuracy(dataset)[found.table.index]
     if found.complete:
-        note = f"{len(scores):,} architectures; interval over ties. {description}".strip()
-        return metric_rows(row_key, dataset, _estimates_over_ties(scores, accuracy), benchmark.source, note)
-    estimates = [
-        bootstrap_estimate(statistic, scores, accuracy, groups=found.groups, repeats=repeats)
-        for statistic in (kendall_tau, spearman_rho)
-    ]
-    note = f"sample of {len(scores):,} architectures, bootstrap interval. {description}".strip()
-    notes = [note, note, NDCG_OF_SAMPLE]
-    return metric_rows(row_key, dataset, [*estimates, Estimate(np.nan)], benchmark.source, notes)
+        estimates, note = _estimates_over_ties(scores, accuracy), f"{len(scores):,} architectures; interval over ties."
+    else:
+        options = {"groups": found.groups, "repeats": repeats}
+        estimates = [bootstrap_estimate(metric, scores, accuracy, **options) for metric in (kendall_tau, spearman_rho)]
+        note = f"sample of {len(scores):,} architectures, bootstrap interval."
+    return metric_rows(row_key, dataset, estimates, benchmark.source, f"{note} {description}".strip())
 
 
 def evaluate_methods(
@@ -114,7 +104,7 @@ def evaluate_methods(
     tables = []
     for row_key, method in methods.items():
         try:
-            found = load_architecture_scores(method.scores, dataset, subset, space=space, **stored)
+            found = load_architecture_scores(method.scores, Setting(space, dataset), subset, **stored)
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))
         else:
@@ -122,22 +112,23 @@ def evaluate_methods(
     return pd.concat(tables, ignore_index=True)
 
 
-def metric_rows(
-    row_key: str, dataset: str, estimates: Sequence[Estimate], source: str, note: str | Sequence[str]
-) -> pd.DataFrame:
+def metric_rows(row_key: str, dataset: str, estimates: Sequence[Estimate], source: str, note: str) -> pd.DataFrame:
     """Return a row per metric with the columns that ``nbnas.reproduce.verdicts.compare`` expects.
 
     They are ``row_key``, ``column`` (the data set in lower case, as in the published tables), ``metric``,
-    ``reproduced``, ``low``, ``high``, ``source`` and ``note``.
+    ``reproduced``, ``low``, ``high``, ``source`` and ``note``. Of a sample there are two estimates; nDCG is then NaN.
     """
-    numbers = dict(zip(("reproduced", "low", "high"), zip(*estimates, strict=True), strict=True))
-    rows = {"row_key": row_key, "column": dataset.lower(), "metric": METRICS, **numbers, "source": source, "note": note}
-    return pd.DataFrame(rows)
+    numbers = pd.DataFrame(estimates, columns=["reproduced", "low", "high"], dtype=float).reindex(range(len(METRICS)))
+    keys = pd.DataFrame({"row_key": row_key, "column": dataset.lower(), "metric": METRICS})
+    table = keys.join(numbers).assign(source=source, note=note)
+    if len(estimates) == 2:
+        table.loc[2, "note"] = NDCG_OF_SAMPLE
+    return table
 
 
 def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:
     """Return rows of NaN whose note says why a ranking has no numbers on a data set."""
-    return metric_rows(row_key, dataset, [Estimate(np.nan)] * len(METRICS), "", reason)
+    return metric_rows(row_key, dataset, [], "", reason)
 
 
 def _estimates_over_ties(scores: ArrayLike, accuracy: np.ndarray, splits: int = 20) -> list[Estimate]:

@@ -107,13 +107,10 @@ def _central(values: Sequence[float], level: float) -> tuple[float, float]:
 
 
 def kendall_taus(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return Kendall's tau-b of every resample; NaN where it leaves one value in a column.
+    """Return Kendall's tau-b of x and y (n,) in every resample; NaN where it leaves one value in a column.
 
-    Args:
-        x: (n,).
-        y: (n,).
-        group: (n,) numbers from 0 of the groups that are resampled as a whole.
-        counts: (resamples, groups) how often a resample holds each group.
+    ``group`` (n,) numbers the groups that are resampled as a whole, from 0; ``counts`` (resamples, groups) says how
+    often a resample holds each.
     """
     own = np.ones(len(group), dtype=np.float32)
     members = sparse.csr_matrix((own, (group, np.arange(len(group)))), shape=(counts.shape[1], len(group)))

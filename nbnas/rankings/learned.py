@@ -13,7 +13,7 @@ import pandas as pd
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
 from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spearman_rho
-from nbnas.rankings.evaluation import NDCG_OF_SAMPLE, metric_rows, missing
+from nbnas.rankings.evaluation import metric_rows, missing
 from nbnas.rankings.forest import forest_ranking
 from nbnas.rankings.graph_features import PUBLISHED_FAMILIES, graph_feature_table
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
@@ -102,14 +102,13 @@ def evaluate_model(
     note = f"Mean of {len(found)} splits, {train_size:,} cells to learn from. {cells.description}"
     without = [name for name in model.scores if name in left_out]
     note += f" Without the feature{'s' if len(without) > 1 else ''} {', '.join(without)}." if without else ""
-    notes = [note, note, note if cells.complete else NDCG_OF_SAMPLE]
-    return metric_rows(row_key, dataset, estimates, benchmark.source, notes)
+    return metric_rows(row_key, dataset, estimates, benchmark.source, note)
 
 
 def _evaluate_split(
     cells: ArchitectureScores, model: Model, accuracy: np.ndarray, repeats: int, **forest: int
 ) -> list[Estimate]:
-    """One estimate per metric on the cells held out by one split."""
+    """One estimate per metric on the cells held out by one split; no nDCG of a sample."""
     features = cells.table
     if model.graph_features:
         space = get_space("nasbench201")
@@ -122,5 +121,4 @@ def _evaluate_split(
     if cells.complete:
         return [Estimate(statistic(*columns)) for statistic in (kendall_tau, spearman_rho, ndcg)]
     options = {"groups": cells.groups[ranking.test_rows], "repeats": repeats}
-    correlations = [bootstrap_estimate(statistic, *columns, **options) for statistic in (kendall_tau, spearman_rho)]
-    return [*correlations, Estimate(np.nan)]
+    return [bootstrap_estimate(statistic, *columns, **options) for statistic in (kendall_tau, spearman_rho)]

@@ -14,11 +14,7 @@ from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spea
 def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, repeats: int = 500) -> pd.DataFrame:
     """Compare two seeds of each score: with each other, and in how they rank trained networks.
 
-    Args:
-        first: Scores of one seed, a row per network, a column per score.
-        second: Scores of the other seed.
-        accuracy: Trained accuracies, indexed like the scores.
-        repeats: Number of bootstrap resamples.
+    Both tables have a row per network and a column per score; accuracies are indexed like them.
 
     Returns:
         A row per score: ``agreement`` is Kendall's tau between the seeds, with ``low`` and ``high``; ``tau_first`` and
@@ -84,17 +80,11 @@ def sample_intervals(
     seed: int = 0,
     **bootstrap: float,
 ) -> pd.DataFrame:
-    """Draw random samples of groups, and measure each as if it were all we had.
+    """Draw ``samples`` random samples of ``size`` of the groups (n,), and measure each as if it were all we had.
 
     Args:
         metric: ``kendall_tau``, or ``ndcg`` with the cut-off 1000 scaled by the sample's share of all cells.
-        scores: (n,) of all cells.
-        accuracy: (n,).
-        groups: (n,) labels.
-        size: Groups in a sample.
-        samples: Number of samples.
-        intervals: Number of samples that get a bootstrap interval.
-        seed: Of the samples.
+        intervals: How many of them get a bootstrap interval.
         bootstrap: Options of :func:`nbnas.rankings.bootstrap_interval`, such as ``repeats``.
 
     Returns:

@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.proxies.registry import Proxy, select_proxies
-from nbnas.scoring.samples import TRAINED, sample_architectures
+from nbnas.scoring.samples import named_set, sample_architectures
 from nbnas.scoring.setting import Setting
-from nbnas.scoring.stored_scores import load_sample, load_score_matrix
-from nbnas.spaces import EnumeratedSpace, SearchSpace, get_space
+from nbnas.scoring.stored_scores import load_scores, take_sample
+from nbnas.spaces import SearchSpace
 
 SIZES: Mapping[str, Callable[[SearchSpace, str, str], float]] = {
     "flops": lambda space, arch, dataset: space.flops_for(arch, dataset),
@@ -23,6 +22,9 @@ SIZES: Mapping[str, Callable[[SearchSpace, str, str], float]] = {
     "weight_layers": lambda space, arch, dataset: space.weight_layers(arch),
 }
 """Scores with a formula, which no table has to store: name -> function of space, architecture and data set."""
+
+_size = cache(lambda name, space, arch, dataset: float(SIZES[name](space, arch, dataset)))
+_network_form = cache(lambda space, arch: space.network_form(arch))
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,9 @@ class ArchitectureScores:
 
 def load_architecture_scores(
     scores: Sequence[str],
-    dataset: str = "cifar10",
+    setting: Setting | str = "cifar10",
     subset: str | None = None,
     *,
-    space: str = "nasbench201",
-    batch_size: int = 64,
     inputs: str = "published",
     seed: int = 0,
     store: Path | None = None,
@@ -59,11 +59,9 @@ def load_architecture_scores(
 
     Args:
         scores: Names of scores; those in :data:`SIZES` need no stored table.
-        dataset: A data set of the space.
+        setting: Space, data set and batch size, or the name of a data set of NAS-Bench-201 for batches of 64.
         subset: Of NAS-Bench-201 ``filtered`` (the 9,445 cells without dead edges) or ``all``; of other spaces ``all``,
             or ``trained`` where the space cannot be listed. ``None`` is the first of these.
-        space: Name of the search space.
-        batch_size: Of the stored tables.
         inputs: ``gaussian`` or ``images`` reads tables made with those; ``published`` reads scores whose published runs
             fed images from tables made with images, where these hold a sample of the set at least half as large as that
             with Gaussian noise, and else with that.
@@ -73,50 +71,34 @@ def load_architecture_scores(
     Raises:
         NbnasError: If a score is stored for no random sample of the set; the message says which command computes it.
     """
-    parts = _parts(space, subset)
-    shape = Setting(space, dataset, batch_size)
-    stored = [name for name in scores if name not in SIZES]
-    sources = {name: _source(name, shape, list(parts.values()), inputs, seed, store) for name in stored}
-    samples, own = {}, {}
-    for target, networks in parts.items():
-        samples[target] = _load(stored, sources, networks, shape, seed, store)
-        own[target] = target == networks
-    sizes = {target: len(sample_architectures(space, networks)) for target, networks in parts.items()}
+    setting = Setting(dataset=setting) if isinstance(setting, str) else setting
+    sets = setting.space.ranked_sets
+    if subset is not None and subset not in sets:
+        raise NbnasError(f"subset must be {' or '.join(map(repr, sets))}, got {subset!r}")
+    parts = sets[subset or next(iter(sets))]
+    stored = _Stored(setting, seed, store)
+    sources = {name: stored.source(name, inputs, parts.values()) for name in scores if name not in SIZES}
+    samples = {target: stored.sample(sources, networks) for target, networks in parts.items()}
+    sizes = {target: len(sample_architectures(setting.space, networks)) for target, networks in parts.items()}
     share = min(len(samples[target]) / sizes[target] for target in parts)
+    counts, spread = {}, []
     for target, networks in parts.items():
         # Rounded up, so that the smaller of two samples is used whole.
-        samples[target] = samples[target].iloc[: int(np.ceil(share * sizes[target] - 1e-9))]
+        sample = samples[target].iloc[: int(np.ceil(share * sizes[target] - 1e-9))]
+        members = named_set(setting.space, target)
         if share >= 1 and target != networks:
-            each = _load_each(stored, sources, target, shape, seed, store)
+            each = stored.complete_sample(sources, target)
             # With scores of its own, no architecture needs those of another.
-            own[target], samples[target] = each is not None, samples[target] if each is None else each
-    counts = {(target if own[target] else parts[target]): len(samples[target]) for target in parts}
-    rows, groups = zip(*(_spread(samples[target], space, target, own[target]) for target in parts), strict=True)
-    table = pd.concat(rows)
-    labels = np.concatenate(groups)
-    order = np.argsort(table.index, kind="stable")
-    table, labels = table.iloc[order], labels[order]
+            networks, sample = (networks, sample) if each is None else (target, each)
+        form = str if networks == target else partial(_network_form, setting.space)
+        spread.append(_spread(sample, members, form))
+        counts[networks] = len(sample)
+    table = pd.concat(spread).sort_index(kind="stable")
     for name in scores:
         if name in SIZES:
-            table[name] = _sizes(name, space, dataset, tuple(table.index))
-    description = _describe(counts, sources, shape, store)
-    return ArchitectureScores(table[list(scores)], pd.factorize(labels)[0], share >= 1, description)
-
-
-def _parts(space: str, subset: str | None) -> dict[str, str]:
-    """Disjoint sets that make up the wanted one -> the set of networks that was scored for each."""
-    found = get_space(space)
-    if not isinstance(found, EnumeratedSpace):
-        parts = {TRAINED: {TRAINED: TRAINED}}
-    elif space == "nasbench201":
-        filtered = {"filtered": found.networks}
-        parts = {"filtered": filtered, "all": filtered | {"dead-edges": "dead-edges"}}
-    else:
-        parts = {"all": {"all": found.networks}}
-    subset = subset or next(iter(parts))
-    if subset not in parts:
-        raise NbnasError(f"subset must be {' or '.join(map(repr, parts))}, got {subset!r}")
-    return parts[subset]
+            table[name] = [_size(name, setting.space, arch, setting.dataset) for arch in table["arch"]]
+    description = _describe(counts, sources, setting, store)
+    return ArchitectureScores(table[list(scores)], pd.factorize(table["group"])[0], share >= 1, description)
 
 
 def _proxy_of(score: str) -> Proxy:
@@ -126,113 +108,78 @@ def _proxy_of(score: str) -> Proxy:
     raise NbnasError(f"{score!r} is not the name of a score")
 
 
-def _source(name: str, shape: Setting, networks: Sequence[str], inputs: str, seed: int, store: Path | None) -> Setting:
-    proxy = _proxy_of(name)
-    if inputs != "published":
-        return replace(shape, inputs=inputs)
-    if proxy.info.inputs != "images":
-        return shape
-    images = replace(shape, inputs="images")
-    reach = {
-        configuration: min(_reach(proxy.info.name, configuration, part, seed, store) for part in networks)
-        for configuration in (images, shape)
-    }
-    # A run that has only begun must not replace a sample many times its size.
-    return images if reach[images] and 2 * reach[images] >= reach[shape] else shape
+class _Stored:
+    """Stored scores of one seed; every table is read once."""
+
+    def __init__(self, setting: Setting, seed: int, store: Path | None) -> None:
+        self._setting, self._seed = setting, seed
+        self._rows = cache(lambda proxy, source: load_scores(proxy, source, store))
+
+    def source(self, name: str, inputs: str, parts: Sequence[str]) -> Setting:
+        """Setting of the table to read a score from."""
+        if inputs != "published":
+            return replace(self._setting, inputs=inputs)
+        noise, images = (replace(self._setting, inputs=inputs) for inputs in ("gaussian", "images"))
+        if _proxy_of(name).info.inputs != "images":
+            return noise
+        reach = {source: min(self._reach(name, source, part) for part in parts) for source in (images, noise)}
+        # A run that has only begun must not replace a sample many times its size.
+        return images if reach[images] and 2 * reach[images] >= reach[noise] else noise
+
+    def _reach(self, name: str, source: Setting, part: str) -> int:
+        """Number of networks in the stored random sample."""
+        try:
+            return len(self._column(name, source, part))
+        except NbnasError:
+            return 0
+
+    def _column(self, name: str, source: Setting, part: str) -> pd.Series:
+        """Values of one score by architecture, in the order of the sample."""
+        proxy = _proxy_of(name).info.name
+        rows = take_sample(self._rows(proxy, source), proxy, source, part, self._seed)
+        values = rows.set_index("arch")[name].astype(float)
+        return values.where(np.isfinite(values))
+
+    def sample(self, sources: Mapping[str, Setting], part: str) -> pd.DataFrame:
+        """Scores of the networks of one set that have all of them, by architecture, in the order of the sample."""
+        if not sources:
+            return pd.DataFrame(index=sample_architectures(self._setting.space, part))
+        columns = [self._column(name, source, part) for name, source in sources.items()]
+        return pd.concat(columns, axis=1, join="inner")
+
+    def complete_sample(self, sources: Mapping[str, Setting], part: str) -> pd.DataFrame | None:
+        """Scores of every architecture of a set, or ``None`` unless each was scored for itself."""
+        try:
+            table = self.sample(sources, part)
+        except NbnasError:
+            return None
+        return table if len(table) == len(sample_architectures(self._setting.space, part)) else None
 
 
-def _reach(proxy: str, configuration: Setting, part: str, seed: int, store: Path | None) -> int:
-    """Number of networks in the stored random sample."""
-    try:
-        return len(load_sample(proxy, configuration, part, seed, store))
-    except NbnasError:
-        return 0
+def _spread(scored: pd.DataFrame, members: Mapping[int, str], form: Callable[[str], str]) -> pd.DataFrame:
+    """Give every member of a set the scores of the architecture that has the same form, where there is one.
+
+    Returns ``arch``, ``group`` (its form) and the scores, by row in the benchmark.
+    """
+    scored = scored.set_axis([form(arch) for arch in scored.index])
+    rows = pd.DataFrame({"arch": pd.Series(members, dtype=object)}).rename_axis("arch_index")
+    rows["group"] = [form(arch) for arch in rows["arch"]]
+    return rows.join(scored[~scored.index.duplicated(keep="last")], on="group", how="inner")
 
 
-def _load(
-    scores: Sequence[str],
-    sources: Mapping[str, Setting],
-    part: str,
-    shape: Setting,
-    seed: int,
-    store: Path | None,
-) -> pd.DataFrame:
-    """Scores of the networks of one set that have all of them, by architecture, in the order of the sample."""
-    space = shape.space
-    if not scores:
-        return pd.DataFrame(index=sample_architectures(shape.space_name, part))
-    columns = [load_score_matrix(name, sources[name], part, seed, store)[[name]] for name in scores]
-    table = pd.concat(columns, axis=1, join="inner")
-    return table.set_axis([space[row] for row in table.index]) if isinstance(space, EnumeratedSpace) else table
-
-
-def _load_each(
-    scores: Sequence[str],
-    sources: Mapping[str, Setting],
-    part: str,
-    shape: Setting,
-    seed: int,
-    store: Path | None,
-) -> pd.DataFrame | None:
-    """Scores of every architecture of a set, or None unless each was scored for itself."""
-    try:
-        table = _load(scores, sources, part, shape, seed, store)
-    except NbnasError:
-        return None
-    return table if len(table) == len(sample_architectures(shape.space_name, part)) else None
-
-
-def _spread(networks: pd.DataFrame, space: str, target: str, own: bool) -> tuple[pd.DataFrame, np.ndarray]:
-    """Give every architecture of the target set the row of its network, where that has one; also their groups."""
-    archs = _rows(space, target)
-    forms = archs if own else {row: _network_form(space, arch) for row, arch in archs.items()}
-    representative = {arch if own else _network_form(space, arch): arch for arch in networks.index}
-    rows = [row for row, form in forms.items() if form in representative]
-    table = networks.loc[[representative[forms[row]] for row in rows]]
-    return table.set_axis(pd.Index(rows, name="arch_index")), np.array([forms[row] for row in rows], dtype=object)
-
-
-@cache
-def _rows(space: str, name: str) -> dict[int, str]:
-    """Row in the benchmark -> architecture, for a named set."""
-    found = get_space(space)
-    if isinstance(found, EnumeratedSpace):
-        return {row: found[row] for row in found.subset(name)}
-    return dict(enumerate(load_benchmark(space).archs))
-
-
-@cache
-def _network_form(space: str, arch: str) -> str:
-    return get_space(space).network_form(arch)
-
-
-@cache
-def _sizes(name: str, space: str, dataset: str, rows: tuple[int, ...]) -> np.ndarray:
-    found = get_space(space)
-    archs = found if isinstance(found, EnumeratedSpace) else load_benchmark(space).archs
-    values = {arch: SIZES[name](found, arch, dataset) for arch in {archs[row] for row in rows}}
-    return np.array([values[archs[row]] for row in rows], dtype=float)
-
-
-def _describe(
-    counts: Mapping[str, int],
-    sources: Mapping[str, Setting],
-    shape: Setting,
-    store: Path | None,
-) -> str:
-    space = shape.space
-    names = space.set_names if isinstance(space, EnumeratedSpace) else {TRAINED: "networks"}
+def _describe(counts: Mapping[str, int], sources: Mapping[str, Setting], setting: Setting, store: Path | None) -> str:
+    names = setting.space.set_names
     if not sources:
         return f"{sum(counts.values()):,} {next(iter(names.values()))}, by formula."
     scored = " and ".join(
-        f"{count:,} of {len(sample_architectures(shape.space_name, part)):,} {names[part]}"
+        f"{count:,} of {len(sample_architectures(setting.space, part)):,} {names[part]}"
         for part, count in counts.items()
     )
-    on_images = [name for name, configuration in sources.items() if configuration.inputs == "images"]
-    others = " and Gaussian noise" if len(on_images) < len(sources) else ""
-    runs = [
-        run for name in on_images for run in sources[name].table(_proxy_of(name).info.name, store).provenance()["runs"]
-    ]
-    pictures = "; ".join(sorted({run["images"] for run in runs if "images" in run})) or "images"
-    inputs = f"{pictures} for {', '.join(on_images)}{others}" if on_images else "Gaussian noise"
-    return f"Scored {scored}; inputs: {inputs}, batch {shape.batch_size}."
+    on_images = {name: source for name, source in sources.items() if source.inputs == "images"}
+    inputs = "Gaussian noise"
+    if on_images:
+        tables = [source.table(_proxy_of(name).info.name, store) for name, source in on_images.items()]
+        seen = sorted({run["images"] for table in tables for run in table.provenance()["runs"] if "images" in run})
+        others = " and Gaussian noise" if len(on_images) < len(sources) else ""
+        inputs = f"{'; '.join(seen) or 'images'} for {', '.join(on_images)}{others}"
+    return f"Scored {scored}; inputs: {inputs}, batch {setting.batch_size}."

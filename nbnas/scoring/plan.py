@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbnas.benchmarks import load_benchmark
 from nbnas.datasets.images import describe_images
 from nbnas.errors import NbnasError
 from nbnas.machine.executors import Workers
 from nbnas.proxies.registry import list_proxies
-from nbnas.scoring.samples import TRAINED, default_set, sample_architectures
+from nbnas.scoring.samples import named_set, sample_architectures
 from nbnas.scoring.score_many import score_many
 from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
@@ -21,26 +20,16 @@ from nbnas.spaces import get_space
 AGGREGATE_PARTS = ("vkdnw", "jacov", "az_expressivity", "az_trainability", "az_progressivity")
 """Proxies that VKDNW_agg and AZ-NAS combine, FLOPs apart, which need no network."""
 
-TCET_PROXIES = (
-    "ssnr_snip",
-    "ssnr_synflow",
-    "tcet_snip",
-    "tcet_synflow",
-    "nwot",
-    "naswot",
-    "snip",
-    "synflow",
-    "zico",
-)
+TCET_PROXIES = ("ssnr_snip", "ssnr_synflow", "tcet_snip", "tcet_synflow", "nwot", "naswot", "snip", "synflow", "zico")
 """Proxies of T-CET's tables on spaces other than NAS-Bench-201."""
 
 PAPER_SAMPLE = 500
 """Architectures that T-CET scored of spaces that it did not score as a whole."""
 
-_FORMULAS = ("flops", "params", "trainable_layers")
 _SLOW = "te_nas_ntk"
-"""A backward pass per sample where BatchNorm couples them: as dear as all others together."""
-_OTHER_SPACE = "vkdnw_mobilenetv2"
+"""A backward pass per sample where BatchNorm couples them: as expensive as all others together."""
+_ELSEWHERE = {"flops", "params", "trainable_layers", "vkdnw_mobilenetv2"}
+"""Proxies with a formula, and one of another space."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +45,11 @@ class Stage:
     seed: int = 0
 
     def __str__(self) -> str:
-        shape = self.setting
+        setting = self.setting
         size = "all" if self.sample is None else f"first {self.sample:,}"
         return (
-            f"{shape.space_name}, {shape.dataset}, {shape.inputs}, batch {shape.batch_size}, seed {self.seed}: "
-            f"{len(self.proxies)} proxies on {size} of {self.archs}"
+            f"{setting.space_name}, {setting.dataset}, {setting.inputs}, batch {setting.batch_size}, "
+            f"seed {self.seed}: {len(self.proxies)} proxies on {size} of {self.archs}"
         )
 
 
@@ -70,85 +59,68 @@ def scoring_plan(device: str = "cpu") -> list[Stage]:
     On a CPU: rounds of 300, 1,000, 3,000 and all networks, the combined rankings first. On a GPU: the whole space for
     one seed, then for further seeds up to five; of other spaces one seed. Stages that want images, or architectures
     that stand in a file, are left out where there are none.
-
-    Args:
-        device: Torch device.
     """
     stages = _gpu_stages() if device.startswith("cuda") else _cpu_stages()
     present = {dataset for dataset in get_space("nasbench201").datasets if describe_images(dataset)}
     return [
         stage
         for stage in stages
-        if (stage.setting.inputs == "gaussian" or stage.setting.dataset in present) and _listed(stage)
+        if (stage.setting.inputs == "gaussian" or stage.setting.dataset in present) and _is_there(stage)
     ]
 
 
-def _listed(stage: Stage) -> bool:
-    if stage.archs != TRAINED:
-        return True
+def _is_there(stage: Stage) -> bool:
     try:
-        load_benchmark(stage.setting.space_name)
+        named_set(stage.setting.space, stage.archs)
     except NbnasError:
         return False
     return True
 
 
-def run_plan(
-    workers: Workers = Workers(),
-    *,
-    store: Path | None = None,
-    progress: bool = True,
-) -> None:
+def run_plan(workers: Workers = Workers(), *, store: Path | None = None, progress: bool = True) -> None:
     """Work through :func:`scoring_plan`, computing only what the store lacks.
 
-    Arguments and errors as for :func:`nbnas.score_many`.
+    Arguments and errors are those of :func:`nbnas.score_many`.
     """
     stages = scoring_plan(workers.device)
     for number, stage in enumerate(stages, start=1):
         print(f"[{number}/{len(stages)}] {stage}", flush=True)
-        score_many(
-            sample_architectures(stage.setting.space_name, stage.archs, stage.sample),
-            stage.proxies,
-            stage.setting,
-            seeds=[stage.seed],
-            store=store,
-            workers=workers,
-            progress=progress,
-        )
+        archs = sample_architectures(stage.setting.space, stage.archs, stage.sample)
+        options = {"store": store, "workers": workers, "progress": progress}
+        score_many(archs, stage.proxies, stage.setting, seeds=[stage.seed], **options)
 
 
 def _proxies(*left_out: str) -> tuple[str, ...]:
-    return tuple(name for name in list_proxies().index if name not in (*_FORMULAS, _OTHER_SPACE, *left_out))
+    return tuple(name for name in list_proxies().index if name not in {*_ELSEWHERE, *left_out})
 
 
 def _image_proxies() -> tuple[str, ...]:
-    table = list_proxies()
-    return tuple(name for name in _proxies(_SLOW) if table.inputs[name] == "images")
+    inputs = list_proxies().inputs
+    return tuple(name for name in _proxies(_SLOW) if inputs[name] == "images")
 
 
 def _cpu_stages() -> Iterator[Stage]:
-    datasets = ("ImageNet16-120", "cifar10", "cifar100")
+    settings = [Setting(dataset=dataset) for dataset in ("ImageNet16-120", "cifar10", "cifar100")]
     for sample in (300, 1000, 3000, None):
-        for dataset in datasets:
-            shape = Setting(dataset=dataset)
-            yield Stage(shape, AGGREGATE_PARTS, "filtered-unique", sample)
-            yield Stage(shape, _proxies(_SLOW), "filtered-unique", sample)
-            yield Stage(shape, _proxies(_SLOW), "dead-edges", sample)
-            yield Stage(Setting(dataset=dataset, inputs="images"), _image_proxies(), "filtered-unique", sample)
+        for noise in settings:
+            images = Setting(dataset=noise.dataset, inputs="images")
+            yield Stage(noise, AGGREGATE_PARTS, "filtered-unique", sample)
+            yield Stage(noise, _proxies(_SLOW), "filtered-unique", sample)
+            yield Stage(noise, _proxies(_SLOW), "dead-edges", sample)
+            yield Stage(images, _image_proxies(), "filtered-unique", sample)
         yield from _ablations(sample)
         yield from _other_spaces(sample, PAPER_SAMPLE)
-        for dataset in datasets:
-            yield Stage(Setting(dataset=dataset), (_SLOW,), "filtered-unique", sample)
+        for noise in settings:
+            yield Stage(noise, (_SLOW,), "filtered-unique", sample)
 
 
 def _gpu_stages() -> Iterator[Stage]:
     for seed in range(5):
         for archs in ("filtered-unique", "dead-edges", "filtered"):
             for dataset in get_space("nasbench201").datasets:
-                for inputs in ("gaussian", "images"):
-                    shape = Setting(dataset=dataset, inputs=inputs)
-                    proxies = _proxies() if inputs == "gaussian" else (*_image_proxies(), _SLOW)
-                    yield Stage(shape, proxies, archs, None, seed)
+                yield Stage(Setting(dataset=dataset), _proxies(), archs, None, seed)
+                images = Setting(dataset=dataset, inputs="images")
+                yield Stage(images, (*_image_proxies(), _SLOW), archs, None, seed)
         if seed == 0:
             yield from _ablations(None)
             yield from _other_spaces(None, None)
@@ -156,12 +128,11 @@ def _gpu_stages() -> Iterator[Stage]:
 
 def _other_spaces(sample: int | None, most: int | None) -> Iterator[Stage]:
     """T-CET's other spaces; of those that the paper sampled no more than ``most``."""
-    yield Stage(Setting("nasbench_macro"), TCET_PROXIES, default_set("nasbench_macro"), sample)
-    sampled = [("nasbench301", "cifar10")]
-    sampled += [("transnasbench101_micro", task) for task in get_space("transnasbench101_micro").datasets]
-    for space, dataset in sampled:
-        size = sample if most is None else min(sample or most, most)
-        yield Stage(Setting(space, dataset), TCET_PROXIES, default_set(space), size)
+    tasks = get_space("transnasbench101_micro").datasets
+    sampled = [Setting("nasbench301"), *(Setting("transnasbench101_micro", task) for task in tasks)]
+    for setting in (Setting("nasbench_macro"), *sampled):
+        size = min(sample or most, most) if most is not None and setting in sampled else sample
+        yield Stage(setting, TCET_PROXIES, setting.space.default_set, size)
 
 
 def _ablations(sample: int | None) -> Iterator[Stage]:
@@ -170,8 +141,6 @@ def _ablations(sample: int | None) -> Iterator[Stage]:
     for batch_size in (8, 16, 32, 64, 128):
         # The main table has noise in batches of 64.
         for inputs in ("images",) if batch_size == 64 else ("gaussian", "images"):
-            shape = Setting(dataset=dataset, batch_size=batch_size, inputs=inputs)
-            yield Stage(shape, ("vkdnw",), "filtered-unique", sample)
+            yield Stage(Setting("nasbench201", dataset, batch_size, inputs), ("vkdnw",), "filtered-unique", sample)
     for dataset, batch_size in (("ImageNet16-120", 32), ("ImageNet16-120", 64), ("cifar10", 64), ("cifar100", 64)):
-        shape = Setting(dataset=dataset, batch_size=batch_size)
-        yield Stage(shape, ("vkdnw_ablations",), "filtered-unique", sample)
+        yield Stage(Setting("nasbench201", dataset, batch_size), ("vkdnw_ablations",), "filtered-unique", sample)

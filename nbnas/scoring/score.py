@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -63,19 +63,9 @@ def score(
     Raises:
         NbnasError: If the arguments are unusable: an unknown proxy, init or device, neither batches nor a shape.
     """
-    chosen = select_proxies(proxies)
-    rows = {}
-    with open_session(
-        model,
-        chosen,
-        batches=batches,
-        input_shape=input_shape,
-        num_classes=num_classes,
-        init=init,
-        seed=seed,
-        device=device,
-        logits=logits,
-    ) as session:
+    chosen, rows = select_proxies(proxies), {}
+    given = GivenInputs(batches, input_shape, num_classes, init, seed, device, logits)
+    with given.session(model, chosen) as session:
         # Proxies that start from the same weights follow each other: only the passes of one start are in memory.
         for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
             session.keep_only(session.initialisation_of(proxy.info))
@@ -84,37 +74,50 @@ def score(
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
 
 
-@contextmanager
-def open_session(
-    model: nn.Module,
-    proxies: Sequence[Proxy],
-    *,
-    batches: Sequence[Batch] | None = None,
-    input_shape: tuple[int, int, int, int] | None = None,
-    num_classes: int | None = None,
-    init: str | None = "published",
-    seed: int = 0,
-    device: str | torch.device | None = None,
-    logits: int | str | LogitsSelector | None = None,
-) -> Iterator[ScoringSession]:
-    """Give proxies what :func:`score` shows them of a network, under the kernels that it computes with.
+@dataclass(frozen=True)
+class GivenInputs:
+    """What a network is scored on: the arguments of :func:`score`."""
 
-    Arguments and errors are those of :func:`score`; ``proxies`` decide how many batches are drawn.
-    """
-    if init not in ("published", None):
-        raise NbnasError(f"init must be 'published' or None, got {init!r}")
-    select = logits if logits is None or callable(logits) else lambda output: output[logits]
-    reference = next(model.parameters(), torch.empty(0))
-    device = usable_device(device if device is not None else reference.device)
-    with exact_kernels(device):
-        if batches is None:
-            batches = _draw_batches(model, proxies, input_shape, num_classes, seed, select)
-        batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
-        if device.type == "cuda":  # As the network, see move_network.
-            batches = [(inputs.contiguous(), labels) for inputs, labels in batches]
-        # Tensors made in inference mode cannot be differentiated, their copies can.
-        batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
-        yield ScoringSession(model, batches, init, seed, device, select)
+    batches: Sequence[Batch] | None = None
+    input_shape: tuple[int, ...] | None = None
+    num_classes: int | None = None
+    init: str | None = "published"
+    seed: int = 0
+    device: str | torch.device | None = None
+    logits: int | str | LogitsSelector | None = None
+
+    @contextmanager
+    def session(self, model: nn.Module, proxies: Sequence[Proxy]) -> Iterator[ScoringSession]:
+        """Give proxies what :func:`score` shows them of a network, under the kernels that it computes with."""
+        if self.init not in ("published", None):
+            raise NbnasError(f"init must be 'published' or None, got {self.init!r}")
+        key = self.logits
+        select = key if key is None or callable(key) else lambda output: output[key]
+        reference = next(model.parameters(), torch.empty(0))
+        device = usable_device(reference.device if self.device is None else self.device)
+        with exact_kernels(device):
+            batches = self._draw(model, proxies, select) if self.batches is None else self.batches
+            batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
+            if device.type == "cuda":  # As the network, see move_network.
+                batches = [(inputs.contiguous(), labels) for inputs, labels in batches]
+            # Tensors made in inference mode cannot be differentiated, their copies can.
+            batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
+            yield ScoringSession(model, batches, self.init, self.seed, device, select)
+
+    def _draw(self, model: nn.Module, proxies: Sequence[Proxy], select: LogitsSelector | None) -> list[Batch]:
+        count, shape, classes = max(proxy.info.batches for proxy in proxies), self.input_shape, self.num_classes
+        if count and (shape is None or len(shape) != 4):
+            raise NbnasError(f"give batches, or input_shape=(batch, channels, height, width); got input_shape={shape}")
+        if count and classes is None and any(proxy.info.needs_labels for proxy in proxies):
+            inputs, _ = draw_batch((min(2, shape[0]), *shape[1:]), 1, self.seed)
+            classes = _count_classes(model, inputs, select)
+        return [draw_batch(shape, classes or 1, self.seed, number) for number in range(count)]
+
+
+def draw_batch(input_shape: tuple[int, ...], num_classes: int, seed: int, number: int = 0) -> Batch:
+    """Return the standard normal inputs and uniform labels that :func:`score` draws from a seed, on the CPU."""
+    inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number), dtype=torch.float32)
+    return inputs, torch.randint(num_classes, input_shape[:1], generator=generator_for(seed, "labels", number))
 
 
 def usable_device(device: str | torch.device) -> torch.device:
@@ -126,34 +129,6 @@ def usable_device(device: str | torch.device) -> torch.device:
         return found
     except Exception as error:
         raise NbnasError(f"device {str(device)!r} cannot be used: {first_line(error)}") from error
-
-
-def _draw_batches(
-    model: nn.Module,
-    proxies: Sequence[Proxy],
-    input_shape: tuple[int, ...] | None,
-    num_classes: int | None,
-    seed: int,
-    select: LogitsSelector | None,
-) -> list[Batch]:
-    if not any(proxy.info.batches for proxy in proxies):
-        return []
-    if input_shape is None or len(input_shape) != 4:
-        raise NbnasError(
-            f"give batches, or input_shape=(batch, channels, height, width); got input_shape={input_shape}"
-        )
-    needs_labels = any(proxy.info.needs_labels for proxy in proxies)
-    if needs_labels and num_classes is None:
-        inputs, _ = draw_batch((2, *input_shape[1:]), 1, seed)
-        num_classes = _count_classes(model, inputs[: input_shape[0]], select)
-    count = max(proxy.info.batches for proxy in proxies)
-    return [draw_batch(input_shape, num_classes or 1, seed, number) for number in range(count)]
-
-
-def draw_batch(input_shape: tuple[int, ...], num_classes: int, seed: int, number: int = 0) -> Batch:
-    """Return the standard normal inputs and uniform labels that :func:`score` draws from a seed, on the CPU."""
-    inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number), dtype=torch.float32)
-    return inputs, torch.randint(num_classes, input_shape[:1], generator=generator_for(seed, "labels", number))
 
 
 def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | None) -> int:
@@ -174,9 +149,7 @@ def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | No
 
 
 def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, float]]:
-    info = proxy.info
-    values: dict[str, float] = {}
-    status = "ok"
+    info, values, status = proxy.info, {}, "ok"
     start = time.perf_counter()
     probe = Probe(session, info)
     try:
@@ -184,7 +157,8 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
             raise NbnasError(f"needs {info.batches} batches, got {len(session.batches)}")
         with seeded_global_generators(derive_seed(session.seed, info.name, "global"), session.device):
             returned = proxy.function(probe)
-        values = _to_numbers(returned)
+        # To floats only now, after all work is queued: each conversion waits for the device.
+        values = {name: float(value) for name, value in dict(returned).items()}
         if set(values) != set(info.scores):
             raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
     except DegenerateScoreError:
@@ -198,17 +172,8 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         status = "non_finite"
     elif "degenerate" in found and status == "ok":
         status = "degenerate"
-    if status != "ok":
-        values = {}
     seconds = time.perf_counter() - start + probe.shared_seconds
-    rows = []
-    for name in info.scores:
-        value = values.get(name, math.nan)
-        finite = "ok" if math.isfinite(value) else "non_finite"
-        rows.append((name, value, status if status != "ok" else finite, seconds))
-    return rows
-
-
-def _to_numbers(scores: Any) -> dict[str, float]:
-    """Convert scores to floats only now, after all work is queued: each conversion waits for the device."""
-    return {name: float(value) for name, value in dict(scores).items()}
+    if status != "ok":
+        return [(name, math.nan, status, seconds) for name in info.scores]
+    statuses = {name: "ok" if math.isfinite(values[name]) else "non_finite" for name in info.scores}
+    return [(name, values[name], statuses[name], seconds) for name in info.scores]

@@ -14,7 +14,7 @@ from nbnas.machine.executors import Workers, describe_failure, open_executor
 from nbnas.machine.window import in_flight
 from nbnas.proxies.registry import select_proxies
 from nbnas.scoring.score import usable_device
-from nbnas.scoring.score_table import ScoreTable
+from nbnas.scoring.score_table import KEY, ScoreTable
 from nbnas.scoring.setting import Setting
 
 _Task = tuple[str, int, list[str]]
@@ -55,54 +55,41 @@ def score_many(
     setting = setting or Setting()
     usable_device(workers.device)
     setting.images()  # Before any worker starts: here a missing folder is one clear line.
-    normalise = getattr(setting.space, "normalise", str)
-    archs = [normalise(arch) for arch in archs]
+    archs = [*map(getattr(setting.space, "normalise", str), archs)]
     seeds = [int(seed) for seed in seeds]
     for seed in seeds:
         if not -(2**63) <= seed < 2**63:
             raise NbnasError(f"a seed must fit in 64 bits, got {seed}")
-    names = [proxy.info.name for proxy in select_proxies(proxies)]
-    tables = {name: setting.table(name, store) for name in names}
+    tables = {proxy.info.name: setting.table(proxy.info.name, store) for proxy in select_proxies(proxies)}
     done = {name: _finished(table.read()) for name, table in tables.items()}
-    tasks = []
-    for seed in dict.fromkeys(seeds):
-        for arch in dict.fromkeys(archs):
-            missing = [name for name in names if (arch, seed) not in done[name]]
-            if missing:
-                tasks.append((arch, seed, missing))
+    wanted = [(arch, seed) for seed in dict.fromkeys(seeds) for arch in dict.fromkeys(archs)]
+    tasks = [(*key, missing) for key in wanted if (missing := [name for name in tables if key not in done[name]])]
     if tasks:
         _run(tasks, tables, setting, workers, progress)
-    wanted = {(arch, seed) for arch in archs for seed in seeds}
     return {name: _only(table.read(), wanted) for name, table in tables.items()}
-
-
-def _keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
-    return list(zip(rows["arch"], rows["seed"], strict=True))
 
 
 def _finished(rows: pd.DataFrame) -> set[tuple[str, int]]:
     """Keys that need no computing; rows that ended in an error are tried again."""
-    return set(_keys(rows[~rows["status"].astype(str).str.startswith("error")]))
+    rows = rows[~rows["status"].astype(str).str.startswith("error")]
+    return set(zip(rows["arch"], rows["seed"], strict=True))
 
 
-def _only(rows: pd.DataFrame, wanted: set[tuple[str, int]]) -> pd.DataFrame:
-    return rows[pd.Series([key in wanted for key in _keys(rows)], dtype=bool)].reset_index(drop=True)
+def _only(rows: pd.DataFrame, wanted: list[tuple[str, int]]) -> pd.DataFrame:
+    return rows[pd.MultiIndex.from_frame(rows[KEY]).isin(wanted)].reset_index(drop=True)
 
 
 def _run(tasks: list[_Task], tables: dict[str, ScoreTable], setting: Setting, workers: Workers, progress: bool) -> None:
     run = provenance.collect(workers.device)
-    images = setting.images()
-    if images is not None:
-        run["images"] = images.description
-    needed = {name for _, _, names in tasks for name in names}
+    if setting.inputs == "images":
+        run["images"] = setting.images().description
     with ExitStack() as stack:
         # Before the store is touched, which must stay as it is where there are no workers.
         executor, parallelism = stack.enter_context(open_executor(workers, len(tasks), preload=__name__))
-        writers = {
-            name: stack.enter_context(table.writer({"proxy": name, "init": "published", **setting.record()}, run))
-            for name, table in tables.items()
-            if name in needed
-        }
+        writers = {}
+        for name in dict.fromkeys(name for _, _, missing in tasks for name in missing):
+            about = {"proxy": name, "init": "published", **setting.record()}
+            writers[name] = stack.enter_context(tables[name].writer(about, run))
         bar = stack.enter_context(tqdm(total=len(tasks), unit="net", smoothing=0.05, disable=not progress))
 
         def submit(task: _Task) -> Future:
@@ -119,21 +106,17 @@ def _run(tasks: list[_Task], tables: dict[str, ScoreTable], setting: Setting, wo
             failure = describe_failure(error)
             if failure is None:
                 raise
-            raise NbnasError(
-                f"{failure} after {scored} of {len(tasks)} networks; those are kept, rerun to continue"
-            ) from error
+            kept = "those are kept, rerun to continue"
+            raise NbnasError(f"{failure} after {scored} of {len(tasks)} networks; {kept}") from error
 
 
-def _score_network(
-    arch: str, seed: int, names: list[str], setting: Setting, device: str
-) -> dict[str, dict[str, object]]:
+def _score_network(arch: str, seed: int, names: list[str], setting: Setting, device: str) -> dict[str, dict]:
     """Score one network; runs in a worker. Returns proxy name -> row of its table."""
     scores = setting.score(arch, names, seed, device)
     rows = {}
     for proxy in select_proxies(names):
         own = scores.loc[list(proxy.info.scores)]
-        failed = own["status"][own["status"] != "ok"]
-        status = "ok" if failed.empty else failed.iloc[0]
+        status = next((status for status in own["status"] if status != "ok"), "ok")
         row = {"arch": arch, "seed": seed, "status": status, "seconds": round(float(own["seconds"].iloc[0]), 4)}
         rows[proxy.info.name] = row | own["value"].to_dict()
     return rows

@@ -10,8 +10,7 @@ A table is three things side by side::
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -26,16 +25,12 @@ KEY = ["arch", "seed"]
 
 
 class ScoreTable:
-    """Rows of one proxy on one space, data set and configuration.
-
-    Args:
-        path: Path without suffix; the parts of the table are named after it.
-    """
+    """Rows of one proxy on one space, data set and setting; its parts are named after a path without suffix."""
 
     def __init__(self, path: Path) -> None:
-        self.parquet = path.with_name(path.name + ".parquet")
-        self.sidecar = path.with_name(path.name + ".json")
-        self.shards = path.with_name(path.name + ".shards")
+        self.parquet, self.sidecar, self.shards = (
+            path.with_name(path.name + suffix) for suffix in (".parquet", ".json", ".shards")
+        )
 
     def read(self) -> pd.DataFrame:
         """Return all rows, merged or not; empty if there are none. Warns of damaged shards.
@@ -44,8 +39,8 @@ class ScoreTable:
             NbnasError: If the parquet file itself is damaged.
         """
         # Shards first: what another process merges in between is then in the parquet file.
-        shards = [_read_shard(path) for path in self._shard_paths()]
-        return _join([self._read_parquet(), *(shard.rows for shard in shards)])
+        shards = [rows for _, rows in map(_read_shard, self._shard_paths())]
+        return _join([self._read_parquet(), *shards])
 
     def provenance(self) -> dict[str, object]:
         """Return the sidecar: ``configuration``, and ``runs`` with versions, device, commit, time and rows of each."""
@@ -69,13 +64,9 @@ class ScoreTable:
         except OSError as error:
             raise NbnasError(f"cannot write to {self.shards}: {error.strerror}") from error
         try:
-            with FileLock(f"{path}.lock"):
-                shard = AppendLog(path)
-                try:
-                    shard.append({"configuration": dict(configuration), "run": dict(run)})
-                    yield shard
-                finally:
-                    shard.close()
+            with FileLock(f"{path}.lock"), closing(AppendLog(path)) as shard:
+                shard.append({"configuration": dict(configuration), "run": dict(run)})
+                yield shard
         finally:
             self.merge()
 
@@ -93,15 +84,14 @@ class ScoreTable:
             finished = [path for path in self._shard_paths() if not _has_living_writer(path)]
             table, record = self._read_parquet(), self._read_sidecar()
             for path in finished:
-                shard = _read_shard(path)
-                if shard.rows.empty:
+                header, rows = _read_shard(path)
+                if rows.empty:
                     continue
-                joined = _join([table.assign(added=False), shard.rows.assign(added=True)])
-                added = int(joined.pop("added").sum())
-                record["configuration"] = shard.header.get("configuration", record["configuration"])
+                table = _join([table.assign(added=False), rows.assign(added=True)])
+                added = int(table.pop("added").sum())
+                record["configuration"] = header.get("configuration", record["configuration"])
                 if added and path.stem not in {run.get("shard") for run in record["runs"]}:
-                    record["runs"].append({**shard.header.get("run", {}), "rows": added, "shard": path.stem})
-                table = joined
+                    record["runs"].append({**header.get("run", {}), "rows": added, "shard": path.stem})
             if not table.empty and finished:
                 try:
                     # The sidecar first: should the table not follow, the shard's name keeps its run from being
@@ -136,19 +126,14 @@ class ScoreTable:
         return sorted(self.shards.glob("*.jsonl"))
 
 
-@dataclass(frozen=True)
-class _Shard:
-    header: dict[str, dict]
-    rows: pd.DataFrame
-
-
-def _read_shard(path: Path) -> _Shard:
+def _read_shard(path: Path) -> tuple[dict[str, dict], pd.DataFrame]:
+    """Header and rows."""
     try:
         lines = read_log(path)
     except FileNotFoundError:  # Another process has merged it since it was listed.
-        return _Shard({}, pd.DataFrame())
+        lines = []
     header = next((line for line in lines if "run" in line), {})
-    return _Shard(header, pd.DataFrame([line for line in lines if "run" not in line]))
+    return header, pd.DataFrame([line for line in lines if "run" not in line])
 
 
 def _has_living_writer(path: Path) -> bool:
@@ -166,6 +151,5 @@ def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame(columns=[*KEY, "status", "seconds"])
     joined = pd.concat(frames, ignore_index=True)
     # A row that failed, perhaps for want of memory, gives way to one that did not.
-    failed = joined["status"].str.startswith("error")
-    joined = pd.concat([joined[~failed], joined[failed]])
+    joined = joined.sort_values("status", key=lambda status: status.str.startswith("error"), kind="stable")
     return joined.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)

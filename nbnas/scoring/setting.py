@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,7 @@ class Setting:
         # A space of the package travels as its name, which is cheaper to send than its tables.
         name = self.space_name
         space = name if SPACES.get(name) is type(self.space) else self.space
-        others = self.dataset, self.batch_size, self.inputs, self.build, self.resolution, self.num_classes
-        return Setting, (space, *others)
+        return Setting, (space, *(getattr(self, each.name) for each in fields(self)[1:]))
 
     @property
     def space_name(self) -> str:
@@ -76,8 +75,8 @@ class Setting:
     @property
     def shape(self) -> DatasetShape:
         """Number of classes, resolution and channels."""
-        given = {name: getattr(self, name) for name in ("resolution", "num_classes") if getattr(self, name)}
-        return replace(getattr(self.space, "datasets", DATASETS)[self.dataset], **given)
+        shape = getattr(self.space, "datasets", DATASETS)[self.dataset]
+        return DatasetShape(self.num_classes or shape.num_classes, self.resolution or shape.resolution, shape.channels)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -90,12 +89,9 @@ class Setting:
         return derive_seed(seed, self.space_name, arch, *([occurrence] if occurrence else []))
 
     def network(self, arch: str, seed: int | None = None, initialisation: str = "torch_default") -> nn.Module:
-        """Build a network. With a seed, its weights are those of the scores of that seed.
+        """Build a network; with a seed, its weights are those of the scores of that seed.
 
-        Args:
-            arch: Architecture.
-            seed: Seed of the scores; ``None`` leaves the weights that the network was built with.
-            initialisation: One of :data:`nbnas.networks.initialisation.INITIALISATIONS`.
+        ``initialisation`` is one of :data:`nbnas.networks.initialisation.INITIALISATIONS`.
         """
         if self._replaces_nothing and hasattr(self.space, "build_for"):
             network = self.space.build_for(arch, self.dataset)
@@ -117,9 +113,9 @@ class Setting:
         """
         if self.inputs == "gaussian":
             return None
-        images, wanted = load_images(self.dataset), self.input_shape[1:]
-        if tuple(images.pixels.shape[1:]) != wanted:
-            raise NbnasError(f"images of {self.dataset} do not have the shape {wanted}")
+        images = load_images(self.dataset)
+        if tuple(images.pixels.shape[1:]) != self.input_shape[1:]:
+            raise NbnasError(f"images of {self.dataset} do not have the shape {self.input_shape[1:]}")
         return images
 
     def batches(self, seed: int, count: int = 1) -> list[Batch]:
@@ -143,7 +139,7 @@ class Setting:
     ) -> tuple[nn.Module, Tensor]:
         """Return the network in eval mode and the inputs from which a score is computed, by default one of VKDNW.
 
-        Numbers are drawn in float32 and then converted to ``dtype``, so that all precisions start from the same.
+        Numbers are drawn in float32 and then converted to ``dtype``: all precisions start from the same.
         """
         network = lay_out(self.network(arch, seed, initialisation), device)
         inputs, _ = self.batches(self.own_seed(arch, seed))[0]
@@ -164,8 +160,7 @@ class Setting:
 
     def record(self) -> dict[str, object]:
         """Return what defines a score table as plain values: ``space``, ``dataset``, ``batch_size``, ``inputs``."""
-        others = {name: getattr(self, name) for name in ("dataset", "batch_size", "inputs")}
-        return {"space": self.space_name, **others}
+        return {"space": self.space_name} | {name: getattr(self, name) for name in ("dataset", "batch_size", "inputs")}
 
     def table(self, proxy: str, store: Path | None = None) -> ScoreTable:
         """Return the table that holds the rows of ``proxy``.

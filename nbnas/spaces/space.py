@@ -1,7 +1,7 @@
 """What every search space offers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -22,6 +22,12 @@ class SearchSpace(ABC):
     """As :func:`nbnas.get_space` knows it."""
     datasets: ClassVar[Mapping[str, DatasetShape]]
     """Data sets that the space's benchmark trained on."""
+    default_set: ClassVar[str] = "trained"
+    """Named set that is scored unless another is asked for: one architecture of each distinct network."""
+    set_names: ClassVar[Mapping[str, str]] = {"trained": "networks"}
+    """Named set -> what its members are called in a sentence."""
+    ranked_sets: ClassVar[Mapping[str, Mapping[str, str]]] = {"trained": {"trained": "trained"}}
+    """Set that papers rank -> its disjoint parts, each with the named set that is scored for it."""
 
     @abstractmethod
     def normalise(self, arch: str) -> str:
@@ -50,6 +56,17 @@ class SearchSpace(ABC):
     def build_for(self, arch: str, dataset: str) -> nn.Module:
         """Build the network for one of :attr:`datasets`."""
         return self.build(arch, self.datasets[dataset].num_classes)
+
+    def named_set(self, name: str, trained: Callable[[], Sequence[str]]) -> dict[int, str]:
+        """Return a named set: row in the benchmark -> architecture.
+
+        Args:
+            name: As in ``subset``, where the space can be listed; else ``trained``, the set of the benchmark.
+            trained: Returns the architectures of the benchmark, in its order.
+        """
+        if name != "trained":
+            raise NbnasError(f"{self.name} cannot be listed; its only set of architectures is 'trained', not {name!r}")
+        return dict(enumerate(trained()))
 
     def network_form(self, arch: str) -> str:
         """Return a text that two architectures share if they are the same network up to the order of parameters."""
@@ -94,10 +111,13 @@ class SearchSpace(ABC):
 class EnumeratedSpace(SearchSpace):
     """A space small enough to list; an architecture's place in the list is its index."""
 
-    networks: ClassVar[str] = "all"
-    """Named set that is scored unless another is asked for: one architecture of each distinct network."""
+    default_set = "all"
     set_names: ClassVar[Mapping[str, str]] = {"all": "networks"}
-    """Named set -> what its members are called in a sentence."""
+
+    @property
+    def ranked_sets(self) -> Mapping[str, Mapping[str, str]]:
+        """Set that papers rank -> its disjoint parts, each with the named set that is scored for it."""
+        return {"all": {"all": self.default_set}}
 
     @cached_property
     @abstractmethod
@@ -134,6 +154,10 @@ class EnumeratedSpace(SearchSpace):
         if name not in self._subsets:
             raise NbnasError(f"unknown set of architectures {name!r}; choose from {', '.join(self._subsets)}")
         return list(self._subsets[name])
+
+    def named_set(self, name: str, trained: Callable[[], Sequence[str]]) -> dict[int, str]:
+        """Return a set of :meth:`subset`: index -> architecture."""
+        return {index: self[index] for index in self.subset(name)}
 
     def sample_subset(self, name: str, size: int | None = None, seed: int = 0) -> list[int]:
         """Return ``size`` indices of a named set in a fixed random order; smaller samples begin larger ones.

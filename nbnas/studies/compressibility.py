@@ -26,23 +26,16 @@ from torch import Tensor, nn
 
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.proxies.agreement import agreement
 from nbnas.proxies.info import Batch
+from nbnas.proxies.naswot import agreement
 from nbnas.proxies.tcet import layer_vectors
-from nbnas.rankings import pair_shares
 from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
 from nbnas.spaces.nasbench201 import OPERATIONS, format_cell, parse_cell
 
 
 def layer_profile(
-    space: str,
-    arch: str,
-    batch: Batch,
-    *,
-    saliency: str = "snip",
-    seed: int = 0,
-    initialisation: str = "torch_default",
+    space: str, arch: str, batch: Batch, *, saliency: str = "snip", seed: int = 0, initialisation: str = "torch_default"
 ) -> pd.DataFrame:
     """Measure both halves of T-CET layer by layer and set them against the size of the layer.
 
@@ -77,12 +70,8 @@ def sensitivity(
 ) -> pd.DataFrame:
     """Score the same networks, with the same weights, on more and fewer samples of several batches.
 
-    Args:
-        space: Name of a search space.
-        archs: Architectures.
-        batches: Kind of input -> batch; its first samples make the smaller ones.
-        sizes: Batch sizes; those larger than a batch are left out for it.
-        seed: Of the weights.
+    The first samples of each batch, named by the kind of its inputs, make the smaller ones; ``sizes`` larger than a
+    batch are left out for it. ``seed`` is that of the weights.
 
     Returns:
         A row per architecture, kind and size: ``arch``, ``inputs``, ``batch_size``, the columns of
@@ -111,15 +100,6 @@ def classifier_codes(logits: Tensor) -> dict[str, int]:
     distinct = len((logits > 0).unique(dim=0))
     rank = int(torch.linalg.matrix_rank(agreement(logits).kernel, hermitian=True))
     return {"samples": samples, "classes": classes, "distinct": distinct, "rank": rank}
-
-
-def ordered_alike(scores: ArrayLike, sizes: ArrayLike) -> float:
-    """Of all pairs of networks that differ in both columns, the share in which the larger has the larger score.
-
-    Unlike tau-b, which stays below 1 where one column has ties and the other has none.
-    """
-    right, wrong, _ = pair_shares(scores, sizes)
-    return right / (right + wrong)
 
 
 def right_among_equals(scores: ArrayLike, accuracy: ArrayLike, sizes: ArrayLike) -> tuple[float, int]:

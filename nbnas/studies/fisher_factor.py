@@ -14,14 +14,7 @@ from torch import Tensor, nn
 from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.networks.exact_kernels import exact_kernels
 from nbnas.networks.layers import BATCH_NORMS
-from nbnas.proxies.fisher_information import (
-    QUANTILES,
-    fisher_matrix,
-    fisher_root,
-    select_entries,
-    smoothed_probabilities,
-    spectrum_scores,
-)
+from nbnas.proxies.fisher_information import QUANTILES, FisherSetting
 from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, lexicographic_rank, paired_difference
 
 
@@ -42,7 +35,7 @@ def after_train_pass(network: nn.Module, inputs: Tensor, momentum: float) -> nn.
 def jacobian_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Return J and the logits, computed in the network's precision, in float64 on the CPU."""
     with exact_kernels(inputs.device):
-        jacobian, logits = entry_jacobian(network, inputs, select_entries(network))
+        jacobian, logits = entry_jacobian(network, inputs, FisherSetting().entries(network))
     return jacobian.double().cpu(), logits.double().cpu()
 
 
@@ -56,10 +49,10 @@ def entropy_of(
 ) -> float:
     """Return the entropy that VKDNW gives a network, in nats; NaN if all deciles are zero.
 
-    The last two arguments are those of :func:`nbnas.proxies.fisher_information.smoothed_probabilities`.
+    The last arguments are those of :class:`nbnas.proxies.fisher_information.FisherSetting`.
     """
-    probabilities = smoothed_probabilities(logits, smoothing, half_precision_constants=half_precision_constants)
-    return float(spectrum_scores(jacobian, probabilities, variant=variant)["entropy"])
+    setting = FisherSetting(variant=variant, smoothing=smoothing, half_precision_constants=half_precision_constants)
+    return float(setting.scores(jacobian, logits)["entropy"])
 
 
 def released_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
@@ -68,13 +61,14 @@ def released_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official"
     Everything is in float32, and the eigenvalues are the singular values of the symmetric matrix. So they err by the
     rounding of the largest, about 1e-7 of it.
     """
-    matrix = fisher_matrix(jacobian.float(), smoothed_probabilities(logits.float()), variant)
+    setting = FisherSetting(variant=variant)
+    matrix = setting.matrix(jacobian.float(), setting.probabilities(logits.float()))
     return torch.quantile(torch.linalg.svdvals(matrix), torch.tensor(QUANTILES)).double()
 
 
 def package_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
     """Return the deciles as this package computes them: eigenvalues of the matrix in float64, good to about 1e-16."""
-    return spectrum_scores(jacobian, smoothed_probabilities(logits), variant=variant)["quantiles"]
+    return FisherSetting(variant=variant).scores(jacobian, logits)["quantiles"]
 
 
 def reference_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
@@ -83,27 +77,20 @@ def reference_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official
     In float64 they err by about 1e-31 of the largest; in F all singular values below the square root of the rounding
     would be lost.
     """
-    root = fisher_root(jacobian, smoothed_probabilities(logits), variant) / len(jacobian) ** 0.5
+    setting = FisherSetting(variant=variant)
+    root = setting.root(jacobian, setting.probabilities(logits)) / len(jacobian) ** 0.5
     values = torch.linalg.svdvals(root) ** 2
     beyond_rank = max(root.shape[1] - len(values), 0)
     return torch.quantile(nn.functional.pad(values, (0, beyond_rank)), torch.tensor(QUANTILES).double())
 
 
 def compare_rankings(
-    entropies: Sequence[float],
-    published: Sequence[float],
-    layers: ArrayLike,
-    accuracy: ArrayLike,
-    repeats: int = 500,
+    entropies: Sequence[float], published: Sequence[float], layers: ArrayLike, accuracy: ArrayLike, repeats: int = 500
 ) -> dict[str, Estimate]:
     """Say how entropies rank trained networks, and what they gain on the published ones of the same networks.
 
-    Args:
-        entropies: (n,).
-        published: (n,), in the setting of the published tables.
-        layers: (n,) trainable layers, by which VKDNW_single ranks first.
-        accuracy: (n,).
-        repeats: Bootstrap resamples.
+    All columns are (n,). ``published`` are entropies in the setting of the published tables; ``layers``, the numbers of
+    trainable layers, are what VKDNW_single ranks by first.
 
     Returns:
         By quantity: tau of both entropies, without an interval; tau with accuracy, and the difference from that of the

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.proxies.fisher_information import select_entries, vkdnw_scores
+from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import bootstrap_estimate, kendall_tau, lexicographic_rank, worst_for_missing
 from nbnas.scoring.samples import sample_architectures
@@ -29,7 +29,7 @@ def score_sample(score: str, setting: Setting, networks: int, seed: int = 0, dev
     """
     if not any(score in proxy.info.scores for proxy in select_proxies(score)):
         raise NbnasError(f"{score!r} is not the name of a score")
-    archs = sample_architectures(setting.space_name, size=networks)
+    archs = sample_architectures(setting.space, size=networks)
     rows = [setting.score(arch, score, seed, device).loc[score] for arch in archs]
     table = pd.DataFrame(rows).reset_index(drop=True).assign(arch=archs).astype({"value": float, "seconds": float})
     table["value"] = table["value"].where(np.isfinite(table["value"]))
@@ -41,14 +41,8 @@ def score_sample_by_fisher(
 ) -> pd.DataFrame:
     """Score the same networks by VKDNW with a Fisher matrix of another make; 128 and 1 are those of the published one.
 
-    Args:
-        dimension: Parameters in the matrix; fewer in a network without so many tensors.
-        entries_per_tensor: Entries of each tensor, evenly spaced; the matrix has the first ``dimension`` /
-            ``entries_per_tensor`` tensors.
-        setting: Space, data set and batch size; inputs must be Gaussian.
-        networks: Number of networks.
-        seed: Of weights and inputs.
-        device: Torch device.
+    The matrix has ``dimension`` parameters, fewer in a network without so many tensors: ``entries_per_tensor`` entries
+    of each of the first tensors, evenly spaced.
 
     Returns:
         As :func:`score_sample`, and ``dimension``, what the matrix really has.
@@ -63,25 +57,21 @@ def score_sample_by_fisher(
     if setting.inputs != "gaussian":
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {setting.inputs!r}")
     device = str(usable_device(device))
+    fisher = FisherSetting(dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
     rows = []
-    for arch in sample_architectures(setting.space_name, size=networks):
+    for arch in sample_architectures(setting.space, size=networks):
         start = time.perf_counter()
         network, inputs = setting.start(arch, seed, device=device)
-        entries = select_entries(network, dimension // entries_per_tensor, entries_per_tensor=entries_per_tensor)
-        value = float(vkdnw_scores(network, inputs, entries)["entropy"])
-        seconds = time.perf_counter() - start
-        rows.append((arch, value, "ok" if np.isfinite(value) else "degenerate", seconds, len(entries)))
+        value = float(fisher.scores_of_network(network, inputs)["entropy"])
+        seconds, size = time.perf_counter() - start, len(fisher.entries(network))
+        rows.append((arch, value, "ok" if np.isfinite(value) else "degenerate", seconds, size))
     return pd.DataFrame(rows, columns=["arch", "value", "status", "seconds", "dimension"])
 
 
 def rank_sample(scores: pd.DataFrame, setting: Setting, benchmark: Benchmark, repeats: int = 500) -> pd.DataFrame:
     """Measure how scored networks are ranked, by the score alone and by it after the number of layers.
 
-    Args:
-        scores: As :func:`score_sample` returns it. Networks without a value rank last.
-        setting: What they were scored with.
-        benchmark: Trained accuracies of all architectures of the space.
-        repeats: Bootstrap resamples of the networks.
+    Networks without a value rank last.
 
     Returns:
         One row: ``kendall_tau`` of the score with accuracy, its 95 % interval ``low`` to ``high``; ``tau_layers_first``

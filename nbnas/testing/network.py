@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from nbnas.errors import first_line
 from nbnas.networks.copying import copy_network
 from nbnas.proxies.session import LogitsSelector
-from nbnas.testing.proxy import _global_generators
+from nbnas.testing.random_state import global_generators
 
 
 def check_network(
@@ -39,7 +39,8 @@ def check_network(
     """
     select = logits if logits is None or callable(logits) else lambda output: output[logits]
     reference = next(network.parameters(), torch.empty(0))
-    inputs = torch.randn(input_shape, generator=torch.Generator().manual_seed(0)).to(reference)
+    generator = torch.Generator().manual_seed(0)
+    inputs, others = (torch.randn(input_shape, generator=generator).to(reference) for _ in range(2))
 
     def run(mode: str, batch: Tensor) -> Tensor:
         try:
@@ -54,11 +55,9 @@ def check_network(
             raise AssertionError(f"in {mode} mode some logits are not finite")
         return found
 
-    with _global_generators(0):
+    with global_generators(0):
         run("train", inputs)
-        together = run("eval", inputs)
-        again = run("eval", inputs)
-        others = torch.randn(input_shape, generator=torch.Generator().manual_seed(1)).to(reference)
+        together, again = run("eval", inputs), run("eval", inputs)
         among_others = run("eval", torch.cat([inputs[:1], others[1:]]))
     if not torch.equal(together, again):
         raise AssertionError("in eval mode, the same inputs do not give the same logits")

@@ -1,52 +1,42 @@
-"""Checks of a proxy, a network or a search space that you wrote: the rules that the package's own keep."""
+"""Checks for a proxy of your own: the rules that the package's own keep."""
 
-import copy
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nbnas.errors import NbnasError
 from nbnas.networks.initialisation import INITIALISATIONS
-from nbnas.proxies import registry
 from nbnas.proxies.info import Batch, ProxyInfo
 from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import Proxy, ProxyFunction
+from nbnas.proxies.registry import Proxy, ProxyFunction, find, only
 from nbnas.scoring.score import score
+from nbnas.testing.random_state import global_generators, global_state
 
 
 def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
     """Check that a registered proxy keeps the contract of :func:`nbnas.score`.
 
-    This is also the guide for writing one. Say in a :class:`~nbnas.proxies.ProxyInfo` what readers ask of the proxy,
-    and register a function that takes a :class:`~nbnas.proxies.Probe` and returns a number per score:
+    This is also the guide for writing one. Register a function that takes a :class:`~nbnas.proxies.Probe` and returns a
+    number per score, and say what readers ask of the proxy in the fields of :class:`~nbnas.proxies.ProxyInfo`:
 
     >>> import nbnas, torch
-    >>> from nbnas.proxies import ProxyInfo, register
-    >>> from nbnas.testing.proxy import check_proxy, forget_proxy
+    >>> from nbnas.proxies import forget, register
+    >>> from nbnas.testing import check_proxy
     >>> @register(
-    ...     ProxyInfo(
-    ...         name="logit_spread",
-    ...         title="Spread of the logits",
-    ...         family="features",  # what it looks at
-    ...         paper="this example",
-    ...         formula="ln of the standard deviation of all logits",
-    ...         higher_is_better=True,
-    ...         mode="eval",  # in which mode the network is scored
-    ...         batches=1,  # how many it reads
-    ...         needs_labels=False,
-    ...         inputs="noise",  # or "images": what it was published with; "none" if it reads none
-    ...         initialisation="kaiming_normal",  # or None: keep the weights
-    ...         requires="nothing",  # what the network must have
-    ...         cost="F",  # one forward pass
-    ...         scores=("logit_spread",),
-    ...     )
+    ...     title="Spread of the logits",
+    ...     family="features",  # what it looks at
+    ...     paper="this example",
+    ...     formula="ln of the standard deviation of all logits",
+    ...     mode="eval",  # in which mode the network is scored
+    ...     inputs="noise",  # or "images": what it was published with; "none" if it reads none
+    ...     initialisation="kaiming_normal",  # or None: keep the weights
+    ...     cost="F",  # one forward pass
     ... )
     ... def logit_spread(probe):
     ...     spread = probe.forward().logits.detach().double().std()  # a pass shared with other proxies: read only
@@ -60,7 +50,7 @@ def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
 
     A name is taken until Python ends, or until you forget it, as before running a notebook cell again:
 
-    >>> forget_proxy("logit_spread")
+    >>> forget("logit_spread")
 
     The proxy is scored on seven networks of a few hundred weights, in seconds, on the CPU. The first rule that it
     breaks is reported. The rules:
@@ -88,7 +78,7 @@ def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
         AssertionError: If a rule is broken; one sentence says which, and on which network.
         NbnasError: If there is no such proxy.
     """
-    checked = _find(proxy)
+    checked = find(proxy)
     _check_record(checked.info)
     statuses = []
     for kind, network in _networks().items():
@@ -96,49 +86,28 @@ def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
             statuses += _check_on(checked, network, tolerance).status.tolist()
         except AssertionError as error:
             raise AssertionError(f"{error}, on the network {kind!r}") from None
-    _require("ok" in statuses, checked, f"gives no number on any network; on the first, its status is {statuses[0]!r}")
+    first = f"gives no number on any network; on the first, its status is {statuses[0]!r}"
+    _require("ok" in statuses, checked.info, first)
 
 
-def forget_proxy(name: str) -> None:
-    """Take a proxy off the list, so that its name and those of its scores are free again.
-
-    Raises:
-        NbnasError: If there is no such proxy.
-    """
-    del registry._REGISTRY[_find(name).info.name]
-
-
-def _find(proxy: str | ProxyFunction) -> Proxy:
-    for candidate in registry._REGISTRY.values():
-        if proxy in (candidate.info.name, candidate.function):
-            return candidate
-    raise NbnasError(f"no proxy is registered as {proxy!r}")
-
-
-def _require(condition: bool, proxy: Proxy, sentence: str) -> None:
+def _require(condition: bool, info: ProxyInfo, sentence: str) -> None:
     if not condition:
-        raise AssertionError(f"proxy {proxy.info.name!r} {sentence}")
+        raise AssertionError(f"proxy {info.name!r} {sentence}")
 
 
 def _check_record(info: ProxyInfo) -> None:
-    proxy = Proxy(info, lambda probe: {})
     for field in ("name", "title", "family", "paper", "formula", "requires", "cost"):
         value = getattr(info, field)
-        _require(isinstance(value, str) and value.strip() != "", proxy, f"has nothing in the field {field!r}")
-    for field in ("higher_is_better", "needs_labels"):
-        _require(isinstance(getattr(info, field), bool), proxy, f"has neither True nor False in the field {field!r}")
-    allowed = {
-        "mode": ("train", "eval"),
-        "inputs": ("noise", "images", "none"),
-        "initialisation": (*INITIALISATIONS, None),
-    }
-    for field, values in allowed.items():
-        listed = ", ".join(repr(value) for value in values)
-        _require(getattr(info, field) in values, proxy, f"has none of {listed} in the field {field!r}")
-    _require(isinstance(info.batches, int) and info.batches >= 0, proxy, "has no whole number in the field 'batches'")
-    _require(info.batches > 0 or not info.needs_labels, proxy, "needs labels but reads no batch")
+        _require(isinstance(value, str) and value.strip() != "", info, f"has nothing in the field {field!r}")
+    _require(isinstance(info.needs_labels, bool), info, "has neither True nor False in the field 'needs_labels'")
+    inputs, starts = ("noise", "images", "none"), (*INITIALISATIONS, None)
+    for field, values in {"mode": ("train", "eval"), "inputs": inputs, "initialisation": starts}.items():
+        listed = ", ".join(map(repr, values))
+        _require(getattr(info, field) in values, info, f"has none of {listed} in the field {field!r}")
+    _require(isinstance(info.batches, int) and info.batches >= 0, info, "has no whole number in the field 'batches'")
+    _require(info.batches > 0 or not info.needs_labels, info, "needs labels but reads no batch")
     named = isinstance(info.scores, tuple) and all(isinstance(name, str) and name for name in info.scores)
-    _require(named and len(info.scores) > 0, proxy, "has no names in the field 'scores'")
+    _require(named and len(info.scores) > 0, info, "has no names in the field 'scores'")
 
 
 def _check_on(proxy: Proxy, network: nn.Module, tolerance: float) -> pd.DataFrame:
@@ -146,63 +115,79 @@ def _check_on(proxy: Proxy, network: nn.Module, tolerance: float) -> pd.DataFram
     info = proxy.info
     spare = [_batch(number) for number in range(info.batches + 2)]
     batches = spare[: info.batches]
-    given = copy.deepcopy(spare)
-    found = _snapshot(network)
+    given, found = deepcopy(spare), _snapshot(network)
 
     scores = _scores(proxy, network, spare)
     for name, status in scores.status.items():
         honest = not status.startswith("error:") or status.startswith("error: UnsupportedModelError:")
-        _require(honest, proxy, f"fails for {name!r} with {status}")
-    left = _snapshot(network)
-    for what in found:
-        _require(_equal(found[what], left[what]), proxy, f"changes the {what} of the model")
-    _require(_equal(given, spare), proxy, "writes into the given batches")
+        _require(honest, info, f"fails for {name!r} with {status}")
+    for what, left in _snapshot(network).items():
+        _require(found[what] == left, info, f"changes the {what} of the model")
+    _require(all(map(torch.equal, chain(*given), chain(*spare))), info, "writes into the given batches")
 
     def same(other: pd.DataFrame, sentence: str) -> None:
-        for name in info.scores:
-            first, second = (tuple(table.loc[name]) for table in (scores, other))
-            _require(_equal(first, second), proxy, f"{sentence}: {name!r} is {_shown(first)} and {_shown(second)}")
+        for first, second in zip(_shown(scores), _shown(other), strict=True):
+            _require(first == second, info, f"{sentence}: {first[0]!r} is {first[1]} and {second[1]}")
 
     same(_scores(proxy, network, spare), "gives other scores with the same seed")
-    with _global_generators(1):
-        state = _global_state()
+    with global_generators(1):
+        state = global_state()
         scored = _scores(proxy, network, spare, global_seed=None)
-        _require(_equal(state, _global_state()), proxy, "changes a global random generator")
+        _require(state == global_state(), info, "changes a global random generator")
     same(scored, "reads a global random generator")
     same(_scores(proxy, network, batches), f"reads more batches than its record says, {info.batches}")
     if not info.needs_labels:
         relabelled = [(inputs, (labels + 1) % 5) for inputs, labels in batches]
         same(_scores(proxy, network, relabelled), "reads labels, which its record says it does not need")
     before, after = _neighbour(proxy, "before", disturb=True), _neighbour(proxy, "after")
-    seen = [_scores(after, network, batches, *others).value["after"] for others in ((), (proxy,))]
-    _require(_equal(*seen), proxy, "writes into a pass or a network that it shares")
+    seen = [_shown(_scores(after, network, batches, *others)) for others in ((), (proxy,))]
+    _require(seen[0] == seen[1], info, "writes into a pass or a network that it shares")
     same(_scores(proxy, network, batches, before), "depends on the proxies that are scored with it")
 
     double = [(inputs.double(), labels) for inputs, labels in batches]
-    precise = _scores(proxy, copy.deepcopy(network).double(), double)
+    precise = _scores(proxy, deepcopy(network).double(), double)
     for name in info.scores:
         single, exact = float(scores.value[name]), float(precise.value[name])
         close = abs(single - exact) <= tolerance * max(abs(single), abs(exact)) + 1e-9
         numbers = (scores.status[name], precise.status[name]) == ("ok", "ok")
-        _require(close or not numbers, proxy, f"gives {single} in float32 and {exact} in float64 for {name!r}")
+        _require(close or not numbers, info, f"gives {single} in float32 and {exact} in float64 for {name!r}")
     return scores
 
 
-# ------------------------------------------------------------------------------------------------------------- scoring
+def _snapshot(network: nn.Module) -> dict[str, Any]:
+    """All that scoring could change about a model, to compare."""
+
+    def frozen(tensor: Tensor | None) -> Any:
+        return None if tensor is None else (tensor.shape, tensor.detach().numpy().tobytes())
+
+    def hooks(module: nn.Module) -> list[tuple[int, ...]]:
+        return [tuple(found) for name, found in vars(module).items() if name.endswith("_hooks")]
+
+    modules, parameters = list(network.modules()), list(network.parameters())
+    return {
+        "modules": modules,
+        "weights or statistics": {name: frozen(tensor) for name, tensor in network.state_dict().items()},
+        "tensors": [id(tensor) for tensor in (*parameters, *network.buffers())],
+        "gradients": [frozen(parameter.grad) for parameter in parameters],
+        "frozen parameters": [parameter.requires_grad for parameter in parameters],
+        "modes": [module.training for module in modules],
+        "hooks": list(map(hooks, modules)),
+    }
+
+
+def _shown(scores: pd.DataFrame) -> list[tuple[str, str]]:
+    """Name of each score, and its value where it has one, else its status."""
+    return [(row.Index, repr(float(row.value)) if row.status == "ok" else row.status) for row in scores.itertuples()]
 
 
 def _scores(
     proxy: Proxy, network: nn.Module, batches: Sequence[Batch], *before: Proxy, global_seed: int | None = 0
 ) -> pd.DataFrame:
     """Score a network with a proxy after others, nothing else registered; return value and status of that proxy."""
-    registered = registry._REGISTRY
-    registry._REGISTRY = {each.info.name: each for each in (*before, proxy)}
-    try:
-        with nullcontext() if global_seed is None else _global_generators(global_seed):
-            # By name, because an ablation matches no wildcard.
-            table = score(network, list(registry._REGISTRY), batches=batches)
-    finally:
-        registry._REGISTRY = registered
+    seeded = nullcontext() if global_seed is None else global_generators(global_seed)
+    with only(*before, proxy), seeded:
+        # By name, because an ablation matches no wildcard.
+        table = score(network, [each.info.name for each in (*before, proxy)], batches=batches)
     return table.loc[list(proxy.info.scores), ["value", "status"]]
 
 
@@ -214,34 +199,30 @@ def _neighbour(proxy: Proxy, name: str, disturb: bool = False) -> Proxy:
     """
 
     def function(probe: Probe) -> dict[str, float]:
-        sums = [_sum(parameter) for parameter in probe.shared_network().parameters()]
+        shared = list(probe.shared_network().parameters())
         if proxy.info.batches:
             recording = probe.forward()
-            shared = [recording.inputs, recording.logits, *recording.relu_inputs, *recording.features]
+            shared += [recording.inputs, recording.logits, *recording.relu_inputs, *recording.features]
             for call in recording.calls:
                 shared += [call.inputs, call.output]
             shared += [*probe.loss_gradients().values(), probe.input_gradients(), *probe.shared_batch()]
-            sums += [_sum(tensor) for tensor in shared]
+        value = sum(map(_sum, shared))
         if disturb:
             proxy.function(probe)
             torch.rand(3, generator=probe.generator)
             torch.rand(3)
             with torch.no_grad():
-                for tensor in (*probe.network.parameters(), *(part for batch in probe.batches for part in batch)):
+                for tensor in chain(probe.network.parameters(), *probe.batches):
                     tensor.zero_()
-        return {name: sum(sums)}
+        return {name: value}
 
-    info = replace(proxy.info, name=name, scores=(name,))
-    return Proxy(info, function)
+    return Proxy(replace(proxy.info, name=name, scores=(name,)), function)
 
 
 def _sum(tensor: Tensor) -> float:
     """A number that changes when an entry does."""
     values = tensor.detach().double().flatten()
     return float((values * torch.linspace(1, 2, len(values), dtype=torch.float64)).nan_to_num().sum())
-
-
-# ------------------------------------------------------------------------------------------------- networks and batches
 
 
 class _TimesZero(nn.Module):
@@ -251,7 +232,7 @@ class _TimesZero(nn.Module):
 
 def _networks() -> dict[str, nn.Module]:
     """Networks for inputs (N, 3, 8, 8) and five classes, with random weights and a state that could be disturbed."""
-    with _global_generators(0):
+    with global_generators(0):
         networks = {
             "convolutions": _convolutional(nn.BatchNorm2d),
             "no BatchNorm": _convolutional(nn.Identity),
@@ -271,77 +252,11 @@ def _networks() -> dict[str, nn.Module]:
 
 
 def _convolutional(norm: type[nn.Module], *head: nn.Module, inplace: bool = False) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(3, 6, 3, padding=1),
-        norm(6),
-        nn.ReLU(inplace=inplace),
-        nn.Conv2d(6, 8, 3, stride=2, padding=1),
-        norm(8),
-        nn.ReLU(inplace=inplace),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        *head,
-        nn.Linear(8, 5),
-    )
+    first = [nn.Conv2d(3, 6, 3, padding=1), norm(6), nn.ReLU(inplace=inplace)]
+    second = [nn.Conv2d(6, 8, 3, stride=2, padding=1), norm(8), nn.ReLU(inplace=inplace)]
+    return nn.Sequential(*first, *second, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head, nn.Linear(8, 5))
 
 
 def _batch(number: int) -> Batch:
     generator = torch.Generator().manual_seed(number)
     return torch.randn(6, 3, 8, 8, generator=generator), torch.randint(5, (6,), generator=generator)
-
-
-# --------------------------------------------------------------------------------------------------------- comparisons
-
-
-def _snapshot(network: nn.Module) -> dict[str, Any]:
-    """All that scoring could change about a model."""
-    parameters = list(network.parameters())
-    return {
-        "modules": list(network.modules()),
-        "weights or statistics": copy.deepcopy(network.state_dict()),
-        "tensors": [id(tensor) for tensor in (*parameters, *network.buffers())],
-        "gradients": copy.deepcopy([parameter.grad for parameter in parameters]),
-        "frozen parameters": [parameter.requires_grad for parameter in parameters],
-        "modes": [module.training for module in network.modules()],
-        "hooks": [
-            [tuple(hooks) for name, hooks in vars(module).items() if name.endswith("_hooks")]
-            for module in network.modules()
-        ],
-    }
-
-
-def _equal(first: Any, second: Any) -> bool:
-    """Equality that looks into tensors, arrays and collections, and in which NaN equals itself."""
-    if isinstance(first, Tensor) or isinstance(second, Tensor):
-        return isinstance(first, Tensor) and isinstance(second, Tensor) and torch.equal(first, second)
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(_equal(first[key], second[key]) for key in first)
-    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
-        return len(first) == len(second) and all(map(_equal, first, second))
-    if isinstance(first, np.ndarray):
-        return np.array_equal(first, second)
-    return bool(first == second or (first != first and second != second))
-
-
-def _shown(row: tuple[float, str]) -> str:
-    value, status = row
-    return repr(float(value)) if status == "ok" else status
-
-
-def _global_state() -> tuple[Any, ...]:
-    return torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-
-
-@contextmanager
-def _global_generators(seed: int) -> Iterator[None]:
-    """Seed the global generators, and restore them afterwards."""
-    torch_state, numpy_state, python_state = _global_state()
-    torch.default_generator.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(python_state)

@@ -38,21 +38,21 @@ def check_space(space: SearchSpace, samples: int = 5, resolution: int = 32, seed
     _check_malformed(space)
     for number in range(samples):
         drawn = [space.sample(np.random.default_rng([seed, number])) for _ in range(2)]
-        _require_of(drawn[0] == drawn[1], space, "sample gives another architecture with the same generator", drawn[0])
+        _require(drawn[0] == drawn[1], space, "sample gives another architecture with the same generator", drawn[0])
         mutated = [space.mutate(drawn[0], np.random.default_rng([seed, number])) for _ in range(2)]
-        _require_of(mutated[0] == mutated[1], space, "mutate gives another one with the same generator", drawn[0])
-        _require_of(mutated[0] != drawn[0], space, "mutate returns what it was given", drawn[0])
+        _require(mutated[0] == mutated[1], space, "mutate gives another one with the same generator", drawn[0])
+        _require(mutated[0] != drawn[0], space, "mutate returns what it was given", drawn[0])
         for arch in (drawn[0], mutated[0]):
-            _require_of(space.is_valid(arch), space, "returns an architecture that it calls malformed", arch)
-            _require_of(space.normalise(arch) == arch, space, "does not return the standard spelling", arch)
+            _require(space.is_valid(arch), space, "returns an architecture that it calls malformed", arch)
+            _require(space.normalise(arch) == arch, space, "does not return the standard spelling", arch)
             if isinstance(space, EnumeratedSpace):
-                _require_of(space[space.index(arch)] == arch, space, "has another architecture at its index", arch)
+                _require(space[space.index(arch)] == arch, space, "has another architecture at its index", arch)
         _check_build(space, drawn[0], resolution)
     if isinstance(space, EnumeratedSpace) and len(set(space)) < len(space):
         raise AssertionError(f"space {space.name!r} lists an architecture twice")
 
 
-def _require_of(condition: bool, space: SearchSpace, sentence: str, arch: str) -> None:
+def _require(condition: bool, space: SearchSpace, sentence: str, arch: str) -> None:
     if not condition:
         raise AssertionError(f"space {space.name!r} {sentence}: {arch!r}")
 
@@ -64,31 +64,26 @@ def _check_malformed(space: SearchSpace) -> None:
         except NbnasError:
             continue
         except Exception as error:
-            raise AssertionError(
-                f"space {space.name!r} must raise NbnasError for {wrong!r}, not {type(error).__name__}"
-            ) from error
+            found = type(error).__name__
+            raise AssertionError(f"space {space.name!r} must raise NbnasError for {wrong!r}, not {found}") from error
         raise AssertionError(f"space {space.name!r} takes {wrong!r} for an architecture")
 
 
 def _check_build(space: SearchSpace, arch: str, resolution: int) -> None:
-    shapes = []
-    for classes in (10, 10, 7):
-        network = space.build(arch, classes)
-        shapes.append([(name, tuple(parameter.shape)) for name, parameter in network.named_parameters()])
-        if classes == 10 and len(shapes) == 2:
-            continue
+    network, again, other = (space.build(arch, classes) for classes in (10, 10, 7))
+    shapes = [[(name, tuple(p.shape)) for name, p in built.named_parameters()] for built in (network, again)]
+    _require(shapes[0] == shapes[1], space, "builds other parameters the second time", arch)
+    for classes, built in ((10, network), (7, other)):
         try:
-            check_network(network, (4, 3, resolution, resolution))
+            check_network(built, (4, 3, resolution, resolution))
         except AssertionError as error:
             raise AssertionError(f"space {space.name!r} builds a network of which {error}: {arch!r}") from None
-        found = network.eval()(torch.zeros(2, 3, resolution, resolution)).shape[1]
-        _require_of(found == classes, space, f"builds {found} logits for {classes} classes", arch)
-    _require_of(shapes[0] == shapes[1], space, "builds other parameters the second time", arch)
+        found = built.eval()(torch.zeros(2, 3, resolution, resolution)).shape[1]
+        _require(found == classes, space, f"builds {found} logits for {classes} classes", arch)
     for name in ("params", "flops"):
         value = getattr(space, name)(arch)
         whole = isinstance(value, int | np.integer) and value > 0
-        _require_of(whole, space, f"has {value!r} for {name}, no whole number above zero", arch)
-    network = space.build(arch)
+        _require(whole, space, f"has {value!r} for {name}, no whole number above zero", arch)
     counts = {"weight_layers": len(weight_layers(network)), "trainable_layers": len(list(network.parameters()))}
     for name, value in counts.items():
-        _require_of(getattr(space, name)(arch) == value, space, f"has other {name} than its network, {value}", arch)
+        _require(getattr(space, name)(arch) == value, space, f"has other {name} than its network, {value}", arch)

@@ -1,7 +1,7 @@
 """What happens to a training image between its crop and the network, and to a batch of them.
 
-Every draw belongs to one image of one epoch, or to one batch, and comes from a generator of its own. A resumed run
-therefore sees what an uninterrupted one does, whatever the number of processes that prepare images.
+Ours but for AutoAugment: kornia draws from the global generator, and here every image of an epoch and every batch has a
+generator of its own. A resumed run therefore sees what an uninterrupted one does, whatever the number of processes.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from nbnas.datasets.training_images import random_rectangle
 from nbnas.errors import NbnasError
 from nbnas.seeding import seeded_global_generators
 from nbnas.training.recipe import Recipe
@@ -22,43 +23,28 @@ ERASED_RATIOS = (0.3, 3.3)
 
 COLOUR_VARIANCES = (0.2175, 0.0188, 0.0045)
 """Eigenvalues of the covariance of ImageNet's colours in [0, 1]; Krizhevsky et al., NeurIPS 2012."""
-COLOUR_COMPONENTS = (
-    (-0.5675, 0.7192, 0.4009),
-    (-0.5808, -0.0045, -0.8140),
-    (-0.5836, -0.6948, 0.4203),
-)
-"""Eigenvectors, one per column."""
+COLOUR_COMPONENTS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+"""Eigenvectors, one per column; the rows are the channels."""
 
 
 class Augmentation:
-    """Flip, AutoAugment, lighting noise, normalisation and random erasing of one cropped image.
+    """Flip, AutoAugment, lighting noise, normalisation and random erasing of one cropped image (3, R, R) in [0, 1].
 
-    Args:
-        recipe: Says which of them, and how strong.
-        mean: Mean of each channel, of pixels in [0, 1].
-        deviation: Standard deviation of each channel.
-
-    Raises:
-        NbnasError: If AutoAugment is wanted and kornia is not installed.
+    ``mean`` and ``deviation`` are those of each channel of pixels in [0, 1]. Raises :class:`NbnasError` if the recipe
+    has AutoAugment and kornia is not installed.
     """
 
     def __init__(self, recipe: Recipe, mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
         self._recipe = recipe
         self._mean, self._deviation = (torch.tensor(values).view(3, 1, 1) for values in (mean, deviation))
-        self._auto_augment = None if recipe.auto_augment is None else load_auto_augment(recipe.auto_augment)
+        self._auto_augment = None if recipe.auto_augment is None else _load_auto_augment(recipe.auto_augment)
 
     def __call__(self, image: Tensor, generator: Generator) -> Tensor:
-        """Return the augmented image, normalised.
-
-        Args:
-            image: (3, R, R) in [0, 1].
-            generator: CPU generator of all that is random.
-        """
+        """Return the augmented image, normalised; all that is random comes from the CPU generator."""
         if torch.rand((), generator=generator) < 0.5:
             image = image.flip(-1)
         if self._auto_augment is not None:
             seed = int(torch.randint(2**62, (), generator=generator))
-            # kornia draws from the global generator.
             with seeded_global_generators(seed, torch.device("cpu")):
                 image = self._auto_augment(image[None])[0]
         if self._recipe.lighting:
@@ -73,20 +59,13 @@ class Augmentation:
         return (image - self._mean) / self._deviation
 
 
-def load_auto_augment(policy: str) -> Callable[[Tensor], Tensor]:
-    """Return an AutoAugment policy (Cubuk et al., CVPR 2019) as a function of images (batch, 3, R, R) in [0, 1].
-
-    Each call draws one sub-policy from the global generator, for all images of the batch.
-
-    Raises:
-        NbnasError: If kornia is not installed.
-    """
+def _load_auto_augment(policy: str) -> Callable[[Tensor], Tensor]:
+    """Return a policy of Cubuk et al., CVPR 2019; each call draws one sub-policy for all images of its batch."""
     try:
         from kornia.augmentation.auto import AutoAugment
     except ImportError as error:
-        raise NbnasError(
-            "AutoAugment needs kornia: pip install 'nbnas[train]', or train without it: -p auto_augment none"
-        ) from error
+        remedy = "pip install 'nbnas[train]', or train without it: -p auto_augment none"
+        raise NbnasError(f"AutoAugment needs kornia: {remedy}") from error
     return AutoAugment(policy)
 
 
@@ -100,26 +79,19 @@ def lighting_noise(deviation: float, generator: Generator) -> Tensor:
 
 
 def erase_rectangle(image: Tensor, generator: Generator) -> Tensor:
-    """Set a random rectangle of a normalised image to 0, the mean colour.
+    """Set a random rectangle of a normalised image (3, R, R) to 0, the mean colour.
 
-    The area is uniform in 2 % to 33 % of the image's, height over width uniform in its logarithm in 0.3 to 3.3. Of ten
-    draws the first that fits is taken; if none does, the image stays whole.
-
-    Args:
-        image: (3, R, R).
-        generator: CPU generator.
+    The area is uniform in 2 % to 33 % of the image's, height over width uniform in its logarithm in 0.3 to 3.3. If
+    none of ten draws fits, the image stays whole.
     """
     height, width = image.shape[1:]
-    for _ in range(10):
-        area, ratio, across, down = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
-        area = height * width * (ERASED_AREAS[0] + area * (ERASED_AREAS[1] - ERASED_AREAS[0]))
-        ratio = ERASED_RATIOS[0] * (ERASED_RATIOS[1] / ERASED_RATIOS[0]) ** ratio
-        rows, columns = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
-        if rows < height and columns < width:
-            top, left = int(down * (height - rows + 1)), int(across * (width - columns + 1))
-            image = image.clone()
-            image[:, top : top + rows, left : left + columns] = 0
-            return image
+    drawn = random_rectangle(height * width, (height - 1, width - 1), ERASED_AREAS, ERASED_RATIOS, generator)
+    if drawn is None:
+        return image
+    rows, columns, across, down = drawn
+    top, left = int(down * (height - rows + 1)), int(across * (width - columns + 1))
+    image = image.clone()
+    image[:, top : top + rows, left : left + columns] = 0
     return image
 
 
@@ -129,15 +101,9 @@ def soft_targets(labels: Tensor, num_classes: int, smoothing: float) -> Tensor:
 
 
 def mix(images: Tensor, targets: Tensor, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Return l x + (1 - l) x' for images and targets alike, x' a permutation of the batch, l from Beta(alpha, alpha).
+    """Return l x + (1 - l) x' for images and targets (n, K) alike, x' a permutation of the batch.
 
-    Source: Zhang et al., ICLR 2018 (mixup).
-
-    Args:
-        images: (n, 3, R, R).
-        targets: (n, K), probabilities.
-        alpha: Above 0; small values mix little.
-        generator: CPU generator.
+    The share l is drawn from Beta(alpha, alpha). Source: Zhang et al., ICLR 2018 (mixup).
     """
     # torch draws from Beta with its global generator alone.
     share = np.random.default_rng(int(torch.randint(2**62, (), generator=generator))).beta(alpha, alpha)

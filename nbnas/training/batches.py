@@ -13,20 +13,10 @@ from nbnas.training.augmentation import Augmentation
 
 
 class EpochBatches(BatchSampler):
-    """Batches of (epoch, image) of one process.
+    """Batches of (epoch, image) of process number ``rank`` of P.
 
     Each epoch shuffles all images, cuts them into batches of P * batch_size without the last incomplete one, and gives
-    each of the P processes its part of every batch.
-
-    Args:
-        images: Number of images.
-        batch_size: Images in a batch of one process.
-        seed: Seed of the order.
-        rank: Number of this process.
-        processes: P.
-
-    Raises:
-        NbnasError: If there are fewer images than one batch takes.
+    each process its part of every batch. Raises :class:`NbnasError` if there are fewer images than one batch takes.
     """
 
     def __init__(self, images: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1) -> None:
@@ -38,7 +28,6 @@ class EpochBatches(BatchSampler):
             raise NbnasError(f"{images} training images are less than one batch of {wanted}")
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
         return self._images // (self._batch_size * self._processes)
 
     def start_at(self, epoch: int, batch: int) -> None:
@@ -79,18 +68,6 @@ class TestImages(Dataset):
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         row = self._rows[position]
         return self._augmentation.normalise(self._split.test_crop(row)), self._split.labels[row]
-
-
-def make_loader(dataset: Dataset, workers: int, pin_memory: bool, **batching: object) -> DataLoader:
-    """Return a loader that keeps its processes from epoch to epoch and leaves the global generators alone."""
-    return DataLoader(
-        dataset,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=pin_memory,
-        generator=torch.Generator(),
-        **batching,
-    )
 
 
 def iterate(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:

@@ -11,85 +11,61 @@ over the student's grid, which is coarser because teachers see larger images. Bo
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from nbnas.datasets.training_images import ImageData
 from nbnas.errors import NbnasError, first_line
 from nbnas.networks.initialisation import torch_default
 from nbnas.spaces.super_blocks.network import BlockNetwork
+from nbnas.training.recipe import Recipe
 
 SMALLEST_RATIO = 16
 
 
-class TeacherOutputs(NamedTuple):
-    """What a teacher says of a batch."""
-
-    logits: Tensor
-    features: dict[int, Tensor]
-    """Down-sampling ratio -> (batch, channels, height, width)."""
-
-
 class Teacher:
-    """A pretrained timm model with frozen weights; pretrained weights are downloaded once, by timm.
+    """The recipe's teacher, a timm model with frozen weights, which timm downloads once.
 
-    Args:
-        name: timm's name of the model.
-        resolution: Pixels to which images are resized, by bilinear interpolation.
-        num_classes: Number of classes of the data.
-        mean: Mean of each channel by which images are normalised when they come.
-        deviation: Standard deviation likewise.
-        device: Where the teacher runs.
-
-    Raises:
-        NbnasError: If timm is missing or cannot be imported, has no such model or no weights of it, or the model has
-            another number of classes.
+    Raises :class:`NbnasError` if timm is missing or cannot be imported, has no such model or no weights of it, or the
+    model has another number of classes than the data.
     """
 
-    def __init__(
-        self,
-        name: str,
-        resolution: int,
-        num_classes: int,
-        mean: tuple[float, ...],
-        deviation: tuple[float, ...],
-        device: torch.device,
-    ) -> None:
-        self._network = _load(name).to(device).eval().requires_grad_(False)
-        self._resolution = resolution
-        if self._network.num_classes != num_classes:
-            raise NbnasError(
-                f"the teacher {name!r} knows {self._network.num_classes} classes, the data have {num_classes}; "
-                "train without it: -p teacher none"
-            )
+    def __init__(self, recipe: Recipe, data: ImageData, device: torch.device) -> None:
+        self._network = _load(recipe.teacher).to(device).eval().requires_grad_(False)
+        self._resolution = recipe.teacher_resolution
+        if self._network.num_classes != data.num_classes:
+            classes = f"{self._network.num_classes} classes, the data have {data.num_classes}"
+            raise NbnasError(f"the teacher {recipe.teacher!r} knows {classes}; train without it: -p teacher none")
         own = self._network.pretrained_cfg
-        self._scale, self._shift = (
-            torch.tensor(values, device=device).view(3, 1, 1)
-            for values in (
-                [ours / theirs for ours, theirs in zip(deviation, own["std"], strict=True)],
-                [(a - b) / s for a, b, s in zip(mean, own["mean"], own["std"], strict=True)],
-            )
+        mean, deviation, own_mean, own_deviation = (
+            torch.tensor(values, dtype=torch.float64, device=device).view(3, 1, 1)
+            for values in (data.mean, data.deviation, own["mean"], own["std"])
         )
+        self._scale = (deviation / own_deviation).float()
+        self._shift = ((mean - own_mean) / own_deviation).float()
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> TeacherOutputs:
-        """Return logits and features of normalised images (batch, 3, R, R)."""
+    def __call__(self, images: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
+        """Return logits, and down-sampling ratio -> features (batch, channels, height, width), of normalised images.
+
+        Images (batch, 3, R, R) are resized by bilinear interpolation.
+        """
         images = functional.interpolate(
             images * self._scale + self._shift, size=(self._resolution,) * 2, mode="bilinear", align_corners=False
         )
         last, maps = self._network.forward_intermediates(images)
-        ratios = [round(self._resolution / features.shape[-1]) for features in maps]
-        features = {ratio: each for ratio, each in zip(ratios, maps, strict=True) if ratio >= SMALLEST_RATIO}
-        return TeacherOutputs(self._network.forward_head(last), features)
+        features = {round(self._resolution / each.shape[-1]): each for each in maps}
+        features = {ratio: each for ratio, each in features.items() if ratio >= SMALLEST_RATIO}
+        return self._network.forward_head(last), features
 
     def channels(self) -> dict[int, int]:
         """Down-sampling ratio -> channels of the features."""
-        device = self._scale.device
-        outputs = self(torch.zeros(1, 3, self._resolution, self._resolution, device=device))
-        return {ratio: features.shape[1] for ratio, features in outputs.features.items()}
+        _, features = self(torch.zeros(1, 3, self._resolution, self._resolution, device=self._scale.device))
+        return {ratio: each.shape[1] for ratio, each in features.items()}
 
 
 def _load(name: str) -> nn.Module:
@@ -97,10 +73,8 @@ def _load(name: str) -> nn.Module:
         import timm
     # Beside a torch that it was not built for, torchvision, which timm imports, fails in ways of its own.
     except Exception as error:
-        raise NbnasError(
-            f"a teacher needs timm ({first_line(error)}): pip install 'nbnas[distillation]', or train without it: "
-            "-p teacher none"
-        ) from error
+        remedy = "pip install 'nbnas[distillation]', or train without it: -p teacher none"
+        raise NbnasError(f"a teacher needs timm ({first_line(error)}): {remedy}") from error
     try:
         return timm.create_model(name, pretrained=True)
     except Exception as error:
@@ -108,66 +82,46 @@ def _load(name: str) -> nn.Module:
 
 
 class Distillation(nn.Module):
-    """The student's side of distillation: the 1x1 convolutions, and the losses.
+    """The student's side of distillation: the 1x1 convolutions, drawn from a CPU generator, and the losses.
 
-    Args:
-        student: The network that learns.
-        resolution: Pixels of a side of its images.
-        channels: Down-sampling ratio -> channels of the teacher's features; ratios that the student lacks are left
-            out.
-        generator: CPU generator of the weights of the convolutions.
-
-    Raises:
-        NbnasError: If student and teacher have no ratio in common.
+    ``resolution`` is the number of pixels of a side of the student's images. Ratios that the student lacks are left
+    out; if it lacks all, :class:`NbnasError` is raised.
     """
 
-    def __init__(
-        self, student: BlockNetwork, resolution: int, channels: Mapping[int, int], generator: Generator
-    ) -> None:
+    def __init__(self, student: BlockNetwork, resolution: int, teacher: Teacher, generator: Generator) -> None:
         super().__init__()
-        places = feature_blocks(student, resolution)
+        self._teacher, channels, places = teacher, teacher.channels(), feature_blocks(student, resolution)
         self.places = {ratio: places[ratio] for ratio in channels if ratio in places}
         if not self.places:
-            raise NbnasError(
-                f"teacher and student have no features of the same size: down-sampling ratios {list(channels)} and "
-                f"{list(places)}"
-            )
-        self.projections = nn.ModuleDict(
-            {
-                str(ratio): nn.Conv2d(_outputs(student.blocks[place]), channels[ratio], 1)
-                for ratio, place in self.places.items()
-            }
-        )
+            ratios = f"down-sampling ratios {list(channels)} and {list(places)}"
+            raise NbnasError(f"teacher and student have no features of the same size: {ratios}")
+        self.projections = nn.ModuleDict()
+        for ratio, place in self.places.items():
+            convolutions = [layer for layer in student.blocks[place][-1].layers if isinstance(layer, nn.Conv2d)]
+            self.projections[str(ratio)] = nn.Conv2d(convolutions[-1].out_channels, channels[ratio], 1)
         torch_default(self.projections, generator)
 
-    def feature_loss(self, features: Mapping[int, Tensor], teacher: TeacherOutputs) -> Tensor:
-        """Return the loss on features; ``features`` maps the ratio to the student's."""
+    def forward(self, images: Tensor, logits: Tensor, features: Mapping[int, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the losses on features and on logits, both the student's; ``features`` has them by ratio."""
+        taught_logits, taught_features = self._teacher(images)
         losses = []
         for ratio in self.places:
             projected = self.projections[str(ratio)](features[ratio])
-            wanted = functional.adaptive_avg_pool2d(teacher.features[ratio], projected.shape[-2:])
+            wanted = functional.adaptive_avg_pool2d(taught_features[ratio], projected.shape[-2:])
             losses.append(functional.smooth_l1_loss(projected.float(), wanted.float()))
-        return torch.stack(losses).sum()
-
-    def logit_loss(self, logits: Tensor, teacher: TeacherOutputs) -> Tensor:
-        """Return the loss on logits."""
-        return functional.cross_entropy(logits.float(), teacher.logits.float().softmax(-1))
+        on_logits = functional.cross_entropy(logits.float(), taught_logits.float().softmax(-1))
+        return torch.stack(losses).sum(), on_logits
 
     @contextmanager
     def recorded_features(self, student: BlockNetwork) -> Iterator[dict[int, Tensor]]:
         """Collect the student's features by ratio while it runs."""
         features: dict[int, Tensor] = {}
-        handles = [
-            student.blocks[place].register_forward_hook(
-                lambda module, inputs, outputs, ratio=ratio: features.__setitem__(ratio, outputs)
-            )
-            for ratio, place in self.places.items()
-        ]
-        try:
+        with ExitStack() as hooks:
+            for ratio, place in self.places.items():
+                # The loop's ratio by its value: all hooks run after the loop.
+                keep = partial(lambda ratio, module, inputs, outputs: features.update({ratio: outputs}), ratio)
+                hooks.enter_context(student.blocks[place].register_forward_hook(keep))
             yield features
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 def feature_blocks(network: BlockNetwork, resolution: int) -> dict[int, int]:
@@ -180,7 +134,3 @@ def feature_blocks(network: BlockNetwork, resolution: int) -> dict[int, int]:
         if SMALLEST_RATIO <= ratio <= resolution:
             places[ratio] = place
     return places
-
-
-def _outputs(block: nn.Sequential) -> int:
-    return [layer for layer in block[-1].layers if isinstance(layer, nn.Conv2d)][-1].out_channels

@@ -6,30 +6,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nbnas.errors import NbnasError
-from nbnas.training.distillation import Distillation, TeacherOutputs
+from nbnas.training.distillation import Distillation
 from nbnas.training.recipe import Recipe
 
 
 class Objective(nn.Module):
-    """Cross-entropy with soft targets; with a teacher, also its losses, see :mod:`nbnas.training.distillation`.
+    """Cross-entropy of the logits with soft targets (batch, K), and with a teacher the losses of distillation.
 
-    Args:
-        model: Network, images -> logits (batch, K).
-        recipe: Has the weights of the teacher's losses.
-        distillation: The student's side of distillation, or None.
-
-    Raises:
-        NbnasError: When called, if the network returns anything but logits (batch, K).
+    Raises :class:`NbnasError` when called, if the network returns anything but logits (batch, K).
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, distillation: Distillation | None = None) -> None:
         super().__init__()
-        self.model, self.distillation = model, distillation
-        self._feature_weight, self._logit_weight = recipe.feature_weight, recipe.logit_weight
+        self.model, self.distillation, self._recipe = model, distillation, recipe
 
-    def forward(self, images: Tensor, targets: Tensor, teacher: TeacherOutputs | None = None) -> Tensor:
-        distillation = self.distillation
-        with nullcontext({}) if distillation is None else distillation.recorded_features(self.model) as features:
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        distillation, recipe = self.distillation, self._recipe
+        with nullcontext() if distillation is None else distillation.recorded_features(self.model) as features:
             logits = self.model(images)
         if not isinstance(logits, Tensor) or logits.shape != targets.shape:
             got = f"the shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
@@ -37,8 +30,5 @@ class Objective(nn.Module):
         loss = functional.cross_entropy(logits.float(), targets)
         if distillation is None:
             return loss
-        return (
-            loss
-            + self._feature_weight * distillation.feature_loss(features, teacher)
-            + self._logit_weight * distillation.logit_loss(logits, teacher)
-        )
+        on_features, on_logits = distillation(images, logits, features)
+        return loss + recipe.feature_weight * on_features + recipe.logit_weight * on_logits

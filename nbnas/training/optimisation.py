@@ -1,82 +1,65 @@
-"""Optimiser and learning rate of the published recipes."""
+"""Optimiser, learning rate and moving average of the published recipes."""
 
-import copy
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nbnas.networks.layers import WEIGHT_LAYERS
 from nbnas.training.recipe import Recipe
-
-IMAGES_OF_LEARNING_RATE = 256
 
 
 def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """Return SGD with Nesterov momentum that decays the weights of convolutions and linear layers alone.
 
-    Its learning rate is 0 until :func:`learning_rate` sets it.
+    Its learning rate is 0 until it is set to :func:`learning_rate`.
     """
-    decayed = {id(layer.weight) for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
-    parameters = list(module.parameters())
-    return torch.optim.SGD(
-        [
-            {
-                "params": [parameter for parameter in parameters if id(parameter) in decayed],
-                "weight_decay": recipe.weight_decay,
-            },
-            {"params": [parameter for parameter in parameters if id(parameter) not in decayed], "weight_decay": 0.0},
-        ],
-        lr=0.0,
-        momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
-    )
+    decayed = {layer.weight for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
+    groups = [
+        {
+            "params": [parameter for parameter in module.parameters() if (parameter in decayed) == decays],
+            "weight_decay": recipe.weight_decay * decays,
+        }
+        for decays in (True, False)
+    ]
+    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, processes: int = 1) -> float:
-    """Return the learning rate of a step, counted from 0 over all epochs.
+    """Return the learning rate of a step in closed form, so that a resumed run has it to the last bit.
 
-    With T steps in all, W of them warm-up, and the peak p = learning_rate * processes * batch_size / 256::
+    torch's schedulers compute it from the rate before, and cannot end a warm-up within a step.
+
+    With T steps in all, counted from 0, W of them warm-up, and the peak p = learning_rate * processes * batch_size /
+    256::
 
         p (step + 1) / W                                   step < W
         p (1 + cos(pi (step - W) / (T - W))) / 2           otherwise
 
-    Args:
-        recipe: Names the peak per 256 images, and the lengths in epochs.
-        step: 0 to T - 1.
-        steps_per_epoch: Batches that each process sees in an epoch.
-        processes: Number of processes that train together.
+    An epoch has as many steps as each process has batches in it.
     """
-    peak = recipe.learning_rate * processes * recipe.batch_size / IMAGES_OF_LEARNING_RATE
+    peak = recipe.learning_rate * processes * recipe.batch_size / 256
     total, warmup = recipe.epochs * steps_per_epoch, recipe.warmup_epochs * steps_per_epoch
     if step < warmup:
         return peak * min(1.0, (step + 1) / warmup)
     return peak * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
 
 
-class MovingAverage:
-    """A copy of a network whose floating-point parameters and buffers a follow those of the network w.
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Return a copy, in ``module``, whose floating-point parameters and buffers a follow those of the network w.
 
-    After every step a <- decay a + (1 - decay) w, from a = w at the start; counters are copied.
-
-    Args:
-        model: The network at the start.
-        decay: Between 0 and 1; the average spans about 1 / (1 - decay) steps.
+    ``update_parameters`` sets a <- decay a + (1 - decay) w, from a = w at the start, and copies counters.
     """
+    follow_numbers = get_ema_multi_avg_fn(decay)
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = copy.deepcopy(model).requires_grad_(False).eval()
-        self._decay = decay
+    def follow(averages: list[Tensor], currents: list[Tensor], updates: Tensor) -> None:
+        if averages[0].is_floating_point():
+            follow_numbers(averages, currents, updates)
+        else:
+            torch._foreach_copy_(averages, currents)
 
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Follow the network by one step."""
-        for average, current in zip(_tensors(self.model), _tensors(model), strict=True):
-            if average.is_floating_point():
-                average.lerp_(current, 1 - self._decay)
-            else:
-                average.copy_(current)
-
-
-def _tensors(model: nn.Module) -> list[torch.Tensor]:
-    return [*model.parameters(), *model.buffers()]
+    average = AveragedModel(model, multi_avg_fn=follow, use_buffers=True).requires_grad_(False).eval()
+    # The first update would otherwise copy w.
+    average.n_averaged += 1
+    return average

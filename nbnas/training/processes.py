@@ -1,7 +1,7 @@
 """The processes that train together, as ``torchrun`` starts them; one alone where it did not."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,17 +33,25 @@ class Processes:
         """Return the tensors of all processes, stacked by rank."""
         if self.count == 1:
             return values[None]
-        gathered = [torch.empty_like(values) for _ in range(self.count)]
-        distributed.all_gather(gathered, values)
-        return torch.stack(gathered)
+        gathered = values.new_empty(self.count, *values.shape)
+        distributed.all_gather(list(gathered), values)
+        return gathered
 
-    def share(self, value: object) -> object:
-        """Return what process number 0 has."""
-        if self.count == 1:
-            return value
-        values = [value]
-        distributed.broadcast_object_list(values, src=0, device=self.device)
-        return values[0]
+    def from_first(self, function: Callable[[], object]) -> object:
+        """Return in all processes what number 0 gets from a function; all raise its :class:`NbnasError`."""
+        outcome = [None, None]
+        if self.rank == 0:
+            try:
+                outcome[0] = function()
+            # The others would wait for a process that has stopped.
+            except NbnasError as error:
+                outcome[1] = error
+        if self.count > 1:
+            distributed.broadcast_object_list(outcome, src=0, device=self.device)
+        result, error = outcome
+        if error is not None:
+            raise error
+        return result
 
     def share_buffers(self, module: nn.Module) -> None:
         """Set the buffers, such as running statistics, to those of process number 0."""
@@ -61,11 +69,8 @@ def is_first_process() -> bool:
 def joined_processes(device: str) -> Iterator[Processes]:
     """Join the processes that ``torchrun`` started, over NCCL on CUDA and gloo elsewhere, and leave them at the end.
 
-    Args:
-        device: ``cpu`` or ``cuda``, where each process of a machine gets a GPU of its own.
-
-    Raises:
-        NbnasError: If there is no such device, or not one for every process.
+    The device is ``cpu`` or ``cuda``, where each process of a machine gets a GPU of its own. Raises :class:`NbnasError`
+    if there is no such device, or not one for every process.
     """
     own = _device(device)
     if not distributed.is_torchelastic_launched():
@@ -88,9 +93,9 @@ def _device(name: str) -> torch.device:
         raise NbnasError(f"unknown device {name!r}: {first_line(error)}") from error
     if device.type not in ("cpu", "cuda"):
         raise NbnasError(f"training runs on cpu or cuda, not on {name!r}")
-    if device.type == "cuda":
-        index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
-        if index >= torch.cuda.device_count():
-            raise NbnasError(f"no GPU number {index}: torch sees {torch.cuda.device_count()} on this machine")
-        return torch.device("cuda", index)
-    return device
+    if device.type == "cpu":
+        return device
+    index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
+    if index >= torch.cuda.device_count():
+        raise NbnasError(f"no GPU number {index}: torch sees {torch.cuda.device_count()} on this machine")
+    return torch.device("cuda", index)

@@ -13,48 +13,40 @@ XAVIER_GAIN = 3.26033
 """Gain of the released code of T-CET."""
 
 
+@torch.no_grad()
 def xavier_normal_zero_residual(model: nn.Module, generator: Generator) -> None:
     """Draw convolution and linear weights from N(0, g^2 2 / (fan_in + fan_out)), g = 3.26033; silence residual units.
 
     Biases are 0, normalisation scales 1 and shifts 0, but for the last BatchNorm scale of every residual unit of a
     block network, which is 0: a unit starts as its shortcut. fan_in and fan_out are the products of the kernel size
     with the second and the first dimension of the weight, which for a convolution in groups is that of one group.
+    Numbers are drawn on the CPU in float32.
 
     Source: Glorot & Bengio, AISTATS 2010; the initialisation "custom" in the released code of T-CET (AutoML 2023).
-
-    Args:
-        model: Changed in place.
-        generator: CPU generator; numbers are drawn on the CPU in float32.
     """
     for module in model.modules():
         if isinstance(module, WEIGHT_LAYERS):
             weight = module.weight
             size = weight[0, 0].numel()
             deviation = XAVIER_GAIN * (2 / (size * (weight.shape[0] + weight.shape[1]))) ** 0.5
-            with torch.no_grad():
-                weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float32) * deviation)
-                if module.bias is not None:
-                    module.bias.zero_()
+            weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float32) * deviation)
+            if module.bias is not None:
+                module.bias.zero_()
         elif isinstance(module, NORMALISATIONS):
             module.reset_parameters()
-    silence_residual_units(model)
+    _silence_residual_units(model)
 
 
 def kaiming_normal_zero_residual(model: nn.Module, generator: Generator) -> None:
     """Draw weights as :func:`~nbnas.networks.initialisation.kaiming_normal`, and silence residual units as T-CET does.
 
     Our reading of the initialisation that the released recipe of AZ-NAS and VKDNW calls "custom_kaiming".
-
-    Args:
-        model: Changed in place.
-        generator: CPU generator.
     """
     kaiming_normal(model, generator)
-    silence_residual_units(model)
+    _silence_residual_units(model)
 
 
-def silence_residual_units(model: nn.Module) -> None:
-    """Set the last BatchNorm scale of every residual unit of a block network to 0; other networks stay as they are."""
+def _silence_residual_units(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, UnitModule) and module.shortcut is not None:
             nn.init.zeros_(module.layers[-1].weight)
@@ -65,4 +57,4 @@ TRAINING_INITIALISATIONS: dict[str, Callable[[nn.Module, Generator], None]] = {
     "kaiming_normal_zero_residual": kaiming_normal_zero_residual,
     "torch_default": torch_default,
 }
-"""Name in a recipe -> function (model, generator)."""
+"""Name in a recipe -> function (model, generator) that changes the model in place."""

@@ -1,46 +1,37 @@
 """Training one network by a recipe: resumable, on one machine or many."""
 
 import dataclasses
-import json
 import math
 import re
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from nbnas.datasets.training_images import ImageData
 from nbnas.errors import NbnasError
-from nbnas.machine import provenance
-from nbnas.machine.replace_file import replace_file
 from nbnas.networks.layers import BATCH_NORMS
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.training.augmentation import Augmentation, mix, soft_targets
-from nbnas.training.batches import EpochBatches, TestImages, TrainingImages, iterate, make_loader
-from nbnas.training.checkpoint import load_checkpoint, save_tensors
+from nbnas.training.batches import EpochBatches, TestImages, TrainingImages, iterate
 from nbnas.training.distillation import Distillation, Teacher
 from nbnas.training.loss import Objective
-from nbnas.training.optimisation import MovingAverage, learning_rate, make_optimiser
-from nbnas.training.processes import Processes, joined_processes
+from nbnas.training.optimisation import learning_rate, make_optimiser, moving_average
+from nbnas.training.processes import joined_processes
 from nbnas.training.recipe import Recipe
+from nbnas.training.run_folder import RunFolder
 from nbnas.training.start_weights import TRAINING_INITIALISATIONS
 
-CHECKPOINT, METRICS, RUN = "checkpoint.pt", "metrics.csv", "run.json"
-WEIGHTS, AVERAGE, LOCK = "weights.pt", "average_weights.pt", "run.lock"
-
-LOCK_SECONDS = 10
-"""For how long a run waits for the folder: processes that prepare images outlive a killed run by some seconds."""
-
-CHECKPOINT_STEPS = 1000
 PROGRESS_STEPS = 10
 """Steps between two looks at the loss, each of which waits for the GPU."""
 
@@ -55,7 +46,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     workers: int = 0,
-    checkpoint_steps: int = CHECKPOINT_STEPS,
+    checkpoint_steps: int = 1000,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Train a network by a recipe, or go on where an earlier call with the same arguments was stopped.
@@ -73,9 +64,7 @@ def train(
     Args:
         model: Images (batch, 3, R, R) -> logits (batch, K). Its weights are drawn anew, from the seed; at the end it
             is on ``device`` and trained.
-        data: Images and their statistics.
-        recipe: How to train.
-        output: Folder of the run; created if need be.
+        output: Folder of the run; created if needed.
         network: One line that names the network in the record of the run; by default class, number of parameters and a
             checksum of its layers.
         seed: Seed of weights, order, augmentation and mixup.
@@ -96,76 +85,60 @@ def train(
     for name, argument, kind in (("model", model, nn.Module), ("data", data, ImageData), ("recipe", recipe, Recipe)):
         if not isinstance(argument, kind):
             raise NbnasError(f"{name} must be an object of {kind.__name__}, got {argument!r:.80}")
-    output = Path(output)
     for name, value, least in (("workers", workers, 0), ("checkpoint_steps", checkpoint_steps, 1)):
         if value < least:
             raise NbnasError(f"{name} must be at least {least}, got {value}")
     if recipe.teacher is not None and not isinstance(model, BlockNetwork):
         raise NbnasError("a teacher's features need a network of a block space; train without it: -p teacher none")
-    with (
-        joined_processes(device) as processes,
-        _own_folder(output, processes),
-        _deterministic_cudnn(processes.device),
-    ):
-        run = _Run(model, data, recipe, output, network, seed, workers, processes)
-        run.resume()
-        run.train(checkpoint_steps, progress and processes.rank == 0)
-        return pd.DataFrame(run.history)
-
-
-class _Run:
-    """A training run: its parts, and how far it is."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        data: ImageData,
-        recipe: Recipe,
-        output: Path,
-        network: str | None,
-        seed: int,
-        workers: int,
-        processes: Processes,
-    ) -> None:
-        device = processes.device
-        self._recipe, self._output, self._seed, self._processes = recipe, output, seed, processes
-        self._num_classes = data.num_classes
-        self._settings = {
+    with joined_processes(device) as processes, _deterministic_cudnn():
+        settings = {
             "network": network or _describe(model),
             "data": data.description,
             "seed": seed,
             "processes": processes.count,
             **dataclasses.asdict(recipe),
         }
+        folder = RunFolder(Path(output), settings, processes)
+        with folder.locked():
+            run = _Run(model, data, recipe, folder, seed, workers)
+            run.resume()
+            run.train(checkpoint_steps, progress and processes.rank == 0)
+            return pd.DataFrame(run.history)
+
+
+class _Run:
+    """A training run: its parts, and how far it is."""
+
+    def __init__(
+        self, model: nn.Module, data: ImageData, recipe: Recipe, folder: RunFolder, seed: int, workers: int
+    ) -> None:
+        self._model, self._recipe, self._folder, self._seed = model, recipe, folder, seed
+        self._processes, self._num_classes = folder.processes, data.num_classes
+        device, rank, count = self._processes.device, self._processes.rank, self._processes.count
 
         augmentation = Augmentation(recipe, data.mean, data.deviation)
-        self._batches = EpochBatches(len(data.train.labels), recipe.batch_size, seed, processes.rank, processes.count)
-        pinned = device.type == "cuda"
-        self._train_loader = make_loader(
-            TrainingImages(data.train, augmentation, seed), workers, pinned, batch_sampler=self._batches
+        self._batches = EpochBatches(len(data.train.labels), recipe.batch_size, seed, rank, count)
+        # With a generator of their own, loaders leave the global ones alone.
+        load = partial(
+            DataLoader,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),
         )
-        self._test_loader = make_loader(
-            TestImages(data.test, augmentation, processes.rank, processes.count),
-            workers,
-            pinned,
-            batch_size=recipe.batch_size,
-        )
+        self._train_loader = load(TrainingImages(data.train, augmentation, seed), batch_sampler=self._batches)
+        self._test_loader = load(TestImages(data.test, augmentation, rank, count), batch_size=recipe.batch_size)
 
         TRAINING_INITIALISATIONS[recipe.initialisation](model, generator_for(seed, "weights"))
         for module in model.modules():
             if isinstance(module, BATCH_NORMS):
                 module.momentum = recipe.batch_norm_momentum
-        self._teacher = distillation = None
+        distillation = None
         if recipe.teacher is not None:
-            self._teacher = Teacher(
-                recipe.teacher, recipe.teacher_resolution, data.num_classes, data.mean, data.deviation, device
-            )
-            distillation = Distillation(
-                model, recipe.resolution, self._teacher.channels(), generator_for(seed, "projections")
-            )
+            teacher, generator = Teacher(recipe, data, device), generator_for(seed, "projections")
+            distillation = Distillation(model, recipe.resolution, teacher, generator)
         self._objective = Objective(model, recipe, distillation).to(device)
-        self._model = model
-        self._average = None if recipe.ema_decay is None else MovingAverage(model, recipe.ema_decay)
+        self._average = None if recipe.ema_decay is None else moving_average(model, recipe.ema_decay)
         self._optimiser = make_optimiser(self._objective, recipe)
         self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
 
@@ -176,33 +149,28 @@ class _Run:
         self._seconds = 0.0
 
     def resume(self) -> None:
-        """Go back to the last checkpoint, if there is one; record the start of a new run."""
-        first = self._processes.rank == 0
-        state = error = None
-        try:
-            state = load_checkpoint(self._output / CHECKPOINT, self._settings) if first else None
-        except NbnasError as caught:
-            error = str(caught)
-        # The others would wait for a process that has stopped.
-        state, error = self._processes.share((state, error))
-        if error is not None:
-            raise NbnasError(error)
+        """Go back to the last checkpoint, if there is one."""
+        state = self._folder.load()
         if state is None:
-            if first:
-                record = {"settings": self._settings, **provenance.collect(str(self._processes.device))}
-                replace_file(self._output / RUN, lambda path: path.write_text(json.dumps(record, indent=2) + "\n"))
             return
-        self._objective.load_state_dict(state["objective"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
-        if self._average is not None:
-            self._average.model.load_state_dict(state["average"])
+        for name, part in self._stateful().items():
+            part.load_state_dict(state[name])
         self.history = state["history"]
         self._epoch, self._batch, self._seconds = state["epoch"], state["batch"], state["seconds"]
         self._sums.copy_(state["sums"][self._processes.rank])
-        if first:
-            # The run may have been killed between its checkpoint and its table.
-            self._save_metrics()
+        # The run may have been killed between its checkpoint and its table.
+        self._folder.save_metrics(self.history)
+
+    def _stateful(self) -> dict[str, object]:
+        """Return the parts that go into a checkpoint with their state."""
+        parts = {"objective": self._objective, "optimiser": self._optimiser, "scaler": self._scaler}
+        return parts if self._average is None else {**parts, "average": self._average.module}
+
+    def _save(self) -> None:
+        state = {name: part.state_dict() for name, part in self._stateful().items()}
+        place = {"epoch": self._epoch, "batch": self._batch, "seconds": self._seconds}
+        self._folder.save({**state, **place, "history": self.history, "sums": self._gathered_sums().cpu()})
+        self._folder.save_metrics(self.history)
 
     def train(self, checkpoint_steps: int, progress: bool) -> None:
         """Train to the end of the recipe."""
@@ -214,8 +182,9 @@ class _Run:
             while self._epoch < self._recipe.epochs:
                 self._train_epoch(module, checkpoint_steps, bar)
                 self._finish_epoch()
-        if self._processes.rank == 0:
-            self._save_weights()
+        self._folder.save_tensors("weights.pt", self._model.state_dict())
+        if self._average is not None:
+            self._folder.save_tensors("average_weights.pt", self._average.module.state_dict())
 
     def _train_epoch(self, module: nn.Module, checkpoint_steps: int, bar: tqdm) -> None:
         module.train()
@@ -227,11 +196,12 @@ class _Run:
             self._batch += 1
             self._seconds = before + time.monotonic() - started
             if self._batch % checkpoint_steps == 0 and self._batch < len(self._batches):
-                self._save(self._gathered_sums())
-            if not bar.disable:
-                bar.update()
-                if self._batch % PROGRESS_STEPS == 0:
-                    self._show(bar)
+                self._save()
+            bar.update()
+            if self._batch % PROGRESS_STEPS == 0 and not bar.disable:
+                loss, images = self._sums.tolist()
+                last = f", test {self.history[-1]['test_top1']:.2f} %" if self.history else ""
+                bar.set_postfix_str(f"epoch {self._epoch + 1}/{self._recipe.epochs}, loss {loss / images:.3f}{last}")
 
     def _step(self, module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         recipe, processes = self._recipe, self._processes
@@ -239,42 +209,34 @@ class _Run:
         images, labels = (tensor.to(processes.device, non_blocking=True) for tensor in (images, labels))
         targets = soft_targets(labels, self._num_classes, recipe.label_smoothing)
         if recipe.mixup:
-            images, targets = mix(
-                images, targets, recipe.mixup, generator_for(self._seed, "mixup", step, processes.rank)
-            )
+            generator = generator_for(self._seed, "mixup", step, processes.rank)
+            images, targets = mix(images, targets, recipe.mixup, generator)
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step, len(self._batches), processes.count)
         # Dropout draws from the global generators, which a resumed run must find as they were.
-        seed = derive_seed(self._seed, "step", step, processes.rank)
-        with seeded_global_generators(seed, processes.device):
+        with seeded_global_generators(derive_seed(self._seed, "step", step, processes.rank), processes.device):
             with self._autocast():
-                teacher = None if self._teacher is None else self._teacher(images)
-                loss = module(images, targets, teacher)
+                loss = module(images, targets)
             self._scaler.scale(loss).backward()
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self._optimiser.zero_grad()
         if self._average is not None:
-            self._average.update(self._model)
+            self._average.update_parameters(self._model)
         return loss.detach()
 
     def _finish_epoch(self) -> None:
         """Test, write the row of the epoch, and go on to the next."""
-        sums = self._gathered_sums()
-        loss, images = sums.sum(0).tolist()
-        row = {
-            "epoch": self._epoch + 1,
-            "learning_rate": self._optimiser.param_groups[0]["lr"],
-            "train_loss": loss / images,
-        }
+        loss, images = self._gathered_sums().sum(0).tolist()
+        rate = self._optimiser.param_groups[0]["lr"]
+        row = {"epoch": self._epoch + 1, "learning_rate": rate, "train_loss": loss / images}
         row["test_loss"], row["test_top1"] = self._test(self._model)
         if self._average is not None:
-            row["average_test_loss"], row["average_test_top1"] = self._test(self._average.model)
-        row["seconds"] = self._seconds
-        self.history.append(row)
+            row["average_test_loss"], row["average_test_top1"] = self._test(self._average.module)
+        self.history.append({**row, "seconds": self._seconds})
         self._epoch, self._batch, self._seconds = self._epoch + 1, 0, 0.0
         self._sums.zero_()
-        self._save(torch.zeros_like(sums))
+        self._save()
 
     @torch.no_grad()
     def _test(self, model: nn.Module) -> tuple[float, float]:
@@ -298,51 +260,13 @@ class _Run:
         """Return the sums of this epoch of all processes; all stop if one of them is not finite."""
         sums = self._processes.gather(self._sums)
         if not math.isfinite(sums.sum().item()):
-            raise NbnasError(
-                f"the loss is not finite in epoch {self._epoch + 1}: lower learning_rate or train in float32, "
-                "in another folder"
-            )
+            remedy = "lower learning_rate or train in float32, in another folder"
+            raise NbnasError(f"the loss is not finite in epoch {self._epoch + 1}: {remedy}")
         return sums
 
-    def _save(self, sums: Tensor) -> None:
-        if self._processes.rank != 0:
-            return
-        state = {
-            "settings": self._settings,
-            "objective": self._objective.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "history": self.history,
-            "epoch": self._epoch,
-            "batch": self._batch,
-            "seconds": self._seconds,
-            "sums": sums.cpu(),
-        }
-        if self._average is not None:
-            state["average"] = self._average.model.state_dict()
-        save_tensors(self._output / CHECKPOINT, state)
-        self._save_metrics()
-
-    def _save_metrics(self) -> None:
-        if self.history:
-            table = pd.DataFrame(self.history)
-            replace_file(self._output / METRICS, lambda path: table.to_csv(path, index=False))
-
-    def _save_weights(self) -> None:
-        pairs = [(WEIGHTS, self._model)]
-        if self._average is not None:
-            pairs.append((AVERAGE, self._average.model))
-        for name, model in pairs:
-            save_tensors(self._output / name, model.state_dict())
-
-    def _show(self, bar: tqdm) -> None:
-        loss, images = self._sums.tolist()
-        last = f", test {self.history[-1]['test_top1']:.2f} %" if self.history else ""
-        bar.set_postfix_str(f"epoch {self._epoch + 1}/{self._recipe.epochs}, loss {loss / images:.3f}{last}")
-
-    def _autocast(self):
-        dtype = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self._recipe.precision]
-        return torch.autocast(self._processes.device.type, dtype, enabled=dtype is not None)
+    def _autocast(self) -> torch.autocast:
+        precision = self._recipe.precision
+        return torch.autocast(self._processes.device.type, getattr(torch, precision), enabled=precision != "float32")
 
 
 def _describe(model: nn.Module) -> str:
@@ -353,26 +277,11 @@ def _describe(model: nn.Module) -> str:
 
 
 @contextmanager
-def _own_folder(output: Path, processes: Processes) -> Iterator[None]:
-    """Keep other runs out of the folder; processes may live on when the torchrun that started them is killed."""
-    lock = None
-    if processes.rank == 0:
-        output.mkdir(parents=True, exist_ok=True)
-        with suppress(Timeout):
-            lock = FileLock(output / LOCK).acquire(timeout=LOCK_SECONDS)
-    if not processes.share(processes.rank != 0 or lock is not None):
-        raise NbnasError(f"another process trains in {output}; wait for it, end it or choose another folder")
-    with lock or nullcontext():
-        yield
-
-
-@contextmanager
-def _deterministic_cudnn(device: torch.device) -> Iterator[None]:
-    """Let cuDNN choose algorithms that give the same numbers every time."""
+def _deterministic_cudnn() -> Iterator[None]:
+    """Let cuDNN choose algorithms that give the same numbers every time; its own ``flags`` would reset TF32 too."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
-    if device.type == "cuda":
-        cudnn.deterministic, cudnn.benchmark = True, False
+    cudnn.deterministic, cudnn.benchmark = True, False
     try:
         yield
     finally:

@@ -118,10 +118,8 @@ def _summarise(plan: Sweep, jobs: Sequence[Job], errors: Mapping[str, str], devi
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(plan.axes))
     figures = {}
     for number, plot in enumerate(plan.plots if tables else (), start=1):
-        interval = (plot.low, plot.high) if plot.low else None
-        shown = plot.model_dump(exclude={"low", "high"})
         figures[f"{number}-{plot.y}"] = swept_values(
-            table, **shown, interval=interval, order=plan.axes, labels=plan.labels
+            table, plot.model_dump(), plan.axes, plan.labels, plot.title, from_zero=plot.from_zero
         )
     protocol = {"notebook": plan.notebook.path.name, "axes": plan.axes, "parameters": plan.fixed}
     record = results.save(f"sweeps/{plan.name}", table, figures, protocol | {"failed": list(errors)}, device)
