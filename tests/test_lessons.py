@@ -14,7 +14,7 @@ from nbnas.machine.paths import notebooks_folder
 from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.reproduce.notebook import read_notebook
-from nbnas.search import Budget, evolve
+from nbnas.search import Budget, Evolution, evolve
 from tests.networks import ConvNeXt, ResNet, convnet, mlp, nasbench201
 
 LESSONS = sorted((notebooks_folder() / "lessons").glob("*.ipynb"))
@@ -53,7 +53,7 @@ def test_it_ends_with_exercises_that_are_solved_and_with_what_comes_next(path):
     assert len(tagged(cells[start:], "solution")) == len(exercises)
     assert not tagged(cells[:start], "solution")
     assert any("**Next:**" in text for text in texts[start:])
-    assert "artefacts.save(" in texts[-1]
+    assert "results.save(" in texts[-1]
     assert "assert " in texts[-1]
 
 
@@ -217,8 +217,9 @@ def test_lesson_9_draws_what_the_library_draws(seed, limit):
     benchmark = NoisyAccuracies(seed)
     space = benchmark.space
     built = by_hand(space, benchmark.rate, lambda arch: space.params(arch) <= limit, 120, population=8, seed=seed)
-    options = {"population": 8, "steps": 120, "seed": seed, "in_flight": 1, "progress": False}
-    library = evolve(space, benchmark.rate, budget=Budget(params=limit), **options).history
+    strategy = Evolution(population=8, in_flight=1)
+    options = {"budget": Budget(params=limit), "steps": 120, "seed": seed, "progress": False}
+    library = evolve(space, benchmark.rate, strategy=strategy, **options).history
     assert built["arch"].tolist() == library["arch"].tolist()
     assert built["objective"].tolist() == library["objective"].tolist()
     assert built["parent"].astype("Int64").tolist() == library["parent"].tolist()

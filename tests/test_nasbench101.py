@@ -17,8 +17,7 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks.nasbench101 import translate
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench101 import parse_cell
-from nbnas.spaces.nasbench101_network import CellModule, vertex_channels
+from nbnas.spaces.nasbench101 import CellModule, parse_cell, vertex_channels
 
 SPACE = nbnas.get_space("nasbench101")
 POOL, CONV1, CONV3 = "maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu"

@@ -9,8 +9,7 @@ import torch
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench101 import format_cell, prune
-from nbnas.spaces.nasbench101_network import OPERATIONS
+from nbnas.spaces.nasbench101 import OPERATIONS, format_cell, prune
 
 CELLS = nbnas.get_space("nasbench101")
 

@@ -17,8 +17,8 @@ import nbnas
 from nbnas.benchmarks.nasbench301 import translate
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.spaces.nasbench301_network import OPERATIONS, Cell, CellShape, Edge, make_operation
-from nbnas.spaces.tensorwatch import count_operations
+from nbnas.spaces.counting import count
+from nbnas.spaces.nasbench301 import OPERATIONS, Cell, CellShape, Edge, make_operation
 
 SPACE = nbnas.get_space("nasbench301")
 NODES = (2, 3, 4, 5)
@@ -91,7 +91,7 @@ def test_counts_equal_the_built_network(seed, cells, resolution):
     with torch.device("meta"):
         network = SPACE.build(arch, 7, channels=4, cells=cells)
     flops = SPACE.flops(arch, resolution, 7, channels=4, cells=cells)
-    assert flops == count_operations(network, (3, resolution, resolution))
+    assert flops == count(network, (3, resolution, resolution)).operations
     assert SPACE.weight_layers(arch, cells=cells) == len(weight_layers(network))
     assert SPACE.trainable_layers(arch, cells=cells) == len(list(network.parameters()))
 

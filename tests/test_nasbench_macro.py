@@ -13,7 +13,7 @@ import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.spaces.nasbench_macro_network import InvertedResidual
+from nbnas.spaces.nasbench_macro import InvertedResidual
 
 architectures = st.text("012", min_size=8, max_size=8)
 

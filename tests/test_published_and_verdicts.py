@@ -173,5 +173,5 @@ def test_remarks_on_the_print_follow_the_note():
     published = load_published("tcet/table4")["note"]
     assert (remarked["note"] == table["note"])[published == ""].all()
     zico = remarked[(remarked["row"] == "ZiCo") & (remarked["dataset"] == "class_scene")]
-    assert zico["note"].item().startswith("later. Of the print: equals the FLOPS row")
+    assert zico["note"].item().startswith("later. On the published value: equals the FLOPS row")
     pd.testing.assert_frame_equal(remarked.drop(columns="note"), table.drop(columns="note"))

@@ -242,6 +242,24 @@ def test_score_that_one_network_has_is_enough():
     assert ranking.rank(pd.DataFrame({"a": [math.nan, 2, math.nan]})).tolist() == [2, 2, 2]
 
 
+@pytest.mark.parametrize("how", ["product", None])
+def test_unknown_combinations_are_refused(how):
+    with pytest.raises(NbnasError, match="how must be 'log' or 'sum'"):
+        CombinedRanking.of("a", how=how)
+
+
+# ------------------------------------------------------------------------------------------------------- as in a search
+
+
+def test_in_a_search_a_failed_score_is_minus_infinity_but_a_single_one_stays_missing():
+    ranking = CombinedRanking((("a", "b"), ("c",)), "sum")
+    table = pd.DataFrame({"a": [1, 1, 2, math.nan], "b": [math.nan, 5, 0, 9], "c": [3, math.nan, math.inf, 1]})
+    # Ranks by a and then b are 2, 3, 4, 1; those by c are 3, 1, 4, 2.
+    assert ranking.evaluate(table).tolist() == [5, 4, 8, 3]
+    assert CombinedRanking.of("b").evaluate(table).tolist() == pytest.approx([math.nan, 5, 0, 9], nan_ok=True)
+    assert ranking.keys(table.iloc[0]) == [(1, -math.inf), (3,)]
+
+
 # --------------------------------------------------------------------------------------------------------------- T-CET
 
 

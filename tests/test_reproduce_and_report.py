@@ -18,8 +18,8 @@ from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, compare
 
 SAVES = """
 import pandas as pd
-from nbnas import artefacts, verdicts
-from nbnas.published import load_published
+from nbnas.reproduce import results, verdicts
+from nbnas.reproduce.published_numbers import load_published
 value = float(load_published("vkdnw/fig4").iloc[0]["value"])
 row = load_published("vkdnw/fig4").iloc[0]
 ours = pd.DataFrame([{"row_key": row.row_key, "column": row.column, "metric": row.metric, "reproduced": value}])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nbnas.rankings import bootstrap_interval, intervals, kendall_tau, spearman_rho
+from nbnas.rankings import bootstrap_estimate, bootstrap_interval, intervals, kendall_tau, spearman_rho
 
 STATISTICS = [kendall_tau, spearman_rho]
 
@@ -45,3 +45,11 @@ def test_parts_of_the_resamples_add_up(monkeypatch):
     whole = bootstrap_interval(spearman_rho, x, y, repeats=50)
     monkeypatch.setattr(intervals, "_CHUNK", 100)
     assert bootstrap_interval(spearman_rho, x, y, repeats=50) == pytest.approx(whole, abs=1e-12)
+
+
+def test_an_estimate_is_a_value_with_its_interval():
+    x, y = np.random.default_rng(2).standard_normal((2, 30))
+    options = {"groups": np.arange(30) // 2, "repeats": 40, "seed": 7}
+    estimate = bootstrap_estimate(kendall_tau, x, y, **options)
+    assert estimate.value == kendall_tau(x, y)
+    assert (estimate.low, estimate.high) == bootstrap_interval(kendall_tau, x, y, **options)

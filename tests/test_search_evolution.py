@@ -3,37 +3,46 @@
 import math
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from nbnas.search.objective import NAMED
 
 import nbnas
+from nbnas import Setting, Workers
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import DamagedLogWarning, read_log
 from nbnas.machine.paths import project_root
 from nbnas.networks.layers import weight_layers
-from nbnas.rankings import aggregate_ranks
+from nbnas.rankings import CombinedRanking, aggregate_ranks
 from nbnas.rankings.published import RANKINGS
-from nbnas.search import Budget, NetworkScoring, Objective, evolution, evolve
+from nbnas.search import Budget, Evolution, candidates, evolve
 from nbnas.search.candidate_scoring import TOO_SLOW
+from nbnas.search.evolution import as_ranking
+from nbnas.search.strategy import KINDS
 from nbnas.seeding import derive_seed
 from tests import search_spaces
 from tests.search_spaces import DigitSpace, noise, three_scores, total
 
 SPACE = DigitSpace()
-TINY = NetworkScoring((2, 3, 8, 8))
+GOLDEN = Path(__file__).parent / "golden"
+TINY = Setting(SPACE, batch_size=2, resolution=8)
+DRAWING = {field.name for field in fields(Evolution)}
 
 
 def search(score=three_scores, space=SPACE, **options):
-    return evolve(space, score, **{"population": 6, "steps": 80, "progress": False, **options})
+    options = {"population": 6, "steps": 80, "progress": False, **options}
+    drawing = {name: options.pop(name) for name in DRAWING & set(options)}
+    return evolve(space, score, **{"strategy": Evolution(**drawing), **options})
 
 
 def trajectory(result):
@@ -60,7 +69,7 @@ def test_single_score_finds_the_best():
     assert result.best == "5" * 8
     assert result.ended == "complete"
     assert result.history["objective"].equals(result.history["score"])
-    random = search(total, steps=400, strategy="random")
+    random = search(total, steps=400, kind="random")
     assert total(random.best) < 40
 
 
@@ -78,18 +87,18 @@ def test_parents_are_the_best_of_everything_seen(in_flight):
 
 
 def test_parents_of_regularised_evolution_are_the_best_of_draws_from_the_newest():
-    chosen = search(strategy="regularised_evolution", population=10, tournament=1000, in_flight=1).history
+    chosen = search(kind="regularised_evolution", population=10, tournament=1000, in_flight=1).history
     columns = ["total", "noise", "last"]
     for number in range(10, len(chosen)):
         scores = aggregate_ranks([chosen[name][:number] for name in columns])
         assert chosen["parent"][number] == number - 10 + np.argmax(scores[-10:])
-    uniform = search(strategy="regularised_evolution", population=10, tournament=1, in_flight=1).history
+    uniform = search(kind="regularised_evolution", population=10, tournament=1, in_flight=1).history
     ages = (uniform.index[10:] - uniform["parent"][10:]).to_numpy(dtype=int)
     assert set(ages) == set(range(1, 11))
 
 
 def test_random_search_has_no_parents():
-    assert search(strategy="random").history["parent"].isna().all()
+    assert search(kind="random").history["parent"].isna().all()
 
 
 def test_first_candidates_are_mutations_of_the_start():
@@ -117,11 +126,11 @@ def test_search_leaves_a_neighbourhood_that_is_all_known():
     assert set(result.history["objective"][100:] < 35) == {True, False}
 
 
-@pytest.mark.parametrize("strategy", evolution.STRATEGIES)
-def test_every_candidate_is_within_the_budget(strategy):
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_candidate_is_within_the_budget(kind):
     space = nbnas.get_space("zen_resnet")
     budget = Budget(params=2e5, flops=20e6, layers=9)
-    result = search("params", space, budget=budget, strategy=strategy, steps=40)
+    result = search("params", space, budget=budget, kind=kind, steps=40)
     shape = space.datasets["cifar10"]
     for row in result.history.itertuples():
         assert row.params == space.counted_params(row.arch, shape.num_classes) <= 2e5
@@ -209,7 +218,7 @@ def test_published_searches_score_duplicates_again():
 
 
 def test_search_ends_when_there_is_nothing_new(monkeypatch):
-    monkeypatch.setattr(evolution, "MOST_DRAWS", 500)
+    monkeypatch.setattr(candidates, "MOST_DRAWS", 500)
     space = nbnas.get_space("zen_resnet")
 
     class TwoDigits(DigitSpace):
@@ -255,7 +264,7 @@ def test_scores_are_those_of_score_with_the_seed_of_score_many():
 def test_scoring_on_images_needs_them(monkeypatch):
     monkeypatch.delenv("NBNAS_DATA", raising=False)
     with pytest.raises(NbnasError, match="no images of cifar10"):
-        NetworkScoring(images="cifar10")
+        search("snip", scoring=Setting(SPACE, inputs="images"))
 
 
 def test_failed_scores_have_a_status_and_rank_last():
@@ -272,17 +281,18 @@ def test_failed_scores_have_a_status_and_rank_last():
     assert not late_parents & set(alone.index[failed])
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", ["te_nas", "az_nas", "vkdnw_single", "vkdnw_agg"])
 def test_combined_rankings_are_those_of_the_tables(name):
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({score: rng.integers(9, size=60).astype(float) for score in NAMED[name].scores})
-    found, published = NAMED[name].evaluate(table), RANKINGS[name].rank(table)
+    scores = as_ranking(name).scores
+    table = pd.DataFrame({score: rng.integers(9, size=60).astype(float) for score in scores})
+    found, published = as_ranking(name).evaluate(table), RANKINGS[name].rank(table)
     np.testing.assert_allclose(aggregate_ranks([found]), aggregate_ranks([published]))
-    assert set(NAMED[name].scores) == set(RANKINGS[name].scores)
+    assert set(scores) == set(RANKINGS[name].scores)
 
 
 def test_terms_may_be_lexicographic_and_summed():
-    objective = Objective((("layers", "params"), ("flops",)), "sum")
+    objective = CombinedRanking((("layers", "params"), ("flops",)), "sum")
     history = search(objective, scoring=TINY, steps=20).history
     ranks = [history["params"], history["flops"]]  # All networks have as many layers.
     np.testing.assert_array_equal(history["objective"], aggregate_ranks(ranks, "sum"))
@@ -304,13 +314,13 @@ class ReversingExecutor(Executor):
         return self._pool.submit(lambda: (time.sleep(delay), function(*arguments))[1])
 
 
-@pytest.mark.parametrize("strategy", evolution.STRATEGIES)
-def test_trajectory_does_not_depend_on_workers(strategy):
-    options = {"strategy": strategy, "steps": 60, "in_flight": 7}
+@pytest.mark.parametrize("kind", KINDS)
+def test_trajectory_does_not_depend_on_workers(kind):
+    options = {"kind": kind, "steps": 60, "in_flight": 7}
     expected = search(**options)
-    assert_same(search(executor=ReversingExecutor(), **options), expected)
+    assert_same(search(workers=Workers(ReversingExecutor()), **options), expected)
     with ThreadPoolExecutor(1) as executor:
-        assert_same(search(executor=executor, **options), expected)
+        assert_same(search(workers=Workers(executor), **options), expected)
 
 
 def test_other_seeds_give_other_trajectories():
@@ -333,9 +343,9 @@ class StopsAfter:
 
 
 @pytest.mark.parametrize("in_flight", [1, 6])
-@pytest.mark.parametrize("strategy", ["evolution", "regularised_evolution"])
-def test_interrupted_search_keeps_all_and_resumes_as_if_it_had_not_been(tmp_path, strategy, in_flight):
-    options = {"strategy": strategy, "in_flight": in_flight}
+@pytest.mark.parametrize("kind", ["evolution", "regularised_evolution"])
+def test_interrupted_search_keeps_all_and_resumes_as_if_it_had_not_been(tmp_path, kind, in_flight):
+    options = {"kind": kind, "in_flight": in_flight}
     expected = search(**options)
     path = tmp_path / "folder" / "checkpoint"
     for _ in range(2):
@@ -383,10 +393,11 @@ def test_killed_search_resumes(tmp_path):
     path = tmp_path / "checkpoint"
     code = (
         "from tests.search_spaces import *\n"
-        "from nbnas.search import evolve\n"
+        "from nbnas import Workers\n"
+        "from nbnas.search import Evolution, evolve\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "evolve(DigitSpace(), three_scores_slowly, population=6, steps=1000000, in_flight=4, progress=False, "
-        f"executor=ThreadPoolExecutor(2), checkpoint={str(path)!r})"
+        "evolve(DigitSpace(), three_scores_slowly, strategy=Evolution(population=6, in_flight=4), steps=1000000, "
+        f"progress=False, workers=Workers(ThreadPoolExecutor(2)), checkpoint={str(path)!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=project_root())
     deadline = time.monotonic() + 120
@@ -417,7 +428,7 @@ def test_dying_workers_are_a_one_line_error_and_what_is_done_is_kept(tmp_path):
 
     path = tmp_path / "checkpoint"
     with pytest.raises(NbnasError, match=r"a scoring process died .* after \d+ candidates; those are kept"):
-        search(executor=Dying(), checkpoint=path, in_flight=4)
+        search(workers=Workers(Dying()), checkpoint=path, in_flight=4)
     assert len(read_log(path)) == 1 + 10
 
 
@@ -434,17 +445,17 @@ def test_dask_gives_the_same_trajectory():
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
-        found = search(executor=client.get_executor(), steps=30)
+        found = search(workers=Workers(client.get_executor()), steps=30)
     assert_same(found, search(steps=30))
 
 
 @pytest.mark.slow
 def test_processes_give_the_same_trajectory():
     options = {"score": ["snip", "params"], "scoring": TINY, "steps": 30}
-    assert_same(search(executor="processes", workers=2, **options), search(**options))
+    assert_same(search(workers=Workers("processes", 2), **options), search(**options))
     space = nbnas.get_space("nasbench201")
-    options = {"score": "naswot", "space": space, "scoring": NetworkScoring((2, 3, 32, 32)), "steps": 10}
-    assert_same(search(executor="processes", workers=2, **options), search(**options))
+    options = {"score": "naswot", "space": space, "scoring": Setting("nasbench201", batch_size=2), "steps": 10}
+    assert_same(search(workers=Workers("processes", 2), **options), search(**options))
 
 
 # Errors
@@ -456,12 +467,11 @@ def test_processes_give_the_same_trajectory():
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"population": 0}, "population must be at least 1, got 0"),
         ({"in_flight": 0}, "in_flight must be at least 1"),
-        ({"strategy": "aging"}, "strategy must be evolution or regularised_evolution or random, got 'aging'"),
+        ({"kind": "aging"}, "strategy must be evolution or regularised_evolution or random, got 'aging'"),
         ({"duplicates": "keep"}, "duplicates must be skip or score, got 'keep'"),
         ({"score": "snap"}, "no proxy matches 'snap'"),
         ({"score": "vkdnw"}, "'vkdnw' names a proxy with several scores; name one of them, such as 'vkdnw_entropy'"),
         ({"score": []}, "score must name at least one score"),
-        ({"score": Objective((("params",),), "product")}, "how must be 'log' or 'sum', got 'product'"),
         ({"score": None}, "score must name at least one score, got None"),
         ({"score": lambda arch: None}, "the score function must return a number, or several by name, got None for '"),
         ({"score": lambda arch: {"a": "x"}}, "the score function must return a number, or several by name, got "),
@@ -471,12 +481,13 @@ def test_processes_give_the_same_trajectory():
         ({"space": DigitSpace}, "space must be a name or an object that can sample and mutate, got <class"),
         ({"space": object()}, "space must be a name or an object that can sample and mutate, got <object"),
         ({"budget": {"params": 5}}, "budget must be an object of Budget, got {'params': 5}"),
-        ({"scoring": (2, 3, 8, 8)}, "scoring must be an object of NetworkScoring, got "),
-        ({"workers": 2}, "workers need an executor, such as executor='processes'"),
-        ({"executor": "processes", "workers": 0}, "workers must be at least 1, got 0"),
+        ({"scoring": (2, 3, 8, 8)}, "scoring must be an object of Setting, got "),
+        ({"scoring": Setting()}, "scoring is of the space nasbench201, which is not the one to search"),
+        ({"strategy": "random"}, "strategy must be an object of Evolution, got 'random'"),
+        ({"workers": Workers(number=2)}, "workers need an executor, such as executor='processes'"),
         ({"space": "zen_resnet", "score": "params", "start": "SuperConv"}, r"block 1 \(character 1\)"),
-        ({"score": lambda arch: 1.0, "executor": "processes"}, "define them in a module"),
-        ({"executor": "threads"}, "unknown executor 'threads'"),
+        ({"score": lambda arch: 1.0, "workers": Workers("processes")}, "define them in a module"),
+        ({"workers": Workers("threads")}, "unknown executor 'threads'"),
     ],
 )
 def test_unusable_arguments_are_one_line_errors(options, message):
@@ -492,18 +503,9 @@ def test_budgets_are_positive(name, limit):
         Budget(**{name: limit})
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"input_shape": (64, 3, 32)}, "input_shape must be"),
-        ({"input_shape": (0, 3, 32, 32)}, "input_shape must be"),
-        ({"num_classes": 0}, "num_classes must be at least 1"),
-        ({"device": "gpu"}, "device 'gpu' cannot be used"),
-    ],
-)
-def test_unusable_scoring_is_a_one_line_error(settings, message):
-    with pytest.raises(NbnasError, match=message):
-        NetworkScoring(**settings)
+def test_unusable_device_is_a_one_line_error():
+    with pytest.raises(NbnasError, match="device 'gpu' cannot be used"):
+        search(workers=Workers(device="gpu"))
 
 
 def test_checkpoint_of_another_search_is_left_alone(tmp_path):
@@ -530,6 +532,33 @@ def test_checkpoint_without_candidates_may_be_replaced(tmp_path):
     with pytest.raises(ZeroDivisionError):
         search(lambda arch: 1 / 0, checkpoint=path)
     assert len(search(checkpoint=path, steps=5).history) == 5
+
+
+@pytest.mark.parametrize("name", ["function", "vkdnw_single"])
+def test_checkpoints_of_earlier_versions_continue(tmp_path, name):
+    path = tmp_path / "checkpoint"
+    shutil.copy(GOLDEN / f"search_by_{name}.checkpoint", path)
+    before = read_log(path)
+    if name == "function":
+        strategy = Evolution(population=3, in_flight=2, start="11111111", initial=2)
+        options = {"strategy": strategy, "budget": Budget(params=1500), "scoring": TINY, "seed": 5}
+        fresh = evolve(SPACE, three_scores, steps=9, progress=False, **options)
+        resumed = StopsAfter(3, AssertionError("scored twice"))
+        assert_same(evolve(SPACE, resumed, steps=9, progress=False, checkpoint=path, **options), fresh)
+    else:
+        strategy = Evolution(
+            "regularised_evolution",
+            population=3,
+            tournament=2,
+            start=nbnas.get_space("zen_resnet").start,
+            mutation={"candidates": "published", "replacements": 2},
+            start_mutation={"replacements": 1},
+        )
+        scoring = Setting("zen_resnet", "cifar100", 2, build={"residual": False}, resolution=16)
+        options = {"strategy": strategy, "budget": Budget(params=2e5), "scoring": scoring, "steps": 4}
+        result = evolve("zen_resnet", name, progress=False, checkpoint=path, **options)
+        assert result.history["vkdnw_entropy"].tolist() == [row["values"]["vkdnw_entropy"] for row in before[1:]]
+    assert read_log(path)[: len(before)] == before
 
 
 def test_two_searches_cannot_write_one_checkpoint(tmp_path):

@@ -1,18 +1,21 @@
 """The published searches have the published settings, and the command runs them."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
-from nbnas.search.objective import as_objective
 
 import nbnas
+from nbnas import Setting
 from nbnas.cli import main
 from nbnas.errors import NbnasError
-from nbnas.search import PRESETS, NetworkScoring, get_preset
+from nbnas.search import PRESETS, Budget, get_preset
+from nbnas.search.evolution import as_ranking
 from nbnas.seeding import derive_seed
 
 SMALL = {
-    "mobilenetv2": NetworkScoring((4, 3, 32, 32)),
-    "zen_resnet": NetworkScoring((4, 3, 16, 16), 100, build={"residual": False}),
+    "mobilenetv2": Setting("mobilenetv2", batch_size=4, resolution=32, num_classes=10),
+    "zen_resnet": Setting("zen_resnet", "cifar100", 4, resolution=16, build={"residual": False}),
 }
 
 SETTINGS = {
@@ -37,28 +40,29 @@ SCORES = {
 
 def run(name, **options):
     preset = get_preset(name)
-    return preset.run(**{"scoring": SMALL[preset.space], "steps": 20, "progress": False, **options})
+    return preset.run(**{"scoring": SMALL[preset.scoring.space_name], "steps": 20, "progress": False, **options})
 
 
 def test_settings_are_the_published_ones():
     assert set(PRESETS) == set(SETTINGS)
     for name, (limits, steps, population, shape, count_rejected) in SETTINGS.items():
         preset = PRESETS[name]
-        arguments, scoring = preset.arguments, preset.scoring
-        budget = arguments["budget"]
-        found = {key: getattr(budget, key) for key in ("params", "flops", "layers", "latency")}
+        strategy, scoring = preset.strategy, preset.scoring
+        found = {key: getattr(preset.budget, key) for key in ("params", "flops", "layers", "latency")}
         assert {key: limit for key, limit in found.items() if limit is not None} == limits
-        assert (arguments["steps"], arguments["population"], arguments["in_flight"]) == (steps, population, 1)
-        assert (arguments["count_rejected"], arguments["duplicates"]) == (count_rejected, "score")
-        assert scoring["input_shape"] == (64, 3, shape[0], shape[0])
-        assert scoring["num_classes"] == shape[1]
+        assert (preset.steps, strategy.population, strategy.in_flight) == (steps, population, 1)
+        assert (strategy.kind, strategy.count_rejected, strategy.duplicates) == ("evolution", count_rejected, "score")
+        assert strategy.start == scoring.space.start
+        assert scoring.input_shape == (64, 3, shape[0], shape[0])
+        assert scoring.shape.num_classes == shape[1]
         saliency = name.split("_")[1]
-        assert set(arguments["score"].scores) == SCORES.get(name, {f"tcet_{saliency}_log"})
-        assert as_objective(arguments["score"]) == arguments["score"]
+        assert set(preset.score.scores) == SCORES.get(name, {f"tcet_{saliency}_log"})
+        assert as_ranking(preset.score) == preset.score
         # T-CET scores without shortcuts.
-        assert scoring.get("build", {}) == ({"residual": False} if name.startswith("tcet") else {})
-        assert preset.space == ("zen_resnet" if "cifar" in name else "mobilenetv2")
-        assert scoring.get("images") == ("cifar100" if "cifar" in name else None)
+        assert scoring.build == ({"residual": False} if name.startswith("tcet") else {})
+        assert scoring.space_name == ("zen_resnet" if "cifar" in name else "mobilenetv2")
+        images = scoring.dataset if scoring.inputs == "images" else None
+        assert images == ("cifar100" if "cifar" in name else None)
 
 
 def test_search_begins_at_the_start_structure_and_goes_on_from_its_finds():
@@ -115,8 +119,8 @@ def in_this_process(monkeypatch):
     """Spares the tests the start of workers."""
     from nbnas.search import command, evolution
 
-    def evolve(*arguments, executor, **options):
-        assert executor == "processes"
+    def evolve(*arguments, workers, **options):
+        assert workers.executor == "processes"
         return evolution.evolve(*arguments, **options)
 
     monkeypatch.setattr(command, "evolve", evolve)
@@ -143,7 +147,13 @@ def test_command_runs_a_published_search_with_changes(command, in_this_process):
     options = ["--steps", 5, "--batch-size", 4, "--resolution", 16, "--inputs", "gaussian", "--in-flight", 3]
     status, out, err = command("tcet_snip_cifar_1m", *options, "--seed", 2, "--max-params", 3e5)
     assert (status, err) == (0, "")
-    expected = run("tcet_snip_cifar_1m", steps=5, seed=2, in_flight=3)
+    expected = run(
+        "tcet_snip_cifar_1m",
+        steps=5,
+        seed=2,
+        strategy=replace(PRESETS["tcet_snip_cifar_1m"].strategy, in_flight=3),
+        budget=Budget(params=3e5, layers=18),
+    )
     assert out.splitlines()[0] == expected.best
 
 
@@ -164,7 +174,7 @@ def test_command_lists_the_published_searches(command):
         (["zen_resnet", "--score", "flops", "--steps", "0"], "steps must be at least 1, got 0"),
         (["zen_resnet", "--score", "flops", "--dataset", "imagenet"], "unknown data set 'imagenet'"),
         (["zen_resnet", "--score", "flops", "--resolution", "33"], "resolution must be divisible by 8"),
-        (["zen_resnet", "--score", "flops", "--inputs", "pictures"], "--inputs must be gaussian or images"),
+        (["zen_resnet", "--score", "flops", "--inputs", "pictures"], "inputs must be 'gaussian' or 'images'"),
         (["zen_resnet", "--score", "snip", "--inputs", "images"], "no images of cifar10: set NBNAS_DATA"),
         (["tcet_snip_cifar_1m"], "no images of cifar100: set NBNAS_DATA"),
         (["zen_resnet", "--score", "flops", "--strategy", "greedy"], "strategy must be evolution or"),
@@ -188,7 +198,7 @@ def test_interrupted_command_keeps_its_checkpoint(command, monkeypatch):
                 raise KeyboardInterrupt
             return 1.0
 
-        return evolution.evolve(space, interrupted, **{**options, "executor": None})
+        return evolution.evolve(space, interrupted, **{**options, "workers": None})
 
     monkeypatch.setattr(module, "evolve", evolve)
     status, out, err = command("zen_resnet", "--score", "flops")

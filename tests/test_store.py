@@ -411,7 +411,7 @@ CHILD = """
 import sys
 from pathlib import Path
 
-from nbnas.store import ScoreTable
+from nbnas.scoring.score_table import ScoreTable
 
 table = ScoreTable(Path(sys.argv[1]))
 

@@ -20,7 +20,7 @@ from nbnas.machine.paths import notebooks_folder, project_root
 from nbnas.reproduce.sweep import read_sweep, sweep
 from nbnas.studies.sweep_points import rank_sample, score_sample, score_sample_by_fisher
 
-# What artefacts.save does, without the seconds that it takes to import the package.
+# What results.save does, without the seconds that it takes to import the package.
 SAVES = """
 import json, os, time
 from pathlib import Path
@@ -93,29 +93,35 @@ def test_points_are_the_product_of_the_axes(tmp_path):
         ("words " * 100, "must be a mapping of names, got '" + "words " * 9 + "words\n"),
         ("notebook: doubles.ipynb\naxes: [", "not YAML, line 2"),
         ("axes:\n  seed: [1]\n  seed: [2]", "not YAML, line 3: 'seed' stands twice"),
-        ("axes: {seed: [1]}", "a sweep needs 'notebook'"),
-        ("notebook: doubles.ipynb", "a sweep needs 'axes'"),
+        ("axes: {seed: [1]}", "doubles.yml: notebook: is missing"),
+        ("notebook: doubles.ipynb", "doubles.yml: axes: is missing"),
         ("notebook: absent.ipynb\naxes: {seed: [1]}", "no notebook"),
-        ("notebook: 3\naxes: {seed: [1]}", "'notebook' must be text"),
-        ("notebook: doubles.ipynb\naxes: {}", "at least one axis"),
-        ("notebook: doubles.ipynb\naxes: {seed: 1}", "axis 'seed' must be a list"),
-        ("notebook: doubles.ipynb\naxes: {seed: []}", "axis 'seed' must be a list"),
+        ("notebook: 3\naxes: {seed: [1]}", "notebook: must be the name of a file, got 3"),
+        ("notebook: doubles.ipynb\naxes: {}", "axes: Dictionary should have at least 1 item"),
+        ("notebook: doubles.ipynb\naxes: {seed: 1}", "axes.seed: must be a valid list, got 1"),
+        ("notebook: doubles.ipynb\naxes: {seed: []}", "axes.seed: List should have at least 1 item"),
         ("notebook: doubles.ipynb\naxes: {seed: [1, 1]}", "a value twice"),
         ("notebook: doubles.ipynb\naxes: {seed: [1, one]}", "'seed' of doubles.ipynb must be int"),
         ("notebook: doubles.ipynb\naxes: {sede: [1]}", "no parameter 'sede'"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplot: []", "no key 'plot'; choose from notebook, title"),
+        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplot: []", "plot: no such key; choose from notebook, title"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nparameters: {shore: 1}", "no parameter 'shore'"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nparameters: {seed: 1}", "both in 'axes' and in 'parameters'"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nminutes: -1", "'minutes' must be a number"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: {x: seed}", "'plots' must be a list"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed}]", "a plot needs 'y'"),
+        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nminutes: -1", "minutes: must be greater than 0, got -1"),
+        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: {x: seed}", "plots: must be a valid list"),
+        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed}]", "plots.0.y: is missing"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: kind, y: double}]", "'kind' as x, hue or panel"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: seed}]", "the axis 'seed' as y"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, hue: seed}]", "one axis twice"),
         ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, low: l}]", "'high' together"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, color: d}]", "no key 'color'"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, from_zero: 0}]", "true or false, got 0"),
-        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nlabels: {seed: 1}", "'seed' must be text"),
+        (
+            "notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, color: d}]",
+            "plots.0.color: no such key; choose from x, y, hue",
+        ),
+        (
+            "notebook: doubles.ipynb\naxes: {seed: [1]}\nplots: [{x: seed, y: d, from_zero: 0}]",
+            "plots.0.from_zero: must be a valid boolean, got 0",
+        ),
+        ("notebook: doubles.ipynb\naxes: {seed: [1]}\nlabels: {seed: 1}", "labels.seed: must be a valid string, got 1"),
     ],
 )
 def test_a_malformed_sweep_is_one_line_and_starts_nothing(reports, tmp_path, capsys, text, message):

@@ -20,10 +20,9 @@ import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.spaces.factorized_reduction import FactorizedReduction
-from nbnas.spaces.tensorwatch import count_operations
-from nbnas.spaces.transnasbench101 import format_cell, parse_cell, parse_modules
-from nbnas.spaces.transnasbench101_network import make_cell
+from nbnas.spaces.convolutions import FactorizedReduction
+from nbnas.spaces.counting import count
+from nbnas.spaces.transnasbench101 import format_cell, make_cell, parse_cell, parse_modules
 
 MICRO = nbnas.get_space("transnasbench101_micro")
 MACRO = nbnas.get_space("transnasbench101_macro")
@@ -268,7 +267,7 @@ def test_layers_are_those_of_the_built_network(space):
 def test_operations_of_a_cell_are_the_sum_over_its_edges(arch):
     with torch.device("meta"):
         network = MICRO.build(arch, 75, tiles=2)
-    assert MICRO.flops(arch, 96, 75, tiles=2) == count_operations(network, (6, 96, 96))
+    assert MICRO.flops(arch, 96, 75, tiles=2) == count(network, (6, 96, 96)).operations
 
 
 @pytest.mark.parametrize(("space", "arch", "encoder", "params", "flops"), RECORDS)

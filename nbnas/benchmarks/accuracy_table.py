@@ -30,16 +30,10 @@ def imported_file(name: str) -> Path | None:
 
 
 def read_table(path: Path, arch_column: str, numbers: Iterable[str], noun: str = "rows") -> pd.DataFrame:
-    """Read a gzipped csv, or a parquet file that an import left.
-
-    Args:
-        path: The file.
-        arch_column: Column of architectures.
-        numbers: Columns that must have a number in every row.
-        noun: What the rows are called in messages.
+    """Read a gzipped csv, or a parquet file that an import left; ``noun`` is what the rows are called in messages.
 
     Raises:
-        NbnasError: If the file is damaged, or lacks columns or numbers.
+        NbnasError: If the file is damaged, lacks ``arch_column`` or one of ``numbers``, or a number in these.
     """
     try:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
@@ -70,13 +64,7 @@ def naslib_source(file: str, title: str, description: str, deviation: str, trans
     """Return the source that is one of NASLib's tables of CIFAR-10 validation accuracies.
 
     Column ``cifar10_val`` is in percent, ``flops`` (as tensorwatch counts them) and ``params`` are in millions.
-
-    Args:
-        file: Name in the user's data folder.
-        title: Name of the benchmark in messages.
-        description: Of the benchmark.
-        deviation: Of the benchmark.
-        translate: From an entry of column ``arch``, a Python literal, to the architecture string of the space.
+    ``translate`` makes the architecture string of the space from an entry of column ``arch``, a Python literal.
     """
 
     def read(path: Path) -> Benchmark:

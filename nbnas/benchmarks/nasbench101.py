@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from nbnas.benchmarks.accuracy_table import naslib_source
 from nbnas.benchmarks.benchmark import Sources
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench101 import MAX_VERTICES, format_cell, prune
-from nbnas.spaces.nasbench101_network import OPERATIONS
+from nbnas.spaces.nasbench101 import MAX_VERTICES, OPERATIONS, format_cell, prune
 
 _LABELS = ("input", "output", *OPERATIONS)
 """Labels of vertices, in the order in which NASLib numbers them."""

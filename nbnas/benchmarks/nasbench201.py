@@ -46,14 +46,7 @@ class NasBench201Benchmark(Benchmark):
 
         They tell how noisy a trained accuracy is. They are not single seeds of :meth:`accuracy`: CIFAR-10 has here the
         validation accuracy after training on half of the images; the other data sets have the accuracy on the whole
-        test set, of which the papers rank by one half.
-
-        Args:
-            dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
-            seed: One of :data:`TRAINING_SEEDS`.
-
-        Returns:
-            (15625,), NaN where a cell was not trained with the seed.
+        test set, of which the papers rank by one half. NaN where a cell was not trained with the seed.
 
         Raises:
             NbnasError: If there is no such seed or the source lacks it; the message says which source has it.

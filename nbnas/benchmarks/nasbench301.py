@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from nbnas.benchmarks.accuracy_table import naslib_source
 from nbnas.benchmarks.benchmark import Sources
 from nbnas.spaces import get_space
-from nbnas.spaces.nasbench301 import format_architecture
-from nbnas.spaces.nasbench301_network import OPERATIONS, Edge
+from nbnas.spaces.nasbench301 import OPERATIONS, Edge, format_architecture
 
 
 def translate(cells: Sequence[Sequence[tuple[int, int]]]) -> str:

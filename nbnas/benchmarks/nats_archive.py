@@ -31,28 +31,13 @@ class ArchiveKind:
     """Data set key -> splits to import, in NATS-Bench's own names."""
 
 
-_ALL_SPLITS = ("x-valid", "x-test", "ori-test")
+_ALL_SPLITS = {"cifar100": ["x-valid", "x-test", "ori-test"], "ImageNet16-120": ["x-valid", "x-test", "ori-test"]}
+_TOPOLOGY_SPLITS = {"cifar10-valid": ["x-valid"], "cifar10": ["ori-test"], **_ALL_SPLITS}
+_SIZE_SPLITS = {"cifar10": ["ori-test"], "cifar100": ["x-test"], "ImageNet16-120": ["x-test"]}
 
 KINDS = {
-    "topology": ArchiveKind(
-        "nasbench201",
-        nasbench201.ARCHIVE_NAME,
-        nasbench201.FILE,
-        "200",
-        {
-            "cifar10-valid": ["x-valid"],
-            "cifar10": ["ori-test"],
-            "cifar100": _ALL_SPLITS,
-            "ImageNet16-120": _ALL_SPLITS,
-        },
-    ),
-    "size": ArchiveKind(
-        "nats_sss",
-        nats_sss.ARCHIVE_NAME,
-        nats_sss.FILE,
-        "90",
-        {"cifar10": ["ori-test"], "cifar100": ["x-test"], "ImageNet16-120": ["x-test"]},
-    ),
+    "topology": ArchiveKind("nasbench201", nasbench201.ARCHIVE_NAME, nasbench201.FILE, "200", _TOPOLOGY_SPLITS),
+    "size": ArchiveKind("nats_sss", nats_sss.ARCHIVE_NAME, nats_sss.FILE, "90", _SIZE_SPLITS),
 }
 """NATS-Bench's own name of a space -> what its archive is like."""
 
@@ -62,21 +47,17 @@ def import_nats(
 ) -> Path:
     """Read an unpacked archive with ``nats_bench`` and write accuracies and costs as one parquet table.
 
-    Interrupt it as you like: what was read is kept beside the destination and a rerun continues.
+    Interrupt it as you like: what was read is kept beside the destination and a rerun continues. An incomplete archive
+    is imported as far as it goes, and the table is written once the rest is there.
 
     Args:
-        archive: The folder ``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``, or a folder that holds one
-            of them. Its list of architectures tells which it is.
-        destination: The table; ``None`` puts it where :func:`nbnas.load_benchmark` looks.
+        archive: The folder ``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``, or one that holds it.
+        destination: The table; ``None`` puts it where :func:`nbnas.load_benchmark` looks. It is returned.
         indices: Architectures to import; ``None`` is all 15,625 or 32,768, which the loader needs.
         progress: Show a progress bar.
 
-    Returns:
-        Path of the table.
-
     Raises:
-        NbnasError: If ``nats_bench`` is not installed, or the folder is foreign, damaged or incomplete. An incomplete
-            archive is imported as far as it goes, and the table written once the rest is there.
+        NbnasError: If ``nats_bench`` is not installed, or the folder is foreign, damaged or incomplete.
     """
     archive = _locate(Path(archive))
     api = _open(archive)
@@ -119,12 +100,8 @@ def import_nats(
 def read_record(api: Any, index: int) -> dict[str, object]:
     """Return one architecture's accuracies in percent after the longest training, number of seeds and costs.
 
-    Accuracies are means over the seeds. Training took 200 epochs in the topology space, 90 in the size space. FLOPs and
-    parameters are in millions, as recorded.
-
-    Args:
-        api: Result of ``nats_bench.create(path, "tss", fast_mode=True)`` or of the same with ``"sss"``.
-        index: NATS-Bench index.
+    Accuracies are means over the seeds. FLOPs and parameters are in millions, as recorded. ``api`` is the result of
+    ``nats_bench.create(path, "tss" or "sss", fast_mode=True)``, ``index`` that of NATS-Bench.
     """
     kind = KINDS[api.search_space_name]
     api._prepare_info(index)

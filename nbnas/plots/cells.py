@@ -11,7 +11,7 @@ from nbnas.errors import NbnasError
 from nbnas.plots.drawing import CENTRED, finished, wrapped_grid
 from nbnas.spaces import get_space, nasbench101, nasbench201, nasbench301, transnasbench101
 from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
-from nbnas.spaces.nasbench301_network import NODES
+from nbnas.spaces.nasbench301 import NODES
 
 _STYLES = {"live": "-", "dead": "--", "none": ":"}
 """An edge on a path from input to output, one that is on none, one without an operation -> its line."""

@@ -74,10 +74,7 @@ def _value(largest: Tensor) -> Tensor:
 
 
 def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
-    """Return the value of every block, (B,), from f_0, ..., f_B of one graph and G_out of f_1, ..., f_B.
-
-    A feature that does not depend on the one before is an UnsupportedModelError.
-    """
+    """Return the value of every block, (B,), from f_0, ..., f_B of one graph and G_out of f_1, ..., f_B."""
     values = []
     for number, (before, after, sign) in enumerate(zip(features[:-1], features[1:], signs, strict=True), start=1):
         gradient = None

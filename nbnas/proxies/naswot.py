@@ -44,10 +44,7 @@ def agreement(activations: Tensor) -> Agreement:
 
 
 def log_determinant(kernels: Tensor) -> Tensor:
-    """ln |det K| of positive semi-definite matrices, (..., N, N) in float64 -> (...).
-
-    Minus infinity where K is singular at working precision.
-    """
+    """ln |det K| of positive semi-definite (..., N, N) in float64; minus infinity where singular at that precision."""
     eigenvalues = torch.linalg.eigvalsh(kernels)
     negligible = eigenvalues[..., -1] * kernels.shape[-1] * torch.finfo(kernels.dtype).eps
     return torch.where(eigenvalues[..., 0] <= negligible, -torch.inf, eigenvalues.abs().log().sum(-1))

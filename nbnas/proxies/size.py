@@ -18,10 +18,7 @@ _BASE = {"family": "size", "mode": "eval", "inputs": "none", "initialisation": N
 
 
 class _LinearBiasCounter(TorchFunctionMode):
-    """Counts bias additions of linear layers, which reach the product's kernel only sometimes.
-
-    Torch dispatches its attention as one function, in which the linear layers are not seen.
-    """
+    """Counts bias additions of linear layers: the product's kernel sees them only sometimes, and in attention never."""
 
     additions = 0
 
@@ -63,8 +60,7 @@ def flops(probe: Probe) -> dict[str, float]:
     Convolutions and matrix products count, wherever in the code they happen, and a bias costs one operation per
     output; BatchNorm, activations, pooling and sums are free.
     """
-    inputs, _ = probe.shared_batch()
-    network = probe.shared_network()
+    network, (inputs, _) = probe.shared_network(), probe.shared_batch()
     mapping = {torch.ops.aten.convolution: _convolution_flops}
     counter, biases = FlopCounterMode(display=False, custom_mapping=mapping), _LinearBiasCounter()
     with torch.no_grad(), counter, biases:

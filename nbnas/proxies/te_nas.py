@@ -25,8 +25,7 @@ from nbnas.proxies.registry import register
 def tangent_kernel(network: nn.Module, recording: Recording) -> Tensor:
     """Theta = G G^T, (N, N) in float64, of a network and its recorded forward pass.
 
-    G_n is the gradient of the sum of the logits of sample n with respect to every parameter with "weight" in its name;
-    without such parameters it is an UnsupportedModelError.
+    G_n is the gradient of the sum of the logits of sample n with respect to every parameter with "weight" in its name.
     """
     names = [name for name, _ in network.named_parameters() if "weight" in name]
     if not names:
@@ -67,8 +66,7 @@ def negative_condition_number(kernel: Tensor) -> tuple[Tensor, Tensor]:
 def te_nas_ntk(probe: Probe) -> dict[str, Tensor]:
     """Score a network by minus the condition number of its empirical neural tangent kernel: at most -1.
 
-    Degenerate if the kernel is singular at working precision, where released code returns rounding noise of either
-    sign.
+    Where the kernel is singular at working precision released code returns rounding noise of either sign.
     """
     probe.require_pair()
     score, singular = negative_condition_number(tangent_kernel(probe.shared_network(), probe.forward()))

@@ -23,8 +23,7 @@ import pandas as pd
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.four_node_cell import EDGES
-from nbnas.spaces.nasbench201 import parse_cell
-from nbnas.spaces.nasbench201_network import OPERATIONS
+from nbnas.spaces.nasbench201 import OPERATIONS, parse_cell
 
 PUBLISHED_FAMILIES = ("op_count", "max_op_on_path", "node_degree")
 """Families behind the published rankings of VKDNW, which chose the columns with ``op_`` or ``node_`` in their names."""

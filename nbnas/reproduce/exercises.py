@@ -6,9 +6,8 @@ from pathlib import Path
 import nbformat
 
 from nbnas.machine.paths import notebooks_folder
+from nbnas.machine.replace_file import replace_file
 
-SOLUTION = "solution"
-"""Tag of the cells that are taken out."""
 PLACE = "# Your answer.\n"
 """What stands in an exercise where the lesson has the code of a solution."""
 
@@ -16,10 +15,8 @@ PLACE = "# Your answer.\n"
 def make_exercises(lessons: Path | None = None, exercises: Path | None = None) -> dict[str, str]:
     """Write a copy of every lesson without solutions; a copy that somebody has worked in stays as it is.
 
-    A code cell tagged ``solution`` becomes an empty one to write in. Markdown cells with that tag vanish.
-
     Args:
-        lessons: Folder of lessons; ``None`` is ``notebooks/lessons``.
+        lessons: ``None`` is ``notebooks/lessons``.
         exercises: Folder of the copies; ``None`` is ``notebooks/exercises``.
 
     Returns:
@@ -31,29 +28,24 @@ def make_exercises(lessons: Path | None = None, exercises: Path | None = None) -
     done = {}
     for path in sorted(lessons.glob("*.ipynb")):
         target = exercises / path.name
-        if target.exists() and _worked_in(target):
-            done[path.name] = "kept"
-            continue
-        exercise = without_solutions(nbformat.read(path, as_version=4))
-        exercise.metadata.setdefault("nbnas", {})["exercise"] = _digest(exercise)
-        partial = target.with_suffix(".part")
-        nbformat.write(exercise, partial)
-        partial.replace(target)
-        done[path.name] = "written"
+        done[path.name] = "kept" if target.exists() and _worked_in(target) else "written"
+        if done[path.name] == "written":
+            exercise = without_solutions(nbformat.read(path, as_version=4))
+            exercise.metadata.setdefault("nbnas", {})["exercise"] = _digest(exercise)
+            replace_file(target, lambda partial, exercise=exercise: nbformat.write(exercise, partial))
     return done
 
 
 def without_solutions(lesson: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a copy of a notebook with its solutions taken out."""
+    """Return a copy without the cells tagged ``solution``; in place of code there is a cell to write in."""
     exercise = nbformat.from_dict(lesson)
-    cells = []
-    for cell in exercise.cells:
-        if SOLUTION not in cell.metadata.get("tags", []):
-            cells.append(cell)
+    exercise.cells = []
+    for cell in lesson.cells:
+        if "solution" not in cell.metadata.get("tags", []):
+            exercise.cells.append(cell)
         elif cell.cell_type == "code":
-            place = nbformat.v4.new_code_cell(PLACE, metadata={"tags": ["answer"]})
-            cells.append(nbformat.from_dict({**place, "id": cell.id}))
-    exercise.cells = cells
+            place = nbformat.v4.new_code_cell(PLACE, id=cell.id, metadata={"tags": ["answer"]})
+            exercise.cells.append(place)
     return exercise
 
 

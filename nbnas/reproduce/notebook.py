@@ -5,16 +5,22 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 
-from nbnas.errors import NbnasError
+from nbnas.errors import NbnasError, first_line
 
-FOLDERS = ("vkdnw", "tcet", "studies", "lessons")
-"""Folders of ``notebooks/`` in the order in which they run and appear in the report."""
+FOLDERS = {
+    "vkdnw": "VKDNW (CVPR 2025)",
+    "tcet": "T-CET (AutoML 2023)",
+    "studies": "Studies beyond the papers",
+    "lessons": "Lessons",
+}
+"""Folder of ``notebooks/`` -> its heading, in the order in which they run and appear in the report."""
 
 Value = str | int | float | bool | None
 """What a notebook parameter may be."""
@@ -25,15 +31,19 @@ class Notebook:
     """A notebook source with its declared parameters and profiles."""
 
     path: Path
+    title: str
     parameters: dict[str, Value]
     """Name -> default, from the one cell tagged ``parameters``."""
-    title: str
     profiles: dict[str, dict[str, Value]]
     """Profile -> parameters it changes, from the metadata ``nbnas.profiles``."""
     minutes: dict[str, float]
     """Profile -> expected minutes on a core, from the metadata ``nbnas.minutes``."""
-    alone: bool = False
+    alone: bool
     """Whether nothing else must run at the same time, since it measures time: from the metadata ``nbnas.alone``."""
+
+    def expected_minutes(self, profile: str) -> float:
+        """Return how long the notebook says it runs, 1 if it does not say."""
+        return self.minutes.get(profile, self.minutes.get("default", 1.0))
 
 
 def read_notebook(path: Path) -> Notebook:
@@ -47,20 +57,39 @@ def read_notebook(path: Path) -> Notebook:
     try:
         content = nbformat.read(path, as_version=4)
     except Exception as error:
-        raise NbnasError(f"{path} is not a notebook: {str(error).splitlines()[0]}") from error
+        raise NbnasError(f"{path} is not a notebook: {first_line(error)}") from error
     cells = [cell for cell in content.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
         raise NbnasError(f"{path} must have exactly one cell tagged 'parameters', it has {len(cells)}")
     metadata = content.metadata.get("nbnas", {})
-    heading = next((cell.source for cell in content.cells if cell.cell_type == "markdown"), path.stem)
     return Notebook(
-        path=path,
-        parameters=_literals(cells[0].source, path),
-        title=(heading.splitlines() or [path.stem])[0].lstrip("# "),
-        profiles=dict(metadata.get("profiles", {})),
-        minutes=dict(metadata.get("minutes", {})),
-        alone=bool(metadata.get("alone", False)),
+        path,
+        title_of(content.cells) or path.stem,
+        _literals(cells[0].source, path),
+        metadata.get("profiles", {}),
+        metadata.get("minutes", {}),
+        metadata.get("alone", False),
     )
+
+
+def title_of(cells: Sequence[Mapping]) -> str:
+    """Return the first line of the first Markdown cell, without its ``#``; empty if there is none."""
+    text = next(("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"), "")
+    return text.partition("\n")[0].lstrip("# ")
+
+
+def _literals(source: str, path: Path) -> dict[str, Value]:
+    values = {}
+    try:
+        for statement in ast.parse(source).body:
+            (target,) = statement.targets
+            values[target.id] = ast.literal_eval(statement.value)
+    except SyntaxError as error:
+        raise NbnasError(f"{path}: the parameters cell is not Python, line {error.lineno}") from error
+    except (AttributeError, ValueError) as error:
+        where = f"line {statement.lineno}"
+        raise NbnasError(f"{path}: the parameters cell may hold only 'name = literal', {where}") from error
+    return values
 
 
 def stamp_file(output: Path) -> Path:
@@ -94,23 +123,6 @@ def run_time(seconds: float) -> str:
     return f"{minutes:.2g} min" if minutes < 99.5 else f"{minutes / 60:.2g} h"
 
 
-def _literals(source: str, path: Path) -> dict[str, Value]:
-    values = {}
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError as error:
-        raise NbnasError(f"{path}: the parameters cell is not Python, line {error.lineno}") from error
-    for statement in statements:
-        try:
-            (target,) = statement.targets
-            values[target.id] = ast.literal_eval(statement.value)
-        except (AttributeError, ValueError) as error:
-            raise NbnasError(
-                f"{path}: the parameters cell may hold only 'name = literal', line {statement.lineno}"
-            ) from error
-    return values
-
-
 def check_parameters(notebook: Notebook, given: Mapping[str, Value]) -> dict[str, Value]:
     """Return all parameters with ``given`` in place of defaults, each of its default's type.
 
@@ -138,23 +150,17 @@ def parse_parameter(notebook: Notebook, name: str, text: str) -> Value:
         NbnasError: If the name is unknown or the text is not of that type.
     """
     value: Value = text
-    if name in notebook.parameters and not isinstance(notebook.parameters[name], str):
-        try:
+    if not isinstance(notebook.parameters.get(name), str):
+        with suppress(ValueError, SyntaxError):  # Else it is the text, which is of the wrong type.
             value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
-        except (ValueError, SyntaxError):
-            value = text
     return check_parameters(notebook, {name: value})[name]
 
 
 def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Path) -> None:
     """Execute a notebook with papermill and put the result at ``output`` only if every cell ran.
 
-    A failed run leaves its notebook, with the traceback, beside ``output`` as ``*.failed.ipynb``.
-
-    Args:
-        notebook: The source; its own kernelspec ``python3`` runs it.
-        parameters: Values that differ from the defaults; checked before the kernel starts.
-        output: Where the executed notebook goes.
+    Parameters, those that differ from the defaults, are checked before the kernel starts. A failed run leaves its
+    notebook, with the traceback, beside ``output`` as ``*.failed.ipynb``.
 
     Raises:
         NbnasError: Names the notebook, cell, error, log and the command to run it again.
@@ -167,25 +173,17 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_suffix(".part.ipynb")
     failed = output.with_suffix(".failed.ipynb")
+    # What the kernel logs, even on its way out, would break the progress.
+    quiet = {"progress_bar": False, "extra_arguments": ["--log-level=50"]}
     try:
-        papermill.execute_notebook(
-            notebook.path,
-            partial,
-            parameters=checked,
-            progress_bar=False,
-            cwd=notebook.path.parent,
-            extra_arguments=[
-                "--log-level=50"
-            ],  # What the kernel remarks, even on its way out, would break the progress.
-        )
+        papermill.execute_notebook(notebook.path, partial, parameters=checked, cwd=notebook.path.parent, **quiet)
         _check_complete(partial)
     except Exception as error:
         if partial.exists():
             partial.replace(failed)
-        raise NbnasError(
-            f"{notebook.path.name} failed {_describe(error)}; log: {failed}; "
-            f"rerun: {rerun_command(notebook, parameters)}"
-        ) from error
+        again = rerun_command(notebook, parameters)
+        message = f"{notebook.path.name} failed {_describe(error)}; log: {failed}; rerun: {again}"
+        raise NbnasError(message) from error
     partial.replace(output)
     failed.unlink(missing_ok=True)
 
@@ -205,6 +203,6 @@ def _check_complete(path: Path) -> None:
 
 def _describe(error: Exception) -> str:
     if hasattr(error, "ename"):
-        value = str(error.evalue).strip().splitlines()
-        return f"in cell {error.cell_index}: {error.ename}: {value[0] if value else ''}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = str(error.evalue).strip().partition("\n")[0]
+        return f"in cell {error.cell_index}: {error.ename}: {message}"
+    return first_line(error) if str(error) else type(error).__name__

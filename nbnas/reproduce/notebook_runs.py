@@ -1,14 +1,14 @@
 """Running notebooks side by side, and remembering what each was run on."""
 
 import hashlib
-import itertools
 import json
 import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nbnas.benchmarks import accuracy_files
@@ -17,10 +17,8 @@ from nbnas.machine import provenance
 from nbnas.machine.executors import Workers, describe_failure, open_executor
 from nbnas.machine.paths import data_folder, project_root
 from nbnas.machine.replace_file import replace_file
+from nbnas.machine.window import in_flight
 from nbnas.reproduce.notebook import Notebook, Value, last_run, run_notebook, stamp_file
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Environment of kernels that run side by side: they already fill the cores."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,15 @@ class Job:
     output: Path
     reports: Path
     """Folder in which it leaves tables and figures."""
-    digest: str
-    expected_minutes: float
+    inputs: str
+    """What else decides the result, see :func:`shared_inputs`."""
+    expected_minutes: float = 1.0
 
-    @property
-    def stamp(self) -> Path:
-        return stamp_file(self.output)
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all that decides the result."""
+        text = json.dumps([self.notebook.path.read_text(), self.parameters, self.inputs])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def minutes(self) -> float:
@@ -48,21 +49,7 @@ class Job:
     @property
     def up_to_date(self) -> bool:
         """Whether the result was made from what is there now."""
-        return self.output.exists() and last_run(self.output).get("digest") == self.digest
-
-
-def make_job(
-    item: str,
-    notebook: Notebook,
-    parameters: dict[str, Value],
-    output: Path,
-    reports: Path,
-    inputs: str,
-    minutes: float = 1.0,
-) -> Job:
-    """Describe one run; ``inputs`` is what :func:`shared_inputs` returns."""
-    text = json.dumps([notebook.path.read_text(), parameters, inputs])
-    return Job(item, notebook, parameters, output, reports, hashlib.sha256(text.encode()).hexdigest(), minutes)
+        return last_run(self.output).get("digest") == self.digest and self.output.exists()
 
 
 def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> Iterator[tuple[Job, float | NbnasError]]:
@@ -78,23 +65,15 @@ def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> I
     Raises:
         NbnasError: If a worker process dies; what has been yielded is finished.
     """
-    remaining, running = iter(jobs), {}
     with open_executor(Workers(number=workers), len(jobs)) as (executor, _):
         try:
-            while True:
-                # No more than run: a process pool starts what waits in its queue even after an error.
-                for job in itertools.islice(remaining, workers - len(running)):
-                    running[executor.submit(_run_job, job, one_thread)] = job
-                if not running:
-                    break
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    job = running.pop(future)
-                    try:
-                        outcome = future.result()
-                    except NbnasError as error:
-                        outcome = error
-                    yield job, outcome
+            # No more than run: a process pool starts what waits in its queue even after an error.
+            for job, future in in_flight(jobs, lambda job: executor.submit(_run_job, job, one_thread), lambda: workers):
+                try:
+                    outcome = future.result()
+                except NbnasError as error:
+                    outcome = error
+                yield job, outcome
         except BrokenExecutor as error:
             raise NbnasError(f"{describe_failure(error)}; finished notebooks are kept, rerun to continue") from error
         except BaseException:
@@ -104,33 +83,38 @@ def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> I
             raise
 
 
+def describe_outcome(outcome: float | NbnasError) -> str:
+    """Say in two words how a run ended that :func:`run_jobs` yields."""
+    return "failed" if isinstance(outcome, NbnasError) else f"done in {outcome:.0f} s"
+
+
 def _run_job(job: Job, one_thread: bool) -> float:
     """Run one notebook in a worker process, whose environment is its own; returns seconds."""
-    if one_thread:
-        os.environ.update(ONE_THREAD)
     os.environ["NBNAS_REPORTS"] = str(job.reports.absolute())  # The kernel inherits it.
-    # Should the run fail, the report must not show the previous result as this one.
-    job.stamp.unlink(missing_ok=True)
+    if one_thread:  # Kernels that run side by side already fill the cores.
+        os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    # If the run fails, the report must not show the previous result as this one.
+    stamp, digest = stamp_file(job.output), job.digest
+    stamp.unlink(missing_ok=True)
     job.output.with_suffix(".json").unlink(missing_ok=True)
     start = time.monotonic()
     run_notebook(job.notebook, job.parameters, job.output)
     seconds = time.monotonic() - start
-    stamp = {"digest": job.digest, "seconds": round(seconds, 1), "parameters": job.parameters}
-    replace_file(job.stamp, lambda path: path.write_text(json.dumps(stamp, indent=1) + "\n"))
+    record = {"digest": digest, "seconds": round(seconds, 1), "parameters": job.parameters}
+    replace_file(stamp, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
     return seconds
 
 
 def shared_inputs() -> str:
     """Return the digest of the package, its libraries, the stored scores, the published numbers and the accuracies."""
-    digest = hashlib.sha256()
-    package = sorted((project_root() / "nbnas").rglob("*.py"))
+    root, data = project_root(), data_folder()
     # What draws pages from finished notebooks, or runs them over a grid, is no reason to run them again.
-    files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(project_root()).parts)]
-    files += sorted((data_folder() / "published").glob("*.csv"))
-    files += sorted((data_folder() / "scores").rglob("*.parquet")) + sorted((data_folder() / "scores").rglob("*.jsonl"))
+    package = sorted((root / "nbnas").rglob("*.py"))
+    files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(root).parts)]
+    for pattern in ("published/*.csv", "scores/**/*.parquet", "scores/**/*.jsonl"):
+        files += sorted(data.glob(pattern))
     files += accuracy_files()
+    digest = hashlib.sha256(json.dumps(provenance.library_versions()).encode())
     for path in files:
-        if path.exists():
-            digest.update(path.read_bytes())
-    digest.update(json.dumps(provenance.library_versions()).encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -27,11 +27,10 @@ def load_published(item: str | None = None) -> pd.DataFrame:
         NbnasError: If the files are missing or there is no such item.
     """
     numbers = _read_all(data_folder() / "published")
-    if item is None:
-        return numbers[numbers["item"].str.startswith(("vkdnw/", "tcet/"))].reset_index(drop=True)
-    if item not in set(numbers["item"]):
+    wanted = numbers["item"].str.startswith(("vkdnw/", "tcet/")) if item is None else numbers["item"] == item
+    if not wanted.any():
         raise NbnasError(f"no published numbers for {item!r}")
-    return numbers[numbers["item"] == item].reset_index(drop=True)
+    return numbers[wanted].reset_index(drop=True)
 
 
 @cache
@@ -41,12 +40,11 @@ def _read_all(folder: Path) -> pd.DataFrame:
     if not files:
         raise NbnasError(f"no published numbers in {folder}; run nbnas from its checkout")
     numbers = pd.concat([pd.read_csv(file, dtype=str, keep_default_na=False) for file in files], ignore_index=True)
-    deviations = numbers[numbers["metric"].str.endswith("_std")].copy()
-    deviations["metric"] = deviations["metric"].str.removesuffix("_std")
-    deviations["std"] = deviations["value"].astype(float)
+    deviations = numbers[numbers["metric"].str.endswith("_std")]
+    deviations = deviations.assign(
+        metric=deviations["metric"].str.removesuffix("_std"), std=deviations["value"].astype(float)
+    )
     # The deviations are known for the older runs only; a newer run of the same row is as noisy.
     shared = ["row_key", "column", "archs", "metric"]
-    deviations = deviations.groupby(shared, as_index=False)["std"].max()
-    numbers = numbers.merge(deviations, how="left", on=shared)
-    numbers["std"] = numbers["std"].fillna(0.0)
-    return numbers
+    largest = deviations.groupby(shared, as_index=False)["std"].max()
+    return numbers.merge(largest, how="left", on=shared).fillna({"std": 0.0})

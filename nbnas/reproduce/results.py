@@ -19,7 +19,7 @@ def save(
     protocol: Mapping[str, object],
     device: str = "cpu",
 ) -> Path:
-    """Write ``reports/<item>.csv``, one png per figure, and last ``reports/<item>.json``.
+    """Write ``reports/<item>.csv``, one png per figure, and last ``reports/<item>.json``; returns the path of the json.
 
     Args:
         item: For example ``vkdnw/table1``.
@@ -27,21 +27,16 @@ def save(
         figures: Name -> (figure, alternative text).
         protocol: What a reader must know to trust the numbers: sample, seed, source.
         device: Torch device that computed them.
-
-    Returns:
-        Path of the json file.
     """
-    folder = reports_folder() / Path(item).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = Path(item).name
-    table.to_csv(folder / f"{stem}.csv", index=False)
+    path = reports_folder() / f"{item}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path.with_suffix(".csv"), index=False)
     pictures = []
     for name, (figure, alt) in figures.items():
-        file = f"{stem}-{name}.png"
-        figure.savefig(folder / file, dpi=160, bbox_inches="tight", metadata={"Software": None})
-        pictures.append({"file": file, "alt": alt})
+        pictures.append({"file": f"{path.stem}-{name}.png", "alt": alt})
+        file = path.with_name(pictures[-1]["file"])
+        figure.savefig(file, dpi=160, bbox_inches="tight", metadata={"Software": None})
     record = {"item": item, "protocol": dict(protocol), "figures": pictures, "provenance": provenance.collect(device)}
-    path = folder / f"{stem}.json"
     replace_file(path, lambda partial: partial.write_text(json.dumps(record, indent=1) + "\n"))
     return path
 
@@ -53,7 +48,5 @@ def load(item: str, reports: Path) -> tuple[pd.DataFrame, dict[str, object]] | N
         return None
     # A row may be named "8".
     text = dict.fromkeys(("row", "dataset", "published", "source", "note"), str)
-    table = pd.read_csv(reports / f"{item}.csv", dtype=text)
-    for name in table.columns.intersection(list(text)):
-        table[name] = table[name].fillna("")
-    return table, json.loads(path.read_text())
+    table = pd.read_csv(path.with_suffix(".csv"), dtype=text)
+    return table.fillna(dict.fromkeys(text, "")), json.loads(path.read_text())

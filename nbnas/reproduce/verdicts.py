@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import pandas as pd
 
@@ -22,23 +23,19 @@ def rounding(text: str) -> float:
     >>> rounding("0.623"), rounding("70"), round(rounding("2.20e-01"), 6)
     (0.0005, 0.5, 0.0005)
     """
-    mantissa, _, exponent = text.lower().partition("e")
-    decimals = len(mantissa.partition(".")[2])
-    return 0.5 * 10.0 ** (int(exponent or 0) - decimals)
+    return 0.5 * 10.0 ** Decimal(text).as_tuple().exponent
 
 
 def judge(published: str, reproduced: float, low: float, high: float, std: float = 0.0) -> str:
-    """Compare a printed number with a reproduced one.
+    """Compare a published number with ours.
 
-    A print of 0.623 stands for 0.6225 to 0.6235. ``match``: that range meets [low, high], or the published value is
+    A published 0.623 stands for 0.6225 to 0.6235. ``match``: that range meets our interval, or the published value is
     within three published standard deviations of ours. ``close``: the published value is within three times the larger
-    of rounding and three standard deviations of [low, high]. Else ``differs``.
+    of rounding and three standard deviations of our interval. Else ``differs``.
 
     Args:
         published: As printed; its digits give the rounding.
-        reproduced: Our value.
-        low: Lower end of our interval.
-        high: Upper end.
+        reproduced: Our value, with its interval from ``low`` to ``high``.
         std: Published standard deviation over runs; 0 if unknown.
 
     Raises:
@@ -56,15 +53,7 @@ def judge(published: str, reproduced: float, low: float, high: float, std: float
 
 
 def published_only(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
-    """Drop reproduced numbers that the item does not print, such as one metric of one row.
-
-    Args:
-        item: For example ``vkdnw/table1``.
-        reproduced: As for :func:`compare`.
-
-    Raises:
-        NbnasError: If none is left.
-    """
+    """Drop reproduced numbers that the item does not print; :class:`NbnasError` if none is left."""
     keys = [name for name in KEY if name in reproduced.columns]
     kept = reproduced.merge(load_published(item)[keys].drop_duplicates(), on=keys)
     if kept.empty:
@@ -80,64 +69,52 @@ def compare(
     *,
     dataset: Sequence[str] = ("column",),
 ) -> pd.DataFrame:
-    """Set every published number of an item beside ours.
+    """Set every published number of an item such as ``vkdnw/table1`` beside ours: :data:`COLUMNS`, in published order.
 
     Args:
-        item: For example ``vkdnw/table1``.
         reproduced: One row per number: columns that identify it (``row_key``, ``column`` and ``metric``, more of
             ``published_numbers.KEY`` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``,
             ``note``. A NaN in ``reproduced`` means not attempted, and ``note`` says why.
         reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
-        explanations: ``row_key`` -> why its numbers deviate, added to the note of those that are close or differ; key
-            ``*`` covers the others.
-        dataset: Columns of the published numbers that make up ``dataset`` of the result; more than ``column`` where an
-            item prints several numbers of one row and column.
-
-    Returns:
-        Columns :data:`COLUMNS`, one row per published number, in published order.
+        explanations: ``row_key`` -> why its numbers are close or differ, added to the note; key ``*`` as above.
+        dataset: Columns of the published numbers that make up ``dataset`` of the result.
 
     Raises:
         NbnasError: If a reproduced number matches no published one, or two reproduced ones match the same.
     """
     published = load_published(item)
     keys = [name for name in KEY if name in reproduced.columns]
-    duplicated = reproduced.duplicated(keys)
-    if duplicated.any():
-        raise NbnasError(f"{item}: reproduced twice: {reproduced.loc[duplicated, keys].iloc[0].to_dict()}")
-    unknown = reproduced.merge(published[keys].drop_duplicates(), how="left", on=keys, indicator=True)
-    if (unknown["_merge"] == "left_only").any():
-        first = unknown.loc[unknown["_merge"] == "left_only", keys].iloc[0].to_dict()
-        raise NbnasError(f"{item}: no published number for {first}")
+    matched = reproduced.merge(published[keys].drop_duplicates(), how="left", on=keys, indicator=True)
+    for wrong, message in (
+        (reproduced.duplicated(keys).to_numpy(), "reproduced twice:"),
+        ((matched["_merge"] == "left_only").to_numpy(), "no published number for"),
+    ):
+        if wrong.any():
+            raise NbnasError(f"{item}: {message} {reproduced.loc[wrong, keys].iloc[0].to_dict()}")
     table = published.merge(reproduced, how="left", on=keys, suffixes=("_published", ""))
+    table = table.fillna({"source": "", "note": ""})
     reasons, explanations = reasons or {}, explanations or {}
     verdicts, notes = [], []
     for row in table.itertuples():
         if math.isnan(row.reproduced):
-            reason = row.note if isinstance(row.note, str) and row.note else None
+            verdict = NOT_ATTEMPTED
             given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
-            verdicts.append(NOT_ATTEMPTED)
-            notes.append(reason or given or "no notebook has computed it")
+            note = row.note or given or "no notebook has computed it"
         else:
-            verdict = judge(row.value, row.reproduced, row.low, row.high, row.std)
-            why = explanations.get(row.row_key) or explanations.get("*") or ""
-            verdicts.append(verdict)
-            notes.append(row.note if verdict == "match" else f"{row.note} {why}".strip())
-    table["verdict"], table["note"] = verdicts, notes
-    table["source"] = table["source"].fillna("")
-    table["dataset"] = table[list(dataset)].agg(", ".join, axis=1)
-    table["published"] = table["value"]
-    return table[COLUMNS]
+            verdict, note = judge(row.value, row.reproduced, row.low, row.high, row.std), row.note
+            if verdict != "match":
+                note = f"{note} {explanations.get(row.row_key) or explanations.get('*') or ''}".strip()
+        verdicts.append(verdict)
+        notes.append(note)
+    joined = table[list(dataset)].agg(", ".join, axis=1)
+    return table.assign(verdict=verdicts, note=notes, dataset=joined, published=table["value"])[COLUMNS]
 
 
 def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
-    """Add to the notes what is known of the printed numbers themselves, such as that they are quoted from elsewhere.
-
-    Args:
-        table: All rows of one item, as :func:`compare` returns them.
-    """
+    """Add to the notes of all rows of one item what is known of its published numbers, such as that they are quoted."""
     published = load_published(table["item"].iloc[0])
     notes = [
-        f"{note.rstrip('.')}. Of the print: {remark}." if remark else note
+        f"{note.rstrip('.')}. On the published value: {remark}." if remark else note
         for note, remark in zip(table["note"], published["note"], strict=True)
     ]
     return table.assign(note=notes)
@@ -145,13 +122,13 @@ def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
 
 def not_attempted(item: str, reasons: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Return the verdict rows of an item of which nothing is reproduced; ``reasons`` as for :func:`compare`."""
-    empty = pd.DataFrame({"item": [], "reproduced": [], "low": [], "high": [], "source": [], "note": []})
-    return compare(item, empty.astype({"item": str, "reproduced": float, "source": str, "note": str}), reasons)
+    columns = {"item": str, "reproduced": float, "low": float, "high": float, "source": str, "note": str}
+    return compare(item, pd.DataFrame(columns=list(columns)).astype(columns), reasons)
 
 
 def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
     """Return verdict -> number of rows, in the order of :data:`VERDICTS`, zeros included."""
-    return {name: int((table["verdict"] == name).sum()) for name in VERDICTS}
+    return table["verdict"].value_counts().reindex(VERDICTS, fill_value=0).to_dict()
 
 
 def absent_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,7 @@ def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tu
         configuration: Plain values that decide the trajectory.
 
     Yields:
-        Number of a candidate -> its row, for those that were there; and the log, for further rows with a ``number``.
+        Number of a candidate -> its row, for those that were there; and the log, for further rows.
 
     Raises:
         NbnasError: If the file is of a search with another configuration, is something else, or another search is
@@ -38,7 +38,12 @@ def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tu
         raise NbnasError(f"another search is writing {path}") from error
     try:
         wanted = json.loads(json.dumps(configuration))
-        header, *rows = (read_log(path) if _has_header(path) else []) or [None]
+        path.touch()
+        with path.open("rb") as file:
+            first = file.readline()
+        if first and not first.partition(b" ")[2].startswith(b'{"search": {'):
+            raise NbnasError(f"{path} is not the checkpoint of a search")
+        header, *rows = read_log(path) or [None]
         if rows:
             _compare(path, header["search"], wanted)
         elif header:  # There is nothing in it to keep.
@@ -50,16 +55,6 @@ def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tu
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-
-
-def _has_header(path: Path) -> bool:
-    """Whether there is anything; raises :class:`NbnasError` if it does not begin as a checkpoint does."""
-    if not path.exists() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        if file.readline().partition(b" ")[2].startswith(b'{"search": {'):
-            return True
-    raise NbnasError(f"{path} is not the checkpoint of a search")
 
 
 def _compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], parent: str = "") -> None:

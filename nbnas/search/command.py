@@ -1,7 +1,7 @@
 """The command ``nbnas search``."""
 
 import argparse
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ from nbnas.machine.options import add_worker_options, workers_of
 from nbnas.machine.replace_file import replace_file
 from nbnas.scoring.setting import Setting
 from nbnas.search.budget import Budget
-from nbnas.search.evolution import SearchResult, evolve
-from nbnas.search.presets import PRESETS
+from nbnas.search.evolution import SearchResult, as_ranking, evolve
+from nbnas.search.presets import PRESETS, Preset
 from nbnas.search.strategy import Evolution
 from nbnas.spaces import SPACES
 
@@ -24,9 +24,9 @@ def add_search(commands: argparse._SubParsersAction) -> None:
     scores = "scores whose ranks are multiplied, or vkdnw_agg ..."
     search.add_argument("--score", nargs="+", metavar="NAME", help=scores)
     for name in ("params", "flops", "layers"):
-        search.add_argument(f"--max-{name}", type=float, metavar="N", help=f"largest number of {name}")
-    search.add_argument("--max-latency", type=float, metavar="SECONDS", help="of one image")
-    search.add_argument("--strategy", help="evolution (default), regularised_evolution or random")
+        search.add_argument(f"--max-{name}", dest=name, type=float, metavar="N", help=f"largest number of {name}")
+    search.add_argument("--max-latency", dest="latency", type=float, metavar="SECONDS", help="of one image")
+    search.add_argument("--strategy", dest="kind", help="evolution (default), regularised_evolution or random")
     search.add_argument("--population", type=int, metavar="N", help="possible parents (default: 64)")
     search.add_argument("--steps", type=int, metavar="N", help="candidates (default: 1000)")
     search.add_argument("--seed", type=int, default=0)
@@ -34,7 +34,7 @@ def add_search(commands: argparse._SubParsersAction) -> None:
     search.add_argument("--in-flight", type=int, metavar="N", help="candidates scored at a time (default: 16)")
     search.add_argument("--dataset", help="shape to score on (default: the first of the space)")
     search.add_argument("--resolution", type=int, metavar="PIXELS", help="in place of the data set's")
-    search.add_argument("--classes", type=int, metavar="N", help="in place of the data set's")
+    search.add_argument("--classes", dest="num_classes", type=int, metavar="N", help="in place of the data set's")
     search.add_argument("--batch-size", type=int, metavar="N", help="(default: 64)")
     search.add_argument("--inputs", help="gaussian noise (default) or images of the data set")
     add_worker_options(search)
@@ -71,40 +71,33 @@ def run_search(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
     Raises:
         NbnasError: As :func:`nbnas.search.evolve`; also if the target is neither space nor search, or lacks a score.
     """
-    preset = PRESETS.get(options.target)
-    if preset is None and options.target not in SPACES:
-        raise NbnasError(f"unknown target {options.target!r}; choose from {', '.join([*SPACES, *PRESETS])}")
-    if preset is None and options.score is None:
-        raise NbnasError(f"a search of {options.target} needs --score")
-    score = options.score[0] if options.score and len(options.score) == 1 else options.score
-    scoring = preset.scoring if preset else Setting(options.target)
+    target = options.target
+    if target in PRESETS:
+        preset = PRESETS[target]
+    elif target not in SPACES:
+        raise NbnasError(f"unknown target {target!r}; choose from {', '.join([*SPACES, *PRESETS])}")
+    elif options.score is None:
+        raise NbnasError(f"a search of {target} needs --score")
+    else:
+        preset = Preset(target, "", as_ranking(options.score), Setting(target), Evolution(), Budget(), 1000)
+    scoring = preset.scoring
     if options.dataset:  # It takes the place of the published inputs, but how networks are built stays.
         scoring = Setting(scoring.space, options.dataset, build=scoring.build)
-    scoring = _changed(scoring, options, "batch_size", "inputs", "resolution", num_classes="classes")
     return evolve(
         scoring.space,
-        score or preset.score,
-        strategy=_changed(
-            preset.strategy if preset else Evolution(),
-            options,
-            *("population", "duplicates", "in_flight"),
-            kind="strategy",
-        ),
-        budget=_changed(
-            preset.budget if preset else Budget(),
-            options,
-            **{name: f"max_{name}" for name in ("params", "flops", "layers", "latency")},
-        ),
-        steps=options.steps if options.steps is not None else preset.steps if preset else 1000,
+        options.score or preset.score,
+        strategy=_changed(preset.strategy, options),
+        budget=_changed(preset.budget, options),
+        steps=preset.steps if options.steps is None else options.steps,
         seed=options.seed,
-        scoring=scoring,
+        scoring=_changed(scoring, options),
         workers=workers_of(options),
         checkpoint=checkpoint,
         progress=not options.no_progress,
     )
 
 
-def _changed(published: Any, options: argparse.Namespace, *same: str, **renamed: str) -> Any:
-    """Return a dataclass with those fields replaced whose option was given."""
-    given = {field: getattr(options, option) for field, option in ({name: name for name in same} | renamed).items()}
-    return replace(published, **{field: value for field, value in given.items() if value is not None})
+def _changed(published: Any, options: argparse.Namespace) -> Any:
+    """Return a dataclass with those fields replaced that were given as options."""
+    given = {field.name: getattr(options, field.name, None) for field in fields(published)}
+    return replace(published, **{name: value for name, value in given.items() if value is not None})

@@ -2,9 +2,9 @@
 
 import pickle
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +23,10 @@ from nbnas.scoring.score import usable_device
 from nbnas.scoring.setting import Setting
 from nbnas.search.budget import Budget
 from nbnas.search.candidate_scoring import CandidateScorer, ScoreFunction
-from nbnas.search.candidates import Candidate, Trajectory
+from nbnas.search.candidates import Row, Trajectory
 from nbnas.search.checkpoint import open_checkpoint
 from nbnas.search.searchable import COSTS, Searchable
 from nbnas.search.strategy import Evolution
-from nbnas.spaces import get_space
 
 Ending = Literal["complete", "interrupted", "exhausted"]
 
@@ -105,28 +104,29 @@ def evolve(
         NbnasError: If an argument is unusable, no architecture within the budget is found, workers die, the disk is
             full, or the checkpoint is of another search.
     """
-    strategy, budget, workers = strategy or Evolution(), budget or Budget(), workers or Workers()
-    scoring = scoring or Setting(space)
-    _check(space, strategy, budget, scoring, workers, steps)
-    strategy = strategy.completed(scoring.space)
+    own = Setting(space)
+    strategy, budget = strategy or Evolution(), budget or Budget()
+    scoring, workers = scoring or own, workers or Workers()
+    _check(own.space, strategy, budget, scoring, workers, steps)
+    strategy = strategy.completed(own.space)
     objective = None if callable(score) else as_ranking(score)
+    trajectory = Trajectory(scoring, objective, budget, strategy, seed, steps)
     names = tuple(name for name in objective.scores if name not in COSTS) if objective else score
     scorer = CandidateScorer(names, scoring, seed, workers.device, budget.latency)
+    opening, keeping = nullcontext((None, None)), nullcontext(({}, None))
     if isinstance(workers.executor, str):
         _check_portable(scorer)
-    trajectory = Trajectory(scoring, objective, budget, strategy, seed, steps)
-    with ExitStack() as stack:
-        executor = None
-        if workers.executor is not None:
-            opening = open_executor(workers, strategy.in_flight, "nbnas.search.candidate_scoring")
-            executor, _ = stack.enter_context(opening)
-        rows, log = {}, None
-        if checkpoint is not None:
-            record = _record(objective or score, budget, strategy, scoring, seed, workers.device)
-            rows, log = stack.enter_context(open_checkpoint(Path(checkpoint), record))
-        unit = "draw" if strategy.count_rejected else "net"
-        bar = stack.enter_context(tqdm(total=steps, unit=unit, disable=not progress))
-        ended = _run(trajectory, scorer, executor, rows, log, bar)
+    if workers.executor is not None:
+        opening = open_executor(workers, strategy.in_flight, "nbnas.search.candidate_scoring")
+    if checkpoint is not None:
+        keeping = open_checkpoint(Path(checkpoint), _record(trajectory, objective or score, workers.device))
+    unit = "draw" if strategy.count_rejected else "net"
+    with (
+        opening as (executor, _),
+        keeping as (logged, log),
+        tqdm(total=steps, unit=unit, disable=not progress) as bar,
+    ):
+        ended = _run(trajectory, scorer, executor, logged, log, bar)
     return SearchResult(trajectory.history(), ended)
 
 
@@ -136,15 +136,13 @@ def as_ranking(score: str | Sequence[str] | CombinedRanking) -> CombinedRanking:
     Raises:
         NbnasError: If a name is unknown or there is none.
     """
-    if isinstance(score, str):
-        ranking = RANKINGS.get(score) or CombinedRanking.of(score)
-    elif isinstance(score, CombinedRanking):
-        ranking = score
-    else:
-        names = list(score) if isinstance(score, Iterable) else []
+    ranking = score
+    if not isinstance(score, CombinedRanking):
+        names = [score] if isinstance(score, str) else list(score) if isinstance(score, Iterable) else []
         if not names or not all(isinstance(name, str) for name in names):
             raise NbnasError(f"score must name at least one score, got {score!r}")
-        ranking = CombinedRanking.of(*names)
+        single = RANKINGS.get(names[0]) if len(names) == 1 else None
+        ranking = single or CombinedRanking.of(*names)
     for name in set(ranking.scores) - set(COSTS):
         proxies = select_proxies(name)
         if not any(name in proxy.info.scores for proxy in proxies):
@@ -157,42 +155,41 @@ def _run(
     trajectory: Trajectory,
     scorer: CandidateScorer,
     executor: Executor | None,
-    rows: dict[int, dict[str, Any]],
+    logged: Mapping[int, Row],
     log: AppendLog | None,
     bar: tqdm,
 ) -> Ending:
-    """Take steps until there is no further candidate; ``rows`` are those of the checkpoint."""
+    """Take steps until there is no further candidate, or Ctrl-C."""
     strategy = trajectory.strategy
-    drawn: deque[Candidate] = deque()
-    running: dict[Future, Candidate] = {}
+    waiting: deque[tuple[Row, int]] = deque()
+    running: dict[Future, Row] = {}
 
-    def keep(candidate: Candidate, row: dict[str, Any]) -> None:
-        rows[candidate.number] = row
+    def finish(row: Row, scores: Row) -> None:
+        row.update(scores)
         if log is not None:
-            about = {name: getattr(candidate, name) for name in ("number", "arch", "parent", "draws", "costs")}
-            log.append(about | row)
+            log.append(row)
 
     try:
         while True:
-            while len(drawn) < strategy.in_flight:
-                candidate = trajectory.next_candidate(rows.get(trajectory.drawn))
-                if candidate is None:
+            while len(waiting) < strategy.in_flight and not trajectory.complete:
+                row = logged.get(trajectory.drawn) or trajectory.draw()
+                if row is None:
                     break
-                drawn.append(candidate)
-                if executor is not None and candidate.number not in rows:
-                    running[executor.submit(scorer, candidate.arch, candidate.occurrence)] = candidate
-            if not drawn:
+                occurrence = trajectory.add(row)
+                waiting.append((row, occurrence))
+                if executor is not None and "status" not in row:
+                    running[executor.submit(scorer, row["arch"], occurrence)] = row
+            if not waiting:
                 return "complete" if trajectory.complete else "exhausted"
-            oldest = drawn[0]
-            while oldest.number not in rows:
-                if executor is None:
-                    keep(oldest, scorer(oldest.arch, oldest.occurrence))
-                    break
-                # What is done is written at once, before an error ends it, and before older candidates are done.
+            oldest, occurrence = waiting.popleft()
+            if executor is None and "status" not in oldest:
+                finish(oldest, scorer(oldest["arch"], occurrence))
+            while "status" not in oldest:
+                # What is done is written at once, before older candidates are done, and before an error ends it.
                 for future in sorted(wait(running, return_when=FIRST_COMPLETED).done, key=failed):
-                    keep(running.pop(future), future.result())
-            trajectory.take_in(drawn.popleft(), rows.pop(oldest.number))
-            bar.update(oldest.draws if strategy.count_rejected else 1)
+                    finish(running.pop(future), future.result())
+            trajectory.take_in(oldest)
+            bar.update(oldest["draws"] if strategy.count_rejected else 1)
     except KeyboardInterrupt:
         return "interrupted"
     except Exception as error:
@@ -207,22 +204,17 @@ def _run(
 
 
 def _check(
-    space: Searchable | str, strategy: Evolution, budget: Budget, scoring: Setting, workers: Workers, steps: int
+    space: Searchable, strategy: Evolution, budget: Budget, scoring: Setting, workers: Workers, steps: int
 ) -> None:
     """Raise :class:`NbnasError` for what no search can use."""
-    for name, argument, kind in (
-        ("strategy", strategy, Evolution),
-        ("budget", budget, Budget),
-        ("scoring", scoring, Setting),
-        ("workers", workers, Workers),
-    ):
+    arguments = {"strategy": strategy, "budget": budget, "scoring": scoring, "workers": workers}
+    for (name, argument), kind in zip(arguments.items(), (Evolution, Budget, Setting, Workers), strict=True):
         if not isinstance(argument, kind):
             raise NbnasError(f"{name} must be an object of {kind.__name__}, got {argument!r}")
     # A class has the methods too, but they want an object.
-    found = scoring.space
-    if isinstance(found, type) or not all(callable(getattr(found, name, None)) for name in ("sample", "mutate")):
-        raise NbnasError(f"space must be a name or an object that can sample and mutate, got {found!r}")
-    if found is not (get_space(space) if isinstance(space, str) else space):
+    if isinstance(space, type) or not all(callable(getattr(space, name, None)) for name in ("sample", "mutate")):
+        raise NbnasError(f"space must be a name or an object that can sample and mutate, got {space!r}")
+    if scoring.space is not space:
         raise NbnasError(f"scoring is of the space {scoring.space_name}, which is not the one to search")
     if steps < 1:
         raise NbnasError(f"steps must be at least 1, got {steps!r}")
@@ -241,28 +233,17 @@ def _check_portable(scorer: CandidateScorer) -> None:
         ) from error
 
 
-def _record(
-    score: CombinedRanking | ScoreFunction,
-    budget: Budget,
-    strategy: Evolution,
-    scoring: Setting,
-    seed: int,
-    device: str,
-) -> dict[str, Any]:
+def _record(trajectory: Trajectory, score: CombinedRanking | ScoreFunction, device: str) -> dict[str, Any]:
     """Return all that decides the trajectory as plain values, in the form in which checkpoints hold it."""
-    if isinstance(score, CombinedRanking):
-        maximised = asdict(score)
-    else:
-        name = getattr(score, "__qualname__", type(score).__qualname__)
-        maximised = f"{getattr(score, '__module__', '')}.{name}"
-    drawing = asdict(strategy)
+    name = f"{getattr(score, '__module__', '')}.{getattr(score, '__qualname__', type(score).__qualname__)}"
+    scoring, drawing = trajectory.setting, asdict(trajectory.strategy)
     return {
         "space": scoring.space_name,
-        "score": maximised,
-        "budget": asdict(budget),
+        "score": asdict(score) if isinstance(score, CombinedRanking) else name,
+        "budget": asdict(trajectory.budget),
         "strategy": drawing.pop("kind"),
         **drawing,
-        "seed": seed,
+        "seed": trajectory.seed,
         "scoring": {
             "input_shape": scoring.input_shape,
             "num_classes": scoring.shape.num_classes,

@@ -30,10 +30,10 @@ class Preset:
     description: str
     """Source, and what is assumed where the source is silent."""
     score: CombinedRanking
+    scoring: Setting
     strategy: Evolution
     budget: Budget
     steps: int
-    scoring: Setting
 
     def run(self, **changes: Any) -> SearchResult:
         """Run the search, with other arguments of :func:`nbnas.search.evolve` where given."""
@@ -41,9 +41,8 @@ class Preset:
         return evolve(self.scoring.space, **published | changes)
 
 
-MOBILENET = Evolution(
+_TCET = Evolution(
     population=512,
-    start=get_space("mobilenetv2").start,
     initial=11,
     mutation={"candidates": "published", "replacements": 2},
     start_mutation={"candidates": "published", "replacements": 1},
@@ -51,14 +50,28 @@ MOBILENET = Evolution(
     count_rejected=True,
     in_flight=1,
 )
-RESNET = replace(MOBILENET, start=get_space("zen_resnet").start)
+_RESNET = replace(_TCET, start=get_space("zen_resnet").start)
+_MOBILENETV2 = replace(_TCET, start=get_space("mobilenetv2").start)
 
-
-def _az_nas(name: str, description: str, score: CombinedRanking, num_classes: int) -> Preset:
+_VKDNW = Preset(
+    "vkdnw_mbv2",
+    "Tybl & Neumann, CVPR 2025, Table 2, released script: product of five ranks. 10 classes, as in the authors' logs; "
+    "the script says 1,000.",
+    CombinedRanking.of("flops", "az_expressivity", "az_progressivity", "vkdnw_mobilenetv2_entropy", "az_trainability"),
+    Setting("mobilenetv2", num_classes=10),
     # The scripts say 1,024; the parents are the best 1,023.
-    strategy = replace(MOBILENET, population=1023, count_rejected=False)
-    scoring = Setting("mobilenetv2", num_classes=num_classes)
-    return Preset(name, description, score, strategy, Budget(flops=450e6, layers=14), 100_000, scoring)
+    replace(_MOBILENETV2, population=1023, count_rejected=False),
+    Budget(flops=450e6, layers=14),
+    steps=100_000,
+)
+_AZ_NAS = replace(
+    _VKDNW,
+    name="az_nas_mbv2",
+    description="Lee & Ham, CVPR 2024, whose search VKDNW took over: the product of four ranks. Settings as in VKDNW's "
+    "script, with its 1,000 classes.",
+    score=CombinedRanking.of("flops", "az_expressivity", "az_progressivity", "az_trainability"),
+    scoring=Setting("mobilenetv2"),
+)
 
 
 def _tcet_cifar(saliency: str) -> Preset:
@@ -67,10 +80,10 @@ def _tcet_cifar(saliency: str) -> Preset:
         "Xiang et al., AutoML 2023, Table 5: 480,000 draws below 1e6 counted parameters, scored without shortcuts "
         "on CIFAR-100 images.",
         CombinedRanking.of(f"tcet_{saliency}_log"),
-        RESNET,
-        Budget(params=1e6, layers=18),
-        480_000,
         Setting("zen_resnet", "cifar100", inputs="images", build={"residual": False}),
+        _RESNET,
+        Budget(params=1e6, layers=18),
+        steps=480_000,
     )
 
 
@@ -80,39 +93,23 @@ def _tcet_imagenet(saliency: str, size: str, flops: float, note: str = "") -> Pr
         f"Released script of T-CET, no result published: 100,000 draws below {flops:g} counted operations, scored "
         f"without shortcuts; here on Gaussian noise in place of ImageNet.{note}",
         CombinedRanking.of(f"tcet_{saliency}_log"),
-        MOBILENET,
-        Budget(flops=flops, layers=14),
-        100_000,
         Setting("mobilenetv2", build={"residual": False}),
+        _MOBILENETV2,
+        Budget(flops=flops, layers=14),
+        steps=100_000,
     )
 
-
-_PARAMS_NOTE = " The script asks for the score Params."
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
     for preset in (
-        _az_nas(
-            "vkdnw_mbv2",
-            "Tybl & Neumann, CVPR 2025, Table 2, released script: product of five ranks. 10 classes, as in the "
-            "authors' logs; the script says 1,000.",
-            CombinedRanking.of(
-                "flops", "az_expressivity", "az_progressivity", "vkdnw_mobilenetv2_entropy", "az_trainability"
-            ),
-            10,
-        ),
-        _az_nas(
-            "az_nas_mbv2",
-            "Lee & Ham, CVPR 2024, whose search VKDNW took over: the product of four ranks. Settings as in VKDNW's "
-            "script, with its 1,000 classes.",
-            CombinedRanking.of("flops", "az_expressivity", "az_progressivity", "az_trainability"),
-            1000,
-        ),
+        _VKDNW,
+        _AZ_NAS,
         _tcet_cifar("snip"),
         _tcet_cifar("synflow"),
-        _tcet_imagenet("snip", "450m", 450e6, _PARAMS_NOTE),
+        _tcet_imagenet("snip", "450m", 450e6, " The script asks for the score Params."),
         _tcet_imagenet("snip", "600m", 600e6),
-        _tcet_imagenet("snip", "1g", 1e9, _PARAMS_NOTE),
+        _tcet_imagenet("snip", "1g", 1e9, " The script asks for the score Params."),
         _tcet_imagenet("synflow", "450m", 450e6),
     )
 }
@@ -122,9 +119,9 @@ PRESETS: Mapping[str, Preset] = {
 def get_preset(name: str) -> Preset:
     """Return a published search.
 
+    >>> import nbnas
     >>> from nbnas.search import get_preset
-    >>> from nbnas.scoring.setting import Setting
-    >>> tiny = Setting("mobilenetv2", batch_size=4, resolution=32, num_classes=10)
+    >>> tiny = nbnas.Setting("mobilenetv2", batch_size=4, resolution=32, num_classes=10)
     >>> result = get_preset("vkdnw_mbv2").run(steps=2, scoring=tiny, progress=False)
     >>> list(result.history.status)
     ['ok', 'ok']

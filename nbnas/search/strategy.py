@@ -56,10 +56,9 @@ class Evolution:
 
     def completed(self, space: Searchable) -> "Evolution":
         """Return the same with nothing left to its default, and ``start`` in the space's standard spelling."""
-        return replace(
-            self,
-            start=space.normalise(self.start) if self.start and hasattr(space, "normalise") else self.start,
-            initial=self.population if self.initial is None else self.initial,
-            mutation=dict(self.mutation),
-            start_mutation=dict(self.mutation if self.start_mutation is None else self.start_mutation),
-        )
+        start = self.start
+        if start is not None and hasattr(space, "normalise"):
+            start = space.normalise(start)
+        initial = self.population if self.initial is None else self.initial
+        others = self.mutation if self.start_mutation is None else self.start_mutation
+        return replace(self, start=start, initial=initial, mutation=dict(self.mutation), start_mutation=dict(others))

@@ -4,37 +4,54 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
+from nbnas.spaces.choices import ChoiceSpace
+
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """Edges (source node, target node) of the cell, in the order of the architecture string."""
 
 
-def edges_on_paths(alive: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Return those of the given edges that lie on a path from input to output; edges ascend by their target."""
-    reached, reaching = {0}, {3}
-    for source, target in alive:
+def vertices_on_paths(edges: Sequence[tuple[int, int]], output: int) -> set[int]:
+    """Return the nodes on a path from node 0 to ``output``, given edges that lead to higher numbers and ascend."""
+    reached, reaching = {0}, {output}
+    for source, target in edges:
         if source in reached:
             reached.add(target)
-    for source, target in reversed(alive):
+    for source, target in reversed(edges):
         if target in reaching:
             reaching.add(source)
-    return {(source, target) for source, target in alive if source in reached and target in reaching}
+    return reached & reaching
 
 
-def relu_conv_bn(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
-    """ReLU, convolution without bias, BatchNorm: the ReLU comes first."""
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-    )
+def edges_on_paths(alive: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return those of the given edges that lie on a path from input to output; edges ascend by their target."""
+    nodes = vertices_on_paths(alive, 3)
+    return {edge for edge in alive if nodes.issuperset(edge)}
+
+
+class FourNodeSpace(ChoiceSpace):
+    """Cells with one of the options on each of :data:`EDGES`; the first option is an edge without operation."""
+
+    places = len(EDGES)
+
+    def live_form(self, arch: str) -> str:
+        """Return the cell without operations on edges that lie on no path from input to output: the same function.
+
+        The edges that it drops have parameters that no gradient reaches or no signal.
+        """
+        operations, none = self.parse(arch), self.options[0]
+        live = edges_on_paths([edge for edge, name in zip(EDGES, operations, strict=True) if name != none])
+        return self.format([name if edge in live else none for edge, name in zip(EDGES, operations, strict=True)])
+
+    def has_dead_edges(self, arch: str) -> bool:
+        """Whether an edge with an operation lies on no path from input to output.
+
+        The empty cell has no such edge and counts as free of dead edges, as in the papers' list for NAS-Bench-201.
+        """
+        return self.live_form(arch) != self.normalise(arch)
 
 
 class Cell(nn.Module):
-    """Four nodes, six edges; a node is the sum of its incoming edges and the last node is the output.
-
-    Args:
-        edges: Modules of the edges, in the order of :data:`EDGES`.
-    """
+    """A module on each of :data:`EDGES`; a node is the sum of its incoming edges and the last node is the output."""
 
     def __init__(self, edges: Iterable[nn.Module]) -> None:
         super().__init__()

@@ -7,34 +7,27 @@ cells that are the same labelled graph are one architecture, written as
 """
 
 import itertools
-from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from torch import nn
 
-from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench101 import NasBench101, forward_orders, prune, relabel
-from nbnas.spaces.nasbench101_network import OPERATIONS, CellGraph
+from nbnas.spaces.nasbench101 import OPERATIONS, CellGraph, NasBench101, forward_orders, prune, relabel
 from nbnas.spaces.space import EnumeratedSpace
 
 
-class NasBench1Shot1(EnumeratedSpace):
+class NasBench1Shot1(EnumeratedSpace, NasBench101):
     """What the three families share."""
 
-    datasets: ClassVar = {"cifar10": CIFAR10}
     parents: ClassVar[tuple[int, ...]]
     """Number of parents of node 1, 2, ..., of the output last."""
-
-    _cells = NasBench101()
 
     @cached_property
     def _architectures(self) -> list[str]:
         cells = set()
         for graph in self._graphs():
-            orders = forward_orders(graph)
+            orders = list(forward_orders(graph))
             for interior in itertools.product(OPERATIONS, repeat=len(graph.interior)):
                 operations = ("input", *interior, "output")
                 cells.add(min(relabel(operations, order, edges) for order, edges in orders))
@@ -43,48 +36,31 @@ class NasBench1Shot1(EnumeratedSpace):
     def _graphs(self) -> set[CellGraph]:
         """Pruned graphs without regard to operations, one of each isomorphism class."""
         graphs = set()
-        for chosen in self._choices():
+        options = [itertools.combinations(range(node), count) for node, count in enumerate(self.parents, start=1)]
+        for chosen in itertools.product(*options):
             edges = [(source, target) for target, sources in enumerate(chosen, start=1) for source in sources]
             # Any operation stands for all: only the edges count here.
             graph = prune(["input", *OPERATIONS[:1] * (len(self.parents) - 1), "output"], edges)
             graphs.add(graph._replace(edges=min(edges for _, edges in forward_orders(graph))))
         return graphs
 
-    def _choices(self) -> Iterator[tuple[tuple[int, ...], ...]]:
-        """Yield the parents of every node."""
-        options = [itertools.combinations(range(node), count) for node, count in enumerate(self.parents, start=1)]
-        return itertools.product(*options)
-
     def normalise(self, arch: str) -> str:
         """Return the canonical spelling; raises :class:`NbnasError` for what is no cell of this family."""
-        cell = self._cells.canonical(arch)
-        if cell not in self._known:
+        cell = self.canonical(arch)
+        if cell not in self._indices:
             raise NbnasError(f"{cell!r} is not a cell of {self.name}")
         return cell
-
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self._architectures)
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Mutate as in NAS-Bench-101 until another cell of the family results."""
         current = self.normalise(arch)
         while True:
-            mutant = self._cells.canonical(self._cells.mutate(current, rng))
-            if mutant != current and mutant in self._known:
+            mutant = self.canonical(super().mutate(current, rng))
+            if mutant != current and mutant in self._indices:
                 return mutant
 
-    def build(self, arch: str, num_classes: int = 10) -> nn.Module:
-        """Build the network; it maps (batch, 3, R, R), R at least 4, to logits (batch, num_classes)."""
-        return self._cells.build(self.normalise(arch), num_classes)
-
-    def params(self, arch: str, num_classes: int = 10) -> int:
-        """Number of parameters, see :meth:`nbnas.spaces.nasbench101.NasBench101.params`."""
-        return self._cells.params(self.normalise(arch), num_classes)
-
-    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10) -> int:
-        """Operations for one image, see :meth:`nbnas.spaces.nasbench101.NasBench101.flops`."""
-        return self._cells.flops(self.normalise(arch), resolution, num_classes)
+    def _graph(self, arch: str, channels: int) -> CellGraph:
+        return super()._graph(self.normalise(arch), channels)
 
 
 class NasBench1Shot1SS1(NasBench1Shot1):

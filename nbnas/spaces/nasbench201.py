@@ -1,4 +1,4 @@
-"""NAS-Bench-201: 15,625 cells in the index order of NATS-Bench.
+"""NAS-Bench-201: 15,625 cells in the index order of NATS-Bench, and their networks.
 
 Sources: Dong & Yang, ICLR 2020 (``dong2020nasbench201``); Dong et al., TPAMI 2021 (``dong2021nats``).
 An architecture is its string ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: node by node, ``op~i`` is the
@@ -7,21 +7,73 @@ operation on the edge from node i. No number below is tabulated: order, classes 
 
 import itertools
 import random
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
 from typing import ClassVar
 
-import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from nbnas.datasets.shapes import DATASETS
 from nbnas.errors import NbnasError
-from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
-from nbnas.spaces.nasbench201_network import OPERATIONS, NasBench201Network
-from nbnas.spaces.space import EnumeratedSpace
+from nbnas.spaces.choices import text_of
+from nbnas.spaces.convolutions import classifier_network, conv_bn, relu_conv_bn
+from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, conv_bn_costs, total
+from nbnas.spaces.four_node_cell import EDGES, Cell, FourNodeSpace
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""Edge operations, in the order in which NATS-Bench numbers them."""
 
 
-class NasBench201(EnumeratedSpace):
-    """The search space; see :func:`nbnas.get_space`."""
+def parse_cell(arch: str) -> tuple[str, ...]:
+    """Split an architecture string into its six operations, in the order of :data:`EDGES`.
+
+    Raises:
+        NbnasError: Names the first edge that is malformed.
+    """
+    nodes = text_of(arch, "a NAS-Bench-201 architecture").split("+")
+    if len(nodes) != 3:
+        raise NbnasError(f"a NAS-Bench-201 cell has 3 nodes joined by '+', got {len(nodes)} in {arch!r}")
+    operations = []
+    for target, node in enumerate(nodes, start=1):
+        edges = split_node(node, f"node {target}")
+        if len(edges) != target:
+            raise NbnasError(f"node {target} needs {target} incoming edges, got {len(edges)} in {node!r}")
+        for source, edge in enumerate(edges):
+            name, separator, tail = edge.partition("~")
+            where = f"edge {source}-{target}"
+            if not separator or tail != str(source):
+                raise NbnasError(f"{where} must read 'operation~{source}', got {edge!r}")
+            if name not in OPERATIONS:
+                raise NbnasError(f"{where} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}")
+            operations.append(name)
+    return tuple(operations)
+
+
+def split_node(text: str, where: str) -> list[str]:
+    """Return the edges of a node ``|edge|edge|``."""
+    if not (text.startswith("|") and text.endswith("|") and len(text) > 1):
+        raise NbnasError(f"{where} must be enclosed in '|', got {text!r}")
+    return text[1:-1].split("|")
+
+
+def format_cell(operations: Sequence[str]) -> str:
+    """Join six operations, in the order of :data:`EDGES`, into an architecture string."""
+    a, b, c, d, e, f = operations
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+class NasBench201(CountedSpace, FourNodeSpace):
+    """The search space; see :func:`nbnas.get_space`.
+
+    Its sets are ``all`` cells, the 9,445 ``filtered`` ones without dead edges (the set of the papers' main tables), the
+    5,260 of ``filtered-unique`` (of each distinct network the filtered cell of lowest index), and the 6,180 with
+    ``dead-edges``, whose parameters that no input reaches count in size and in many scores, so each is scored for
+    itself.
+
+    With the benchmark's skeleton on CIFAR-10, n3 edges of 3x3 and n1 of 1x1 convolutions, a network has 73,306 +
+    243,040 n3 + 28,000 n1 parameters and 7,783,050 + 35,389,440 n3 + 3,932,160 n1 multiply-adds. NATS-Bench counts
+    convolutions and the classifier with its bias; BatchNorm, pooling and sums are free.
+    """
 
     name = "nasbench201"
     default_set = "filtered-unique"
@@ -36,18 +88,19 @@ class NasBench201(EnumeratedSpace):
         "all": {"filtered": "filtered-unique", "dead-edges": "dead-edges"},
     }
     datasets = DATASETS
+    options = OPERATIONS
+    convention = "multiply_adds"
+    divisor = 4
+    parse = staticmethod(parse_cell)
+    format = staticmethod(format_cell)
 
     @cached_property
     def _architectures(self) -> list[str]:
         # NATS-Bench shuffled the lexicographic enumeration with Python's generator seeded with 88,
         # and its index has been the name of a cell ever since.
-        architectures = [format_cell(operations) for operations in itertools.product(OPERATIONS, repeat=6)]
+        architectures = super()._architectures
         random.Random(88).shuffle(architectures)
         return architectures
-
-    def normalise(self, arch: str) -> str:
-        """Return the standard spelling of a cell; raises :class:`NbnasError` where it is malformed."""
-        return format_cell(parse_cell(arch))
 
     def canonical(self, arch: str) -> str:
         """Return the expression the cell computes, in NATS-Bench's canonical form (6,466 classes).
@@ -60,14 +113,12 @@ class NasBench201(EnumeratedSpace):
         nodes = ["0"]
         for target in (1, 2, 3):
             terms = []
-            for source in range(target):
+            for source, node in enumerate(nodes):
                 name = operation[source, target]
-                if name == "none" or nodes[source] == "#":
+                if name == "none" or node == "#":
                     terms.append("#")
-                elif name == "skip_connect":
-                    terms.append(nodes[source])
                 else:
-                    terms.append(f"({nodes[source]})@{name}")
+                    terms.append(node if name == "skip_connect" else f"({node})@{name}")
             nodes.append("+".join(sorted(terms)))
         return nodes[-1]
 
@@ -82,151 +133,123 @@ class NasBench201(EnumeratedSpace):
         operation = dict(zip(EDGES, parse_cell(arch), strict=True))
         alike = [[edge for edge in EDGES if operation[edge] == name] for name in ("nor_conv_1x1", "nor_conv_3x3")]
         forms = []
-        for numbers in itertools.product(*(itertools.permutations(range(len(edges))) for edges in alike)):
-            label = {
-                edge: n for edges, own in zip(alike, numbers, strict=True) for edge, n in zip(edges, own, strict=True)
-            }
+        for orders in itertools.product(*map(itertools.permutations, alike)):
+            number = {edge: place for order in orders for place, edge in enumerate(order)}
             nodes = [["0"]]
             for target in (1, 2, 3):
                 terms = []
-                for source in range(target):
+                for source, node in enumerate(nodes):
                     name = operation[source, target]
                     if name == "skip_connect":
-                        terms += nodes[source]
-                    elif name != "none" and nodes[source]:
-                        terms.append(f"({'+'.join(nodes[source])})@{name}{label.get((source, target), '')}")
+                        terms += node
+                    elif name != "none" and node:
+                        terms.append(f"({'+'.join(node)})@{name}{number.get((source, target), '')}")
                 nodes.append(sorted(terms))
             forms.append("+".join(nodes[-1]))
         return min(forms)
-
-    def has_dead_edges(self, arch: str) -> bool:
-        """Whether an edge other than ``none`` lies on no path from input to output (False for 9,445 cells).
-
-        The empty cell has no such edge and counts as free of dead edges, as in the papers' list.
-        """
-        return self.live_form(arch) != self.normalise(arch)
-
-    def live_form(self, arch: str) -> str:
-        """Return the cell with ``none`` on every edge that lies on no path from input to output: the same function."""
-        operations = parse_cell(arch)
-        live = edges_on_paths([edge for edge, name in zip(EDGES, operations, strict=True) if name != "none"])
-        return format_cell(
-            tuple(name if edge in live else "none" for edge, name in zip(EDGES, operations, strict=True))
-        )
 
     @cached_property
     def _subsets(self) -> dict[str, list[int]]:
         dead = [index for index, arch in enumerate(self) if self.has_dead_edges(arch)]
         filtered = sorted(set(range(len(self))) - set(dead))
-        return {
-            "all": list(range(len(self))),
-            "filtered": filtered,
-            "filtered-unique": sorted({self.network_form(self[i]): i for i in reversed(filtered)}.values()),
-            "dead-edges": dead,
-        }
-
-    def subset(self, name: str) -> list[int]:
-        """Return the ascending indices of a named set of cells.
-
-        Args:
-            name: ``all`` (15,625), ``filtered`` (the 9,445 without dead edges, the set of the papers' main
-                tables), ``filtered-unique`` (5,260: of each distinct network the filtered cell of lowest index) or
-                ``dead-edges`` (the other 6,180: parameters that no input reaches count in size and in many scores, so
-                each cell is scored for itself).
-        """
-        return super().subset(name)
-
-    def mutate(self, arch: str, rng: np.random.Generator) -> str:
-        """Replace the operation of one edge, both drawn uniformly; the result always differs from ``arch``."""
-        operations = list(parse_cell(arch))
-        edge = int(rng.integers(len(EDGES)))
-        alternatives = [name for name in OPERATIONS if name != operations[edge]]
-        operations[edge] = alternatives[int(rng.integers(len(alternatives)))]
-        return format_cell(tuple(operations))
+        unique = sorted({self.network_form(self[i]): i for i in reversed(filtered)}.values())
+        return super()._subsets | {"filtered": filtered, "filtered-unique": unique, "dead-edges": dead}
 
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 16, cells_per_stage: int = 5) -> nn.Module:
-        """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes)."""
-        return NasBench201Network(parse_cell(arch), num_classes, channels, cells_per_stage)
+        """Build the network; it maps (batch, 3, R, R), R divisible by 4, to logits (batch, num_classes).
 
-    def flops(
-        self, arch: str, resolution: int = 32, num_classes: int = 10, *, channels: int = 16, cells_per_stage: int = 5
-    ) -> int:
-        """Multiply-adds of one image, as NATS-Bench counts them.
-
-        Convolutions and the classifier with its bias count; BatchNorm, pooling and sums do not. With the
-        benchmark's macro network on CIFAR-10: 7,783,050 + 35,389,440 n3 + 3,932,160 n1 for n3, n1 edges of 3x3, 1x1.
+        A stem, three stages of ``cells_per_stage`` cells with ``channels``, twice and four times as many channels, two
+        reduction blocks between the stages, classifier. The order in which parameters are registered is part of the
+        contract: VKDNW reads the first 128 parameter tensors.
         """
-        if resolution % 4:
-            raise NbnasError(f"resolution must be divisible by 4, got {resolution}")
-        n3, n1 = _count_convolutions(arch)
-        total = 27 * channels * resolution**2 + (4 * channels + 1) * num_classes
-        for stage in range(3):
-            width, pixels = channels * 2**stage, (resolution // 2**stage) ** 2
-            total += cells_per_stage * (9 * n3 + n1) * width**2 * pixels
-            if stage > 0:
-                # From width w/2: 3x3 at w/2 * w, 3x3 at w * w, 1x1 shortcut at w/2 * w, all at the new resolution.
-                total += 14 * width**2 * pixels
-        return total
+        operations = parse_cell(arch)
 
-    def params(self, arch: str, num_classes: int = 10, *, channels: int = 16, cells_per_stage: int = 5) -> int:
-        """Number of parameters, BatchNorm scales and shifts included.
+        def stages() -> Iterator[nn.Module]:
+            for stage in range(3):
+                width = channels * 2**stage
+                if stage > 0:
+                    yield ReductionBlock(width // 2, width)
+                for _ in range(cells_per_stage):
+                    yield Cell(make_operation(name, width) for name in operations)
 
-        With the benchmark's macro network on CIFAR-10: 73,306 + 243,040 n3 + 28,000 n1.
-        """
-        n3, n1 = _count_convolutions(arch)
-        total = 29 * channels + 8 * channels + (4 * channels + 1) * num_classes
-        for stage in range(3):
-            width = channels * 2**stage
-            total += cells_per_stage * ((9 * n3 + n1) * width**2 + 2 * (n3 + n1) * width)
-            if stage > 0:
-                total += 14 * width**2 + 4 * width
-        return total
+        return staged_network(channels, stages(), 4 * channels, num_classes)
 
-    def weight_layers(self, arch: str) -> int:
-        """Number of convolutions and linear layers: 8 + 15 per convolution edge."""
-        return 8 + 15 * sum(_count_convolutions(arch))
-
-    def trainable_layers(self, arch: str, *, cells_per_stage: int = 5) -> int:
-        """Number of parameter tensors (the papers' "trainable layers"): 21 + 9 N per convolution edge, N = 5."""
-        return 21 + 9 * cells_per_stage * sum(_count_convolutions(arch))
+    def _parts(self, arch: str, resolution: int, num_classes: int, **skeleton: int) -> Iterable[Costs]:
+        operations = parse_cell(arch)
+        convolutions = operations.count("nor_conv_3x3"), operations.count("nor_conv_1x1")
+        return [_network_costs(*convolutions, resolution, num_classes, **skeleton)]
 
 
-def parse_cell(arch: str) -> tuple[str, ...]:
-    """Split an architecture string into its six operations, in the order of :data:`EDGES`.
+@cache
+def _network_costs(
+    threes: int, ones: int, resolution: int, num_classes: int, channels: int = 16, cells_per_stage: int = 5
+) -> Costs:
+    """Costs of a network with so many edges of 3x3 and 1x1 convolutions in its cells; other edges are free."""
+    parts = [conv_bn_costs(3, channels, 3, resolution), *end_costs(4 * channels, num_classes)]
+    for stage in range(3):
+        width, side = channels * 2**stage, resolution // 2**stage
+        if stage > 0:
+            parts += reduction_costs(width // 2, width, side)
+        parts += [conv_bn_costs(width, width, 3, side)] * (threes * cells_per_stage)
+        parts += [conv_bn_costs(width, width, 1, side)] * (ones * cells_per_stage)
+    return total(parts)
 
-    Raises:
-        NbnasError: Names the first edge that is malformed.
+
+class Zero(nn.Module):
+    """The ``none`` edge: multiplies by zero, so that gradients are zeros rather than missing."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.mul(0.0)
+
+
+def make_operation(name: str, channels: int) -> nn.Module:
+    """Build one of :data:`OPERATIONS`; input and output have ``channels`` channels and the same resolution."""
+    match name:
+        case "none":
+            return Zero()
+        case "skip_connect":
+            return nn.Identity()
+        case "avg_pool_3x3":
+            return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return relu_conv_bn(channels, channels, int(name[-1]))
+
+
+class ReductionBlock(nn.Module):
+    """Residual block that halves the resolution; no activation after the sum."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv_a = relu_conv_bn(in_channels, out_channels, 3, stride=2)
+        self.conv_b = relu_conv_bn(out_channels, out_channels, 3)
+        self.downsample = nn.Sequential(nn.AvgPool2d(2, stride=2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.conv_b(self.conv_a(inputs)) + self.downsample(inputs)
+
+
+def staged_network(first: int, stages: Iterable[nn.Module], last: int, num_classes: int) -> nn.Sequential:
+    """Build stem, stages, BatchNorm, ReLU, global average pooling and classifier.
+
+    Weights are drawn as torch's constructors draw them, in this order if ``stages`` is an iterator. ``first`` and
+    ``last`` are the channels that enter and leave the stages.
     """
-    if not isinstance(arch, str):
-        raise NbnasError(f"a NAS-Bench-201 architecture is a string, got {type(arch).__name__}")
-    nodes = arch.strip().split("+")
-    if len(nodes) != 3:
-        raise NbnasError(f"a NAS-Bench-201 cell has 3 nodes joined by '+', got {len(nodes)} in {arch!r}")
-    operations = []
-    for target, node in enumerate(nodes, start=1):
-        if not (node.startswith("|") and node.endswith("|") and len(node) > 1):
-            raise NbnasError(f"node {target} must be enclosed in '|', got {node!r}")
-        edges = node[1:-1].split("|")
-        if len(edges) != target:
-            raise NbnasError(f"node {target} needs {target} incoming edges, got {len(edges)} in {node!r}")
-        for source, edge in enumerate(edges):
-            name, separator, tail = edge.partition("~")
-            if not separator or tail != str(source):
-                raise NbnasError(f"edge {source}-{target} must read 'operation~{source}', got {edge!r}")
-            if name not in OPERATIONS:
-                raise NbnasError(
-                    f"edge {source}-{target} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}"
-                )
-            operations.append(name)
-    return tuple(operations)
+    return classifier_network(
+        last,
+        num_classes,
+        stem=conv_bn(3, first, 3),
+        stages=nn.Sequential(*stages),
+        last_activation=nn.Sequential(nn.BatchNorm2d(last), nn.ReLU()),
+    )
 
 
-def format_cell(operations: tuple[str, ...]) -> str:
-    """Join six operations, in the order of :data:`EDGES`, into an architecture string."""
-    edges = [f"{name}~{source}" for name, (source, _) in zip(operations, EDGES, strict=True)]
-    return "+".join(f"|{'|'.join(node)}|" for node in (edges[:1], edges[1:3], edges[3:]))
+def reduction_costs(in_channels: int, out_channels: int, side: int) -> list[Costs]:
+    """Return the costs of a reduction block; its output has ``side`` pixels on a side."""
+    weights = in_channels * out_channels
+    path = [conv_bn_costs(channels, out_channels, 3, side) for channels in (in_channels, out_channels)]
+    return [*path, Costs(weights, 1, 1, weights * side**2)]
 
 
-def _count_convolutions(arch: str) -> tuple[int, int]:
-    operations = parse_cell(arch)
-    return operations.count("nor_conv_3x3"), operations.count("nor_conv_1x1")
+def end_costs(channels: int, num_classes: int) -> list[Costs]:
+    """Return the costs of what follows the stages of :func:`staged_network`; NATS-Bench counts the last bias."""
+    last_norm, last_bias = Costs(2 * channels, 0, 2), Costs(multiply_adds=num_classes)
+    return [last_norm, classifier_costs(channels, num_classes), last_bias]

@@ -2,31 +2,62 @@
 
 Sources: Liu et al., ICLR 2019 (DARTS); Siems et al., 2020 (NAS-Bench-301). An architecture is a normal and a reduction
 cell joined by ``//``. A cell is its four nodes joined by ``+``, a node is ``|op~i|op~j|``: the sum of two operations on
-the outputs of nodes i < j. Nodes 0 and 1 are the outputs of the cells k-2 and k-1, nodes 2 to 5 those of the cell.
+the outputs of nodes i < j. Nodes 0 and 1 are the outputs of the cells k-2 and k-1, nodes 2 to 5 those of the cell. The
+details of the network follow the records that NASLib publishes: 32 channels, 8 cells, no auxiliary head, BatchNorm
+without scales inside the cells and after pooling.
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from nbnas.datasets.shapes import CIFAR10, DatasetShape
+from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench301_network import NODES, OPERATIONS, CellNodes, Edge, NasBench301Network, cell_shapes
-from nbnas.spaces.space import SearchSpace
+from nbnas.spaces.choices import text_of
+from nbnas.spaces.convolutions import FactorizedReduction, conv_bn, relu_conv_bn
+from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, part_costs, pooling_costs
+from nbnas.spaces.nasbench201 import split_node
+
+OPERATIONS = (
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""Operations, in the order in which NASLib numbers them."""
 
 CELLS = ("normal", "reduction")
 
-CONVOLUTIONS = {"sep": 4, "dil": 2}
-"""First part of an operation's name -> its number of convolutions."""
+NODES = (2, 3, 4, 5)
+"""Intermediate nodes of a cell; nodes 0 and 1 are the outputs of the cells k-2 and k-1."""
 
 
-class NasBench301(SearchSpace):
-    """The search space of (180 * 7^8)^2, about 10^18, architectures; see :func:`nbnas.get_space`."""
+class Edge(NamedTuple):
+    """An operation on the output of an earlier node."""
+
+    operation: str
+    source: int
+
+
+CellNodes = Sequence[Sequence[Edge]]
+"""Two edges for each of :data:`NODES`."""
+
+
+class NasBench301(CountedSpace):
+    """The search space of (180 * 7^8)^2, about 10^18, architectures; see :func:`nbnas.get_space`.
+
+    Parameters and FLOPs are those of NASLib's records, without an auxiliary head.
+    """
 
     name = "nasbench301"
-    datasets: ClassVar[Mapping[str, DatasetShape]] = {"cifar10": CIFAR10}
+    datasets: ClassVar = {"cifar10": CIFAR10}
+    divisor = 4
 
     def normalise(self, arch: str) -> str:
         """Return the spelling with ascending inputs in every node; raises :class:`NbnasError` where malformed."""
@@ -34,18 +65,12 @@ class NasBench301(SearchSpace):
 
     def sample(self, rng: np.random.Generator) -> str:
         """Draw an architecture uniformly."""
-        return format_architecture(
-            [
-                [
-                    [
-                        Edge(OPERATIONS[int(rng.integers(len(OPERATIONS)))], int(source))
-                        for source in rng.choice(node, 2, replace=False)
-                    ]
-                    for node in NODES
-                ]
-                for _ in CELLS
-            ]
-        )
+
+        def draw(node: int) -> list[Edge]:
+            sources = rng.choice(node, 2, replace=False)
+            return [Edge(OPERATIONS[int(rng.integers(len(OPERATIONS)))], int(source)) for source in sources]
+
+        return format_architecture([[draw(node) for node in NODES] for _ in CELLS])
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Change one operation or one input; the result always differs from ``arch``.
@@ -53,8 +78,7 @@ class NasBench301(SearchSpace):
         Of the 16 operations and the 12 inputs that have an alternative (both inputs of node 2 are fixed), one is drawn
         uniformly, then one of its alternatives.
         """
-        architecture = parse_architecture(arch)
-        cells = [[list(node) for node in cell] for cell in architecture]
+        cells = [[list(node) for node in cell] for cell in parse_architecture(arch)]
         decisions = []
         for cell in cells:
             for node, edges in zip(NODES, cell, strict=True):
@@ -71,142 +95,186 @@ class NasBench301(SearchSpace):
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 32, cells: int = 8) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R), R divisible by 4, to logits (batch, num_classes).
 
-        Args:
-            arch: Architecture; spellings of one architecture give the same network.
-            num_classes: Number of logits.
-            channels: Width of the nodes before the first reduction.
-            cells: Number of cells, at least 1; those at ``cells // 3`` and ``2 * cells // 3`` halve the resolution.
-
-        Raises:
-            NbnasError: If the architecture is malformed.
+        ``channels`` is the width of the nodes before the first reduction. There is at least one of ``cells``; those at
+        ``cells // 3`` and ``2 * cells // 3`` halve the resolution.
         """
         return NasBench301Network(*parse_architecture(arch), num_classes, channels, cells)
 
-    def params(self, arch: str, num_classes: int = 10, *, channels: int = 32, cells: int = 8) -> int:
-        """Number of parameters; an auxiliary head is not counted, as in NASLib's records.
-
-        The stem has 87 C; a cell of width w and inputs of a and b channels has (a + b + 4) w and its operations:
-        k x k separable 2 (k^2 w + w^2), dilated k^2 w + w^2, ``skip_connect`` that halves the resolution w^2, others 0.
-        """
+    def _parts(
+        self, arch: str, resolution: int, num_classes: int, channels: int = 32, cells: int = 8
+    ) -> Iterator[Costs]:
         normal, reduction = parse_architecture(arch)
-        total = 87 * channels
-        for shape in cell_shapes(channels, cells):
-            width = shape.width
-            total += (shape.before + shape.last + 4) * width
-            for node in reduction if shape.reduces else normal:
-                for operation, source in node:
-                    if operation == "skip_connect" and shape.reduces and source < NODES[0]:
-                        total += width**2
-                    elif "conv_" in operation:
-                        repeats = 2 if operation.startswith("sep") else 1
-                        total += repeats * (int(operation[-1]) ** 2 * width + width**2)
-        return total + (len(NODES) * width + 1) * num_classes
-
-    def flops(
-        self, arch: str, resolution: int = 32, num_classes: int = 10, *, channels: int = 32, cells: int = 8
-    ) -> int:
-        """Operations for one image, as tensorwatch counts them (:mod:`nbnas.spaces.tensorwatch`).
-
-        Raises:
-            NbnasError: If the architecture is malformed or the resolution is not divisible by 4.
-        """
-        if resolution % 4:
-            raise NbnasError(f"resolution must be divisible by 4, got {resolution}")
-        normal, reduction = parse_architecture(arch)
-        stem, before, last = 3 * channels, resolution, resolution
-        total = (27 + 2) * stem * resolution**2
+        yield part_costs(conv_bn, (3, 3 * channels, 3), 3, resolution)
+        before = last = resolution
         for shape in cell_shapes(channels, cells):
             width, side = shape.width, last // 2 if shape.reduces else last
-            # Inputs are brought to the resolution of cell k-1: ReLU, 1x1 convolution, BatchNorm with scales.
-            for inputs, own in ((shape.before, before), (shape.last, last)):
-                total += inputs * own**2 + (inputs + 2) * width * last**2
+            yield part_costs(project, (shape.before, width, shape.follows_reduction), shape.before, before)
+            yield part_costs(project, (shape.last, width, False), shape.last, last)
             for node in reduction if shape.reduces else normal:
                 for operation, source in node:
-                    total += _operations(operation, width, last if source < NODES[0] else side, side)
+                    stride = shape.stride_from(source)
+                    yield part_costs(make_operation, (operation, width, stride), width, side * stride)
             before, last = last, side
-        features = len(NODES) * width
-        return total + features * (last + 1) ** 2 + features * num_classes
-
-    def weight_layers(self, arch: str, *, cells: int = 8) -> int:
-        """Number of convolutions and linear layers: stem, classifier, input projections, operations."""
-        normal, reduction = parse_architecture(arch)
-        total = 2
-        for shape in cell_shapes(1, cells):
-            # The projection of the larger input of a cell that follows a reduction is two convolutions side by side.
-            total += 3 if shape.follows_reduction else 2
-            for node in reduction if shape.reduces else normal:
-                for operation, source in node:
-                    if operation == "skip_connect":
-                        total += 2 * (shape.reduces and source < NODES[0])
-                    else:
-                        total += CONVOLUTIONS.get(operation.partition("_")[0], 0)
-        return total
-
-    def trainable_layers(self, arch: str, *, cells: int = 8) -> int:
-        """Number of parameter tensors: the weights, the classifier's bias, two for the BatchNorms that have scales."""
-        return self.weight_layers(arch, cells=cells) + 1 + 2 * (1 + 2 * cells)
+        yield pooling_costs(len(NODES) * width, side)
+        yield classifier_costs(len(NODES) * width, num_classes)
 
 
-def _operations(operation: str, width: int, before: int, after: int) -> int:
-    """Operations of an edge whose input and output have ``before`` and ``after`` pixels on a side."""
-    inputs, outputs = width * before**2, width * after**2
-    if operation == "skip_connect":
-        return 0 if before == after else inputs + (width + 1) * outputs
-    if operation.endswith("pool_3x3"):
-        return (9 + 1) * outputs
-    convolved = (int(operation[-1]) ** 2 + width + 1) * outputs
-    return inputs + convolved if operation.startswith("dil") else inputs + convolved + outputs + convolved
-
-
-def parse_architecture(arch: str) -> tuple[CellNodes, CellNodes]:
+def parse_architecture(arch: str) -> list[CellNodes]:
     """Split an architecture string into normal and reduction cell; the inputs of every node ascend.
 
     Raises:
         NbnasError: Names the first cell and node that are malformed.
     """
-    if not isinstance(arch, str):
-        raise NbnasError(f"a NAS-Bench-301 architecture is a string, got {type(arch).__name__}")
-    cells = arch.strip().split("//")
-    if len(cells) != 2:
+    cells = text_of(arch, "a NAS-Bench-301 architecture").split("//")
+    if len(cells) != len(CELLS):
         raise NbnasError(f"a NAS-Bench-301 architecture has 2 cells joined by '//', got {len(cells)} in {arch!r}")
-    normal, reduction = (_parse_cell(cell, name) for cell, name in zip(cells, CELLS, strict=True))
-    return normal, reduction
+    parsed = []
+    for name, cell in zip(CELLS, cells, strict=True):
+        nodes = cell.split("+")
+        if len(nodes) != len(NODES):
+            raise NbnasError(f"the {name} cell must have 4 nodes joined by '+', got {len(nodes)} in {cell!r}")
+        parsed.append([_parse_node(text, node, name) for node, text in zip(NODES, nodes, strict=True)])
+    return parsed
 
 
-def format_architecture(architecture: CellNodes) -> str:
-    """Join a normal and a reduction cell into an architecture string, with ascending inputs in every node."""
-    return "//".join(
-        "+".join(
-            f"|{'|'.join(f'{operation}~{source}' for operation, source in sorted(node, key=lambda edge: edge.source))}|"
-            for node in cell
-        )
-        for cell in architecture
-    )
-
-
-def _parse_cell(text: str, cell: str) -> CellNodes:
-    nodes = text.split("+")
-    if len(nodes) != len(NODES):
-        raise NbnasError(f"the {cell} cell must have {len(NODES)} nodes joined by '+', got {len(nodes)} in {text!r}")
-    return tuple(_parse_node(node, number, cell) for number, node in zip(NODES, nodes, strict=True))
-
-
-def _parse_node(text: str, node: int, cell: str) -> tuple[Edge, ...]:
+def _parse_node(text: str, node: int, cell: str) -> list[Edge]:
     where = f"node {node} of the {cell} cell"
-    if not (text.startswith("|") and text.endswith("|") and len(text) > 1):
-        raise NbnasError(f"{where} must be enclosed in '|', got {text!r}")
-    parts = text[1:-1].split("|")
+    parts = split_node(text, where)
     if len(parts) != 2:
         raise NbnasError(f"{where} needs 2 inputs, got {len(parts)} in {text!r}")
-    sources = {str(source): source for source in range(node)}
     edges = []
     for part in parts:
         name, _, source = part.partition("~")
-        if source not in sources:
+        if source not in map(str, range(node)):
             raise NbnasError(f"an input of {where} must read 'operation~i' with i from 0 to {node - 1}, got {part!r}")
         if name not in OPERATIONS:
             raise NbnasError(f"{where} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}")
-        edges.append(Edge(name, sources[source]))
+        edges.append(Edge(name, int(source)))
     if edges[0].source == edges[1].source:
         raise NbnasError(f"the inputs of {where} must differ, got {text!r}")
-    return tuple(sorted(edges, key=lambda edge: edge.source))
+    return _ascending(edges)
+
+
+def _ascending(edges: Sequence[Edge]) -> list[Edge]:
+    return sorted(edges, key=lambda edge: edge.source)
+
+
+def format_architecture(architecture: Sequence[CellNodes]) -> str:
+    """Join a normal and a reduction cell into an architecture string, with ascending inputs in every node."""
+    cells = []
+    for cell in architecture:
+        nodes = ["|".join(f"{operation}~{source}" for operation, source in _ascending(node)) for node in cell]
+        cells.append("+".join(f"|{node}|" for node in nodes))
+    return "//".join(cells)
+
+
+class CellShape(NamedTuple):
+    """Channels and place of a cell in the network."""
+
+    before: int
+    """Channels of the output of cell k-2."""
+    last: int
+    """Channels of the output of cell k-1."""
+    width: int
+    """Channels of every node; the output has four times as many."""
+    reduces: bool
+    follows_reduction: bool
+
+    def stride_from(self, source: int) -> int:
+        """Stride of an edge that leaves the node ``source``; those from the inputs of a reduction cell have 2."""
+        return 2 if self.reduces and source < NODES[0] else 1
+
+
+def cell_shapes(channels: int, cells: int) -> Iterator[CellShape]:
+    """Yield the shape of every cell; the cells ``cells // 3`` and ``2 * cells // 3`` halve the resolution."""
+    reductions = {cells // 3, 2 * cells // 3}
+    before = last = 3 * channels
+    width = channels
+    for place in range(cells):
+        if place in reductions:
+            width *= 2
+        yield CellShape(before, last, width, place in reductions, place - 1 in reductions)
+        before, last = last, len(NODES) * width
+
+
+def project(in_channels: int, out_channels: int, halves: bool) -> nn.Module:
+    """Build the layer that brings an input of a cell to its width, and to half the resolution where it ``halves``."""
+    return FactorizedReduction(in_channels, out_channels) if halves else relu_conv_bn(in_channels, out_channels, 1)
+
+
+def relu_separable_conv_bn(channels: int, kernel_size: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """ReLU, depthwise and pointwise convolution without bias, BatchNorm without scales."""
+    padding = dilation * (kernel_size // 2)
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, kernel_size, stride, padding, dilation, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels, affine=False),
+    )
+
+
+def make_operation(name: str, channels: int, stride: int) -> nn.Module:
+    """Build one of :data:`OPERATIONS`; input and output have ``channels`` channels, the stride is 1 or 2."""
+    kernel_size = int(name[-1]) if name[-1].isdigit() else 0
+    match name[:3]:
+        case "max":
+            return nn.Sequential(nn.MaxPool2d(3, stride, padding=1), nn.BatchNorm2d(channels, affine=False))
+        case "avg":
+            pooling = nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+            return nn.Sequential(pooling, nn.BatchNorm2d(channels, affine=False))
+        case "sep":
+            return nn.Sequential(
+                *relu_separable_conv_bn(channels, kernel_size, stride), *relu_separable_conv_bn(channels, kernel_size)
+            )
+        case "dil":
+            return relu_separable_conv_bn(channels, kernel_size, stride, dilation=2)
+    return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels, affine=False)
+
+
+class Cell(nn.Module):
+    """Two inputs and four nodes, each the sum of two edges; the output is the concatenation of the four nodes."""
+
+    def __init__(self, nodes: CellNodes, shape: CellShape) -> None:
+        super().__init__()
+        # The output of cell k-2 still has twice the resolution if cell k-1 reduced it.
+        self.before = project(shape.before, shape.width, shape.follows_reduction)
+        self.last = project(shape.last, shape.width, halves=False)
+        edges = [edge for node in nodes for edge in node]
+        self.sources = [source for _, source in edges]
+        self.edges = nn.ModuleList(
+            make_operation(name, shape.width, shape.stride_from(source)) for name, source in edges
+        )
+
+    def forward(self, before: Tensor, last: Tensor) -> Tensor:
+        nodes = [self.before(before), self.last(last)]
+        for first in range(0, len(self.edges), 2):
+            second = first + 1
+            left, right = nodes[self.sources[first]], nodes[self.sources[second]]
+            nodes.append(self.edges[first](left) + self.edges[second](right))
+        return torch.cat(nodes[NODES[0] :], dim=1)
+
+
+class NasBench301Network(nn.Module):
+    """Stem, cells of which two halve the resolution, global average pooling, classifier.
+
+    Weights are drawn as torch's constructors draw them, which is the initialisation of the recorded scores. Parameters
+    are registered stem first, then cell by cell (input k-2, input k-1, edges in the order of ``nodes``), then the
+    classifier. The order in NASLib's graph is unknown.
+
+    Trained DARTS networks have 36 channels, 20 cells, scales in every BatchNorm, none after pooling, and an auxiliary
+    head. Which network NAS-Bench-301 trained is not known to us, so only the scored one is here.
+    """
+
+    def __init__(self, normal: CellNodes, reduction: CellNodes, num_classes: int, channels: int, cells: int) -> None:
+        super().__init__()
+        self.stem = conv_bn(3, 3 * channels, 3)
+        shapes = list(cell_shapes(channels, cells))
+        self.cells = nn.ModuleList(Cell(reduction if shape.reduces else normal, shape) for shape in shapes)
+        self.pooling = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(len(NODES) * shapes[-1].width, num_classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        before = last = self.stem(inputs)
+        for cell in self.cells:
+            before, last = last, cell(before, last)
+        return self.classifier(self.pooling(last).flatten(1))

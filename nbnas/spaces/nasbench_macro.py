@@ -1,59 +1,58 @@
 """NAS-Bench-Macro: 6,561 networks of eight positions with three choices each.
 
-Source: Su et al., CVPR 2021 (``su2021prioritized``). An architecture is a string of eight digits, the first position
-first: ``0`` identity (where the stride is 2, a 1x1 convolution and BatchNorm), ``1`` inverted residual with expansion 3
-and kernel 3, ``2`` with expansion 6 and kernel 5. The index is the number that the digits write in base 3.
+Source: Su et al., CVPR 2021 (``su2021prioritized``), and the repository of the benchmark. An architecture is a string
+of eight digits, the first position first: ``0`` identity (where the stride is 2, a 1x1 convolution and BatchNorm),
+``1`` inverted residual with expansion 3 and kernel 3, ``2`` with expansion 6 and kernel 5. The index is the number that
+the digits write in base 3.
 """
 
-import itertools
+from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench_macro_network import (
-    EXPANSIONS,
-    LAST_CHANNELS,
-    STAGES,
-    STEM_CHANNELS,
-    NasBenchMacroNetwork,
-    positions,
-)
-from nbnas.spaces.space import EnumeratedSpace
+from nbnas.spaces.choices import ChoiceSpace, text_of
+from nbnas.spaces.convolutions import classifier_network, conv_bn, conv_bn_relu
+from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, part_costs
 
-DIGITS = "012"
+STEM_CHANNELS, LAST_CHANNELS = 32, 1280
+STAGES = (2, 3, 3)
+"""Positions per stage; the first of a stage halves the resolution and doubles the channels."""
+
+EXPANSIONS = {"1": (3, 3), "2": (6, 5)}
+"""Digit -> expansion and kernel size of its inverted residual; ``0`` is the identity."""
 
 
-class NasBenchMacro(EnumeratedSpace):
-    """The search space; see :func:`nbnas.get_space`."""
+class NasBenchMacro(CountedSpace, ChoiceSpace):
+    """The search space; see :func:`nbnas.get_space`.
+
+    Its sets are ``all`` (6,561) and ``unique`` (3,969, one per network). FLOPs are multiply-adds of convolutions and
+    classifier, without biases, as the benchmark counts them.
+    """
 
     name = "nasbench_macro"
     default_set = "unique"
     set_names: ClassVar = {"all": "networks", "unique": "distinct networks"}
     datasets: ClassVar = {"cifar10": CIFAR10}
+    options = "012"
+    places = sum(STAGES)
+    convention = "multiply_adds"
+    divisor = 8
+    format = staticmethod("".join)
 
-    @cached_property
-    def _architectures(self) -> list[str]:
-        return ["".join(digits) for digits in itertools.product(DIGITS, repeat=sum(STAGES))]
-
-    def normalise(self, arch: str) -> str:
-        """Return the eight digits without surrounding white space.
-
-        Raises:
-            NbnasError: Names the first digit that is wrong.
-        """
-        if not isinstance(arch, str):
-            raise NbnasError(f"a NAS-Bench-Macro architecture is a string, got {type(arch).__name__}")
-        digits = arch.strip()
+    @staticmethod
+    def parse(arch: str) -> tuple[str, ...]:
+        """Return the eight digits; raises :class:`NbnasError` that names the first one that is wrong."""
+        digits = text_of(arch, "a NAS-Bench-Macro architecture")
         for place, digit in enumerate(digits, start=1):
-            if digit not in DIGITS:
+            if digit not in "012":
                 raise NbnasError(f"position {place} has unknown operation {digit!r} in {digits!r}; choose from 0, 1, 2")
         if len(digits) != sum(STAGES):
             raise NbnasError(f"a NAS-Bench-Macro architecture has {sum(STAGES)} digits, got {len(digits)} in {arch!r}")
-        return digits
+        return tuple(digits)
 
     def network_form(self, arch: str) -> str:
         """Return the architecture that stands for all that are the same network (3,969 of 6,561).
@@ -61,11 +60,10 @@ class NasBenchMacro(EnumeratedSpace):
         Behind the first position of a stage an identity is nothing at all, so its place does not matter: the zeros
         move to the end of the stage. The benchmark trained these networks once and copied the results.
         """
-        digits, form, start = self.normalise(arch), "", 0
+        digits, form = self.normalise(arch), ""
         for length in STAGES:
-            first, *rest = digits[start : start + length]
-            form += first + "".join(rest).replace("0", "").ljust(length - 1, "0")
-            start += length
+            first, rest, digits = digits[0], digits[1:length], digits[length:]
+            form += first + rest.replace("0", "").ljust(length - 1, "0")
         return form
 
     @cached_property
@@ -73,57 +71,66 @@ class NasBenchMacro(EnumeratedSpace):
         unique = [index for index, arch in enumerate(self) if self.network_form(arch) == arch]
         return super()._subsets | {"unique": unique}
 
-    def subset(self, name: str) -> list[int]:
-        """Return the ascending indices of a named set: ``all`` (6,561) or ``unique`` (3,969, one per network)."""
-        return super().subset(name)
-
-    def mutate(self, arch: str, rng: np.random.Generator) -> str:
-        """Replace one digit, position and new digit drawn uniformly; the result always differs from ``arch``."""
-        digits = list(self.normalise(arch))
-        place = int(rng.integers(len(digits)))
-        alternatives = [digit for digit in DIGITS if digit != digits[place]]
-        digits[place] = alternatives[int(rng.integers(len(alternatives)))]
-        return "".join(digits)
-
     def build(self, arch: str, num_classes: int = 10) -> nn.Module:
-        """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes)."""
-        return NasBenchMacroNetwork(self.normalise(arch), num_classes)
+        """Build the network; it maps (batch, 3, R, R), R divisible by 8, to logits (batch, num_classes).
 
-    def weight_layers(self, arch: str) -> int:
-        """Number of convolutions and linear layers: 3, 3 per inverted residual, 1 per identity with stride 2."""
-        strides = (stride for *_, stride in positions())
-        return 3 + sum(
-            3 if digit != "0" else stride - 1 for digit, stride in zip(self.normalise(arch), strides, strict=True)
+        Stem, eight chosen operations, a wide 1x1 convolution, classifier.
+        """
+        *_, (_, width, _) = positions()
+        return classifier_network(
+            LAST_CHANNELS,
+            num_classes,
+            stem=conv_bn_relu(3, STEM_CHANNELS, 3),
+            operations=nn.Sequential(*(make_operation(*choice) for choice in self._choices(arch))),
+            last=conv_bn_relu(width, LAST_CHANNELS, 1),
         )
 
-    def params(self, arch: str, num_classes: int = 10) -> int:
-        """Number of parameters, BatchNorm scales and shifts included.
+    def _choices(self, arch: str) -> Iterator[tuple[str, int, int, int]]:
+        """Yield digit, input channels, output channels and stride of the positions."""
+        for digit, position in zip(self.parse(arch), positions(), strict=True):
+            yield digit, *position
 
-        For 10 classes 343,978 and per position, from i to o channels: 0 for the identity or i o + 2 o with stride 2;
-        i h + k^2 h + h o + 4 h + 2 o for an inverted residual with kernel k and h = expansion * i.
-        """
-        last = list(positions())[-1][1]
-        total = (27 + 2) * STEM_CHANNELS + (last + 2) * LAST_CHANNELS + (LAST_CHANNELS + 1) * num_classes
-        for digit, (inputs, outputs, stride) in zip(self.normalise(arch), positions(), strict=True):
-            if digit == "0":
-                total += 0 if stride == 1 else (inputs + 2) * outputs
-            else:
-                expansion, kernel_size = EXPANSIONS[digit]
-                hidden = expansion * inputs
-                total += (inputs + kernel_size**2 + outputs + 4) * hidden + 2 * outputs
-        return total
+    def _parts(self, arch: str, resolution: int, num_classes: int) -> Iterator[Costs]:
+        yield part_costs(conv_bn_relu, (3, STEM_CHANNELS, 3), 3, resolution)
+        side = resolution
+        for choice in self._choices(arch):
+            _, inputs, outputs, stride = choice
+            yield part_costs(make_operation, choice, inputs, side)
+            side //= stride
+        yield part_costs(conv_bn_relu, (outputs, LAST_CHANNELS, 1), outputs, side)
+        yield classifier_costs(LAST_CHANNELS, num_classes)
 
-    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10) -> int:
-        """Multiply-adds of convolutions and classifier for one image, without biases, as the benchmark counts them."""
-        if resolution % 8:
-            raise NbnasError(f"resolution must be divisible by 8, got {resolution}")
-        total, side = 27 * STEM_CHANNELS * resolution**2, resolution
-        for digit, (inputs, outputs, stride) in zip(self.normalise(arch), positions(), strict=True):
-            before, side = side, side // stride
-            if digit == "0":
-                total += 0 if stride == 1 else inputs * outputs * side**2
-            else:
-                expansion, kernel_size = EXPANSIONS[digit]
-                hidden = expansion * inputs
-                total += hidden * (inputs * before**2 + (kernel_size**2 + outputs) * side**2)
-        return total + outputs * LAST_CHANNELS * side**2 + LAST_CHANNELS * num_classes
+
+def positions() -> Iterator[tuple[int, int, int]]:
+    """Yield input channels, output channels and stride of the eight positions."""
+    width = STEM_CHANNELS
+    for length in STAGES:
+        yield width, 2 * width, 2
+        width *= 2
+        yield from [(width, width, 1)] * (length - 1)
+
+
+class InvertedResidual(nn.Module):
+    """1x1 to ``expansion`` times the channels, depthwise k x k, 1x1 back without activation; added to a like input."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int, kernel_size: int) -> None:
+        super().__init__()
+        hidden = expansion * in_channels
+        self.layers = nn.Sequential(
+            *conv_bn_relu(in_channels, hidden, 1),
+            *conv_bn(hidden, hidden, kernel_size, stride, groups=hidden),
+            nn.ReLU(),
+            *conv_bn(hidden, out_channels, 1),
+        )
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs = self.layers(inputs)
+        return inputs + outputs if self.residual else outputs
+
+
+def make_operation(digit: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """Build what a digit stands for at a position."""
+    if digit == "0":
+        return nn.Identity() if stride == 1 else conv_bn(in_channels, out_channels, 1, stride)
+    return InvertedResidual(in_channels, out_channels, stride, *EXPANSIONS[digit])

@@ -1,134 +1,106 @@
 """The size space of NATS-Bench: 32,768 networks that differ in the channels of five blocks.
 
 Source: Dong et al., TPAMI 2021 (``dong2021nats``). An architecture is a string ``c1:c2:c3:c4:c5`` of channel numbers
-from 8, 16, ..., 64. Its index is the number that the digits c/8 - 1 write in base 8, c1 first.
+from 8, 16, ..., 64. Its index is the number that the digits c/8 - 1 write in base 8, c1 first. The network is that of
+NAS-Bench-201 with one cell in each stage, of operations that are always the same, and with channels that are free.
 """
 
-import itertools
-from collections.abc import Iterator
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import cache
 
-import numpy as np
 from torch import nn
 
 from nbnas.datasets.shapes import DATASETS
 from nbnas.errors import NbnasError
-from nbnas.spaces.nats_sss_network import NatsSizeNetwork, block_shapes
-from nbnas.spaces.space import EnumeratedSpace
+from nbnas.spaces.choices import ChoiceSpace, text_of
+from nbnas.spaces.convolutions import conv_bn, relu_conv_bn
+from nbnas.spaces.counting import Costs, CountedSpace, conv_bn_costs, total
+from nbnas.spaces.four_node_cell import EDGES, Cell
+from nbnas.spaces.nasbench201 import ReductionBlock, end_costs, reduction_costs, staged_network
 
 CHANNELS = tuple(range(8, 65, 8))
 """Channel numbers to choose from."""
 
-PLACES = 5
-"""Channel numbers in an architecture."""
+SKIP_EDGE = (0, 3)
+"""The edge of the cell that is a skip; the other five are 3x3 convolutions."""
 
 
-class NatsSizeSpace(EnumeratedSpace):
-    """The search space; see :func:`nbnas.get_space`."""
+class NatsSizeSpace(CountedSpace, ChoiceSpace):
+    """The search space; see :func:`nbnas.get_space`.
+
+    FLOPs are multiply-adds as NATS-Bench counts them, the classifier's bias among them.
+    """
 
     name = "nats_sss"
     datasets = DATASETS
+    options = CHANNELS
+    places = 5
+    convention = "multiply_adds"
+    divisor = 4
 
-    @cached_property
-    def _architectures(self) -> list[str]:
-        return [":".join(map(str, channels)) for channels in itertools.product(CHANNELS, repeat=PLACES)]
+    @staticmethod
+    def parse(arch: str) -> tuple[int, ...]:
+        """Return the channel numbers; raises :class:`NbnasError` that names the first one that is wrong."""
+        numbers = text_of(arch, "a NATS-Bench size architecture").split(":")
+        if len(numbers) != 5:
+            raise NbnasError(
+                f"a NATS-Bench size architecture has 5 channel numbers joined by ':', got {len(numbers)} in {arch!r}"
+            )
+        known = {str(number): number for number in CHANNELS}
+        for place, number in enumerate(numbers, start=1):
+            if number not in known:
+                raise NbnasError(f"channel number {place} is {number!r} in {arch!r}; choose from {', '.join(known)}")
+        return tuple(known[number] for number in numbers)
 
-    def normalise(self, arch: str) -> str:
-        """Return the architecture without surrounding white space; raises :class:`NbnasError` where it is malformed."""
-        return ":".join(map(str, parse_channels(arch)))
-
-    def mutate(self, arch: str, rng: np.random.Generator) -> str:
-        """Replace one channel number, place and number drawn uniformly; the result always differs from ``arch``."""
-        channels = list(parse_channels(arch))
-        place = int(rng.integers(PLACES))
-        alternatives = [number for number in CHANNELS if number != channels[place]]
-        channels[place] = alternatives[int(rng.integers(len(alternatives)))]
-        return ":".join(map(str, channels))
+    @staticmethod
+    def format(choices: Sequence[int]) -> str:
+        """Write channel numbers as an architecture string."""
+        return ":".join(map(str, choices))
 
     def build(self, arch: str, num_classes: int = 10) -> nn.Module:
-        """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes)."""
-        return NatsSizeNetwork(parse_channels(arch), num_classes)
+        """Build the network; it maps (batch, 3, R, R), R divisible by 4, to logits (batch, num_classes).
 
-    def weight_layers(self, arch: str) -> int:
-        """Number of convolutions and linear layers: 23, and one for each of c2 != c3 and c4 != c5."""
-        return 23 + _convolutions_on_skips(arch)
-
-    def trainable_layers(self, arch: str) -> int:
-        """Number of parameter tensors: 66, and three for each of c2 != c3 and c4 != c5."""
-        return 66 + 3 * _convolutions_on_skips(arch)
-
-    def params(self, arch: str, num_classes: int = 10) -> int:
-        """Number of parameters, BatchNorm scales and shifts included.
-
-        29 c1 for the stem; from i to o channels 18 i o + 27 o^2 + 10 o for a cell, and i o + 2 o more where i != o;
-        10 i o + 9 o^2 + 4 o for a reduction block; 2 c5 + (c5 + 1) K at the end.
+        Parameters are registered in the order of execution, in a cell edge by edge; in a reduction block the shortcut
+        is last.
         """
-        sizes = _sizes(parse_channels(arch))
-        return sum(size.weights + 2 * size.normalised for size in sizes) + _classifier(arch, num_classes)
+        channels = self.parse(arch)
+        blocks = (make_block(*shape) for shape in block_shapes(channels))
+        return staged_network(channels[0], blocks, channels[-1], num_classes)
 
-    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10) -> int:
-        """Multiply-adds of one image, as NATS-Bench counts them.
-
-        Convolutions and the classifier with its bias, (c5 + 1) K, count; BatchNorm, pooling and sums do not.
-        """
-        if resolution % 4:
-            raise NbnasError(f"resolution must be divisible by 4, got {resolution}")
-        sizes = _sizes(parse_channels(arch))
-        convolutions = sum(size.weights * (resolution // size.divisor) ** 2 for size in sizes)
-        return convolutions + _classifier(arch, num_classes)
-
-
-def parse_channels(arch: str) -> tuple[int, ...]:
-    """Split an architecture string into its five channel numbers.
-
-    Raises:
-        NbnasError: Names the first channel number that is wrong.
-    """
-    if not isinstance(arch, str):
-        raise NbnasError(f"a NATS-Bench size architecture is a string, got {type(arch).__name__}")
-    numbers = arch.strip().split(":")
-    if len(numbers) != PLACES:
-        raise NbnasError(
-            f"a NATS-Bench size architecture has {PLACES} channel numbers joined by ':', got {len(numbers)} in {arch!r}"
-        )
-    known = {str(number): number for number in CHANNELS}
-    for place, number in enumerate(numbers, start=1):
-        if number not in known:
-            raise NbnasError(
-                f"channel number {place} is {number!r} in {arch!r}; choose from {', '.join(map(str, CHANNELS))}"
-            )
-    return tuple(known[number] for number in numbers)
+    def _parts(self, arch: str, resolution: int, num_classes: int) -> Iterator[Costs]:
+        channels, side = self.parse(arch), resolution
+        yield conv_bn_costs(3, channels[0], 3, side)
+        for inputs, outputs, reduces in block_shapes(channels):
+            if reduces:
+                side //= 2
+                yield from reduction_costs(inputs, outputs, side)
+            else:
+                yield _cell_costs(inputs, outputs, side)
+        yield from end_costs(channels[-1], num_classes)
 
 
-class _Size(NamedTuple):
-    """What a part of the network adds to its size."""
-
-    weights: int
-    """Weights of its convolutions, all of which have the output's resolution."""
-    normalised: int
-    """Channels that pass a BatchNorm."""
-    divisor: int
-    """By which the input's side is divided."""
+@cache
+def _cell_costs(in_channels: int, out_channels: int, side: int) -> Costs:
+    """Costs of the edges of a cell, of which two 3x3 convolutions and the skip leave the input."""
+    edges = [(in_channels, 3)] * 2 + [(out_channels, 3)] * 3 + [(in_channels, 1)] * (in_channels != out_channels)
+    return total(conv_bn_costs(channels, out_channels, kernel_size, side) for channels, kernel_size in edges)
 
 
-def _sizes(channels: tuple[int, ...]) -> Iterator[_Size]:
-    """Yield the sizes of stem, blocks and last BatchNorm."""
-    yield _Size(27 * channels[0], channels[0], 1)
-    divisor = 1
-    for i, o, reduces in block_shapes(channels):
-        if reduces:
-            divisor *= 2
-            yield _Size(10 * i * o + 9 * o * o, 2 * o, divisor)
-        else:
-            skip = int(i != o)
-            yield _Size((18 + skip) * i * o + 27 * o * o, (5 + skip) * o, divisor)
-    yield _Size(0, channels[-1], divisor)
+def block_shapes(channels: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+    """Yield input and output channels of the five blocks: cells and, where true, reduction blocks in turn."""
+    for place, outputs in enumerate(channels):
+        yield channels[max(place - 1, 0)], outputs, place % 2 == 1
 
 
-def _classifier(arch: str, num_classes: int) -> int:
-    return (parse_channels(arch)[-1] + 1) * num_classes
+def make_block(in_channels: int, out_channels: int, reduces: bool) -> nn.Module:
+    """Build a block; the edges of a cell that leave its input map its channels to the new ones."""
+    if reduces:
+        return ReductionBlock(in_channels, out_channels)
+    return Cell(_make_edge(edge, out_channels if edge[0] else in_channels, out_channels) for edge in EDGES)
 
 
-def _convolutions_on_skips(arch: str) -> int:
-    return sum(not reduces and i != o for i, o, reduces in block_shapes(parse_channels(arch)))
+def _make_edge(edge: tuple[int, int], in_channels: int, out_channels: int) -> nn.Module:
+    if edge != SKIP_EDGE:
+        return relu_conv_bn(in_channels, out_channels, 3)
+    # Unlike all other convolutions before a BatchNorm, this one has no ReLU.
+    return nn.Identity() if in_channels == out_channels else conv_bn(in_channels, out_channels, 1)

@@ -1,15 +1,14 @@
-"""What the API page shows: every public name with its signature, docstring and source."""
+"""What the API page shows: every public name with its signature, docstring and source, read without running it."""
 
 import importlib
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
+from functools import partial
 
-import nbnas
-from nbnas.proxies import list_proxies
-from nbnas.reproduce.report.definitions import class_signature, documented, parsed, signature, text_of_data
+import griffe
+
+from nbnas.machine.paths import project_root
 from nbnas.reproduce.report.docstrings import docstring_to_html
 
 MODULES = (
@@ -26,26 +25,24 @@ MODULES = (
     "nbnas.testing",
     "nbnas.plots",
 )
-"""What the page covers, in its order; a name that several of them export is explained in the first."""
+"""What the page covers, in its order. A name that several of them export is explained in the first."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One public name, or one method of a class."""
+    """One public name, or one documented member of a class."""
 
     name: str
     anchor: str
     kind: str
-    """``function``, ``class``, ``method``, ``data``, ``module`` or ``alias``: explained elsewhere on the page."""
-    signature: str = ""
-    text: str = ""
+    """``function``, ``class``, ``attribute``, ``data``, ``module`` or ``alias``: explained elsewhere on the page."""
+    text: str
     """HTML."""
+    signature: str = ""
     source: str = ""
     location: str = ""
     """File and line."""
-    attributes: list[tuple[str, str]] = field(default_factory=list)
-    """Names and texts (HTML) of documented attributes."""
-    methods: list["Entry"] = field(default_factory=list)
+    members: list["Entry"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,116 +53,95 @@ class Section:
     text: str
     """HTML."""
     entries: list[Entry]
-    proxies: list[dict[str, object]] = field(default_factory=list)
-    """Records of the registered proxies, in the section of :mod:`nbnas.proxies` only."""
 
 
 def api_sections() -> list[Section]:
     """Describe the public names of :data:`MODULES`."""
-    modules = [importlib.import_module(name) for name in MODULES]
+    package = griffe.load("nbnas", search_paths=[project_root()], try_relative_path=False, allow_inspection=False)
+    modules = [package.modules_collection[name] for name in MODULES]
     anchors = _anchors(modules)
-    sections = []
-    for module in modules:
-        entries = [_entry(module, name, anchors) for name in public_names(module)]
-        text = docstring_to_html(module.__doc__, _Links(module.__name__, anchors))
-        proxies = list_proxies().reset_index().to_dict("records") if module is nbnas.proxies else []
-        sections.append(Section(module.__name__, text, entries, proxies))
-    return sections
+    return [
+        Section(module.path, _text(module, anchors), [_entry(module, name, anchors) for name in public_names(module)])
+        for module in modules
+    ]
 
 
-def _anchors(modules: Iterable[ModuleType]) -> dict[str, str]:
-    """Full name of whatever the page explains, under every module that has it, -> where it is explained."""
-    anchors: dict[str, str] = {}
-    homes: dict[int, str] = {}
+def public_names(module: griffe.Module) -> list[str]:
+    """Names in ``__all__``; without it, the functions and classes that the module defines, in their order there."""
+    if module.exports is not None:
+        return list(module.exports)
+    own = [value for value in module.members.values() if not value.is_alias and value.is_public]
+    return [value.name for value in sorted(own, key=lambda value: value.lineno) if value.is_function or value.is_class]
+
+
+def _anchors(modules: list[griffe.Module]) -> dict[str, str]:
+    """Map the full name of whatever the page explains, where it is defined, to where the page explains it."""
+    anchors = {module.path: module.path for module in modules}
     for module in modules:
         for name in public_names(module):
-            value, anchor = inspect.unwrap(getattr(module, name)), f"{module.__name__}.{name}"
-            if not inspect.ismodule(value):
-                anchor = homes.setdefault(id(value), anchor)
-            anchors[f"{module.__name__}.{name}"] = anchor
-            if inspect.isclass(value) or inspect.isfunction(value):
-                anchors.setdefault(f"{value.__module__}.{name}", anchor)
-                for method in _methods(value):
-                    anchors[f"{anchor}.{method}"] = f"{anchor}.{method}"
-                    anchors[f"{value.__module__}.{name}.{method}"] = f"{anchor}.{method}"
-        anchors[module.__name__] = module.__name__
+            value = module[name]
+            anchor = anchors.setdefault(value.canonical_path, f"{module.path}.{name}")
+            anchors |= {f"{value.canonical_path}.{member}": f"{anchor}.{member}" for member in _members(value)}
     return anchors
 
 
-def public_names(module: ModuleType) -> list[str]:
-    """Names in ``__all__``; without it, the functions and classes that the module defines, in their order there."""
-    if hasattr(module, "__all__"):
-        return list(module.__all__)
-    own = inspect.getmembers(module, lambda value: getattr(value, "__module__", None) == module.__name__)
-    defined = [name for name, value in own if not name.startswith("_") and callable(value)]
-    return sorted(defined, key=lambda name: inspect.getsourcelines(inspect.unwrap(getattr(module, name)))[1])
+def _members(value: griffe.Object) -> dict[str, griffe.Object]:
+    """Public methods and attributes that a class documents itself."""
+    members = value.members.items() if value.is_class else ()
+    return {name: member for name, member in members if member.docstring and not name.startswith("_")}
 
 
-class _Links:
-    """Where a name that a docstring mentions is explained: on this page, or None."""
-
-    def __init__(self, scope: str, anchors: dict[str, str]):
-        self.scope, self.anchors = scope, anchors
-
-    def __call__(self, name: str) -> str | None:
-        scopes = self.scope.split(".")
-        # Names are relative to the class or module they are mentioned in, or full.
-        for depth in range(len(scopes), -1, -1):
-            anchor = self.anchors.get(".".join([*scopes[:depth], name]))
-            if anchor:
-                return f"#{anchor}"
-        return None
-
-
-def _entry(module: ModuleType, name: str, anchors: dict[str, str]) -> Entry:
-    value, full = inspect.unwrap(getattr(module, name)), f"{module.__name__}.{name}"
-    anchor = anchors[full]
+def _entry(module: griffe.Module, name: str, anchors: dict[str, str]) -> Entry:
+    value, full = module[name], f"{module.path}.{name}"
+    anchor = anchors[value.canonical_path]
     if anchor != full or full in MODULES:
-        return Entry(name, full, "alias", text=f'<p>See <a href="#{anchor}"><code>{anchor}</code></a>.</p>')
-    if inspect.ismodule(value):
-        text = docstring_to_html(value.__doc__, _Links(value.__name__, anchors))
-        return Entry(name, full, "module", text=text)
-    if not (inspect.isclass(value) or inspect.isfunction(value)):
-        text = docstring_to_html(text_of_data(module, name), _Links(module.__name__, anchors))
-        names = ", ".join(value) if isinstance(value, Mapping) else ""
-        return Entry(name, full, "data", f"{name}: {names}" if names else name, text)
-    node, source = parsed(value)
-    links = _Links(f"{value.__module__}.{name}", anchors)
-    common = {
-        "text": docstring_to_html(value.__doc__ or "", links),
-        "source": source,
-        "location": _location(value),
-    }
-    if inspect.isfunction(value):
-        return Entry(name, full, "function", signature(node, name), **common)
-    methods = [
-        Entry(
-            method,
-            f"{full}.{method}",
-            "method",
-            signature(parsed(function)[0], method, is_method=True),
-            docstring_to_html(function.__doc__, links),
-        )
-        for method, function in _methods(value).items()
+        return Entry(name, full, "alias", f'<p>See <a href="#{anchor}"><code>{anchor}</code></a>.</p>')
+    text, kind = _text(value, anchors), value.kind.value
+    if value.is_module:
+        return Entry(name, full, kind, text)
+    if value.is_attribute:
+        content = getattr(importlib.import_module(module.path), name)
+        signature = f"{name}: {', '.join(content)}" if isinstance(content, Mapping) else name
+        return Entry(name, full, "data", text, signature)
+    members = [
+        Entry(key, f"{full}.{key}", member.kind.value, _text(member, anchors), _signature(member))
+        for key, member in _members(value).items()
     ]
-    attributes = [(what, docstring_to_html(text, links)) for what, text in documented(node)]
-    return Entry(name, full, "class", class_signature(node), attributes=attributes, methods=methods, **common)
+    location = f"{value.relative_package_filepath.as_posix()}, line {value.lineno}"
+    return Entry(name, full, kind, text, _signature(value), value.source, location, members)
 
 
-def _methods(value: type | object) -> dict[str, object]:
-    """Public methods that a class defines and documents itself; name -> function."""
-    if not inspect.isclass(value):
-        return {}
-    functions = {name: getattr(member, "fget", member) for name, member in vars(value).items()}
-    functions = {name: getattr(function, "__func__", function) for name, function in functions.items()}
-    return {
-        name: inspect.unwrap(function)
-        for name, function in functions.items()
-        if not name.startswith("_") and inspect.isfunction(function) and function.__doc__
-    }
+def _text(value: griffe.Object, anchors: dict[str, str]) -> str:
+    return docstring_to_html(value.docstring.value if value.docstring else "", partial(_link, value, anchors))
 
 
-def _location(value: object) -> str:
-    package = Path(nbnas.__file__).parent
-    file = Path(inspect.getsourcefile(value)).relative_to(package.parent).as_posix()
-    return f"{file}, line {inspect.getsourcelines(value)[1]}"
+def _link(scope: griffe.Object, anchors: dict[str, str], name: str) -> str | None:
+    """Where a name that a docstring mentions is explained: on this page, or None."""
+    first, _, rest = name.partition(".")
+    with suppress(griffe.NameResolutionError):
+        name = ".".join(filter(None, (scope.resolve(first), rest)))
+    with suppress(KeyError, griffe.GriffeError):
+        name = scope.modules_collection[name].canonical_path
+    return f"#{anchors[name]}" if name in anchors else None
+
+
+def _signature(value: griffe.Object, width: int = 88) -> str:
+    """How a function or class is called, one argument a line if it is long; of a property, its type."""
+    if value.is_attribute:
+        return f"{value.name}: {value.annotation}" if value.annotation else value.name
+    if value.is_class and not value.signature():
+        bases = ", ".join(map(str, value.bases))
+        return f"class {value.name}({bases})" if bases else f"class {value.name}"
+    line = value.signature() if value.is_class else value.signature(return_type=True)
+    if len(line) <= width:
+        return line
+    name, _, rest = line.partition("(")
+    inside, _, returns = rest.rpartition(")")
+    arguments, depth = [""], 0
+    for character in inside:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and not depth:
+            arguments.append("")
+        else:
+            arguments[-1] += character
+    return "\n".join([f"{name}(", *(f"    {argument.strip()}," for argument in arguments), f"){returns}"])

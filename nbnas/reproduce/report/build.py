@@ -1,4 +1,4 @@
-"""Builds the report from the artefacts that notebooks saved."""
+"""Builds the report from the results that notebooks saved."""
 
 import json
 from collections.abc import Sequence
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment
 
 from nbnas.benchmarks import BENCHMARKS
 from nbnas.machine.paths import notebooks_folder
+from nbnas.proxies import list_proxies
 from nbnas.reproduce import results
-from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order
+from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, stamp_file, title_of
 from nbnas.reproduce.published_numbers import load_published
 from nbnas.reproduce.report.api_page import api_sections
-from nbnas.reproduce.report.notebook_page import headings, notebook_body, unlink, without_first_heading
-from nbnas.reproduce.report.rendering import facts, open_templates, write_page
-from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, count_verdicts, not_attempted
+from nbnas.reproduce.report.notebook_page import headings, notebook_body, unlink
+from nbnas.reproduce.report.rendering import facts, write_page
+from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, count_verdicts, not_attempted
 
-PAPERS = {"vkdnw": "VKDNW (CVPR 2025)", "tcet": "T-CET (AutoML 2023)"}
-OTHERS = {"studies": "Studies beyond the papers", "lessons": "Lessons"}
+PAPERS = ("vkdnw", "tcet")
+OTHERS = ("studies", "lessons")
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,6 @@ class Page:
     title: str
     seconds: float | None
     """How long the run took, if known."""
-    path: Path
-    """The executed notebook."""
-
-    @property
-    def href(self) -> str:
-        """Relative to the first page."""
-        return f"{self.item}.html"
-
-    @property
-    def anchor(self) -> str:
-        """Of its section on the first page."""
-        return self.item.replace("/", "-")
 
 
 def build_report(reports: Path, profile: str) -> Path:
@@ -49,68 +37,48 @@ def build_report(reports: Path, profile: str) -> Path:
 
     Args:
         reports: Folder with what the notebooks left there.
-        profile: Shown on the first page.
-
-    Returns:
-        Path of the first page.
+        profile: Shown on the first page, whose path is returned.
     """
     reports.mkdir(parents=True, exist_ok=True)
-    environment = open_templates()
-    pages = _executed_notebooks(reports)
     verdicts = collect_verdicts(reports)
     verdicts.to_csv(reports / "verdicts.csv", index=False)
-    neighbours = zip([None, *pages[:-1]], pages, [*pages[1:], None], strict=True)
-    for before, page, after in neighbours if pages else ():
-        _write_notebook_page(environment, reports, page, before, after, verdicts, {other.item for other in pages})
-    write_page(environment, "api.html.jinja", reports / "api.html", root="", report=True, sections=api_sections())
-    index = reports / "index.html"
-    write_page(
-        environment,
+    pages = _executed_notebooks(reports)
+    for number in range(len(pages)):
+        _write_notebook_page(reports, pages, number, verdicts)
+    proxies = list_proxies().reset_index().fillna("").to_dict("records")
+    write_page("api.html.jinja", reports / "api.html", sections=api_sections(), proxies=proxies)
+    return write_page(
         "index.html.jinja",
-        index,
-        root="",
-        report=True,
+        reports / "index.html",
         profile=profile,
-        papers=[_paper(name, key, verdicts, pages, reports) for key, name in PAPERS.items()],
-        others={name: [page for page in pages if _folder(page.item) == key] for key, name in OTHERS.items()},
+        papers=[_paper(key, verdicts, pages, reports) for key in PAPERS],
+        others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in OTHERS},
         sweeps=sorted(path.stem for path in (reports / "sweeps").glob("*.html")),
         totals=count_verdicts(verdicts),
         sources=sorted(set(verdicts["source"]) & set(BENCHMARKS["nasbench201"].by_name)),
         not_attempted=NOT_ATTEMPTED,
     )
-    return index
 
 
 def collect_verdicts(reports: Path) -> pd.DataFrame:
-    """Return a row for every published number of both papers: from an artefact where there is one."""
-    tables = []
-    for item in dict.fromkeys(load_published()["item"]):
-        saved = results.load(item, reports)
-        tables.append(not_attempted(item) if saved is None else saved[0])
+    """Return a row for every published number of both papers: from a saved result where there is one."""
+    saved = {item: results.load(item, reports) for item in load_published()["item"].unique()}
+    tables = [found[0] if found else not_attempted(item) for item, found in saved.items()]
     return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
-def _write_notebook_page(
-    environment: Environment,
-    reports: Path,
-    page: Page,
-    before: Page | None,
-    after: Page | None,
-    verdicts: pd.DataFrame,
-    items: set[str],
-) -> None:
-    body = without_first_heading(unlink(notebook_body(page.path), page.item, items))
+def _write_notebook_page(reports: Path, pages: Sequence[Page], number: int, verdicts: pd.DataFrame) -> None:
+    page = pages[number]
+    body = unlink(notebook_body(reports / f"{page.item}.ipynb"), page.item, [other.item for other in pages])
     own = verdicts[verdicts["item"] == page.item]
     saved = results.load(page.item, reports)
     write_page(
-        environment,
         "page.html.jinja",
-        page.path.with_suffix(".html"),
-        root="../",
-        report=True,
+        reports / f"{page.item}.html",
+        "../",
         page=page,
-        before=before,
-        after=after,
+        before=pages[number - 1] if number else None,
+        after=pages[number + 1] if number + 1 < len(pages) else None,
         body=body,
         contents=headings(body),
         counts=count_verdicts(own) if len(own) else {},
@@ -121,48 +89,33 @@ def _write_notebook_page(
 def _executed_notebooks(reports: Path) -> list[Page]:
     pages = []
     for folder in FOLDERS:
-        for path in (reports / folder).glob("*.ipynb"):
-            item = path.relative_to(reports).with_suffix("").as_posix()
-            if path.with_suffix(".stamp.json").exists() and (notebooks_folder() / f"{item}.ipynb").exists():
-                pages.append(Page(item, _title(path), last_run(path).get("seconds"), path))
-    return sorted(pages, key=lambda page: (FOLDERS.index(_folder(page.item)), natural_order(page.item)))
+        items = [f"{folder}/{path.stem}" for path in (reports / folder).glob("*.ipynb")]
+        for item in sorted(items, key=natural_order):
+            path = reports / f"{item}.ipynb"
+            if stamp_file(path).exists() and (notebooks_folder() / f"{item}.ipynb").exists():
+                title = title_of(json.loads(path.read_text())["cells"])
+                pages.append(Page(item, title, last_run(path).get("seconds")))
+    return pages
 
 
-def _title(path: Path) -> str:
-    cells = json.loads(path.read_text())["cells"]
-    heading = next(cell for cell in cells if cell["cell_type"] == "markdown")
-    return "".join(heading["source"]).splitlines()[0].lstrip("# ")
-
-
-def _folder(item: str) -> str:
-    return item.partition("/")[0]
-
-
-def _paper(name: str, key: str, verdicts: pd.DataFrame, pages: Sequence[Page], reports: Path) -> dict[str, object]:
-    own = verdicts[verdicts["item"].map(_folder) == key]
-    by_item = {page.item: page for page in pages}
+def _paper(key: str, verdicts: pd.DataFrame, pages: Sequence[Page], reports: Path) -> dict[str, object]:
+    own = verdicts[verdicts["item"].str.startswith(f"{key}/")]
     items = []
-    for item in sorted(set(own["item"]), key=natural_order):
+    for item in sorted(own["item"].unique(), key=natural_order):
         rows = own[own["item"] == item]
         saved = results.load(item, reports)
-        record = saved[1] if saved else {"figures": []}
-        attempted = rows[rows["verdict"] != NOT_ATTEMPTED]
-        missing = rows[rows["verdict"] == NOT_ATTEMPTED]
-        reasons = missing.groupby("note", sort=False).agg(
-            count=("item", "size"), rows=("row", lambda r: ", ".join(dict.fromkeys(r)))
-        )
+        attempted = rows["verdict"] != NOT_ATTEMPTED
+        reasons = absent_rows(rows)
+        reasons["count"] = reasons["note"].map(rows.loc[~attempted, "note"].value_counts())
         items.append(
             {
                 "item": item,
-                "anchor": item.replace("/", "-"),
-                "page": by_item.get(item),
+                "page": next((page for page in pages if page.item == item), None),
                 "counts": count_verdicts(rows),
-                "rows": attempted.to_dict("records"),
-                "reasons": reasons.reset_index().to_dict("records"),
-                "figures": [
-                    {**figure, "file": f"{Path(item).parent}/{figure['file']}"} for figure in record["figures"]
-                ],
-                "facts": facts(record) if saved else {},
+                "rows": rows[attempted].to_dict("records"),
+                "reasons": reasons.to_dict("records"),
+                "figures": saved[1]["figures"] if saved else [],
+                "facts": facts(saved[1]) if saved else {},
             }
         )
-    return {"name": name, "anchor": key, "items": items, "counts": count_verdicts(own)}
+    return {"name": FOLDERS[key], "anchor": key, "items": items, "counts": count_verdicts(own)}

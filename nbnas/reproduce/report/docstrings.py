@@ -3,48 +3,40 @@
 import html
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-SECTIONS = ("Args", "Returns", "Yields", "Raises")
-
-_HEADING = re.compile(rf"^({'|'.join(SECTIONS)}):$", re.MULTILINE)
+_SECTION = re.compile(r"^(Args|Returns|Yields|Raises):\n((?: .*(?:\n|\Z)|\n)+)", re.MULTILINE)
 _ROLE = re.compile(r":[a-z]+:`~?([\w.]+)`")
 _ENTRY = re.compile(r"^(\*{0,2}\w[\w.*, ]*): ", re.MULTILINE)
 _DOCTEST = re.compile(r"(?:^>>> .*\n(?:^(?!>>> ).+\n)*)+", re.MULTILINE)
 
 
 def docstring_to_html(text: str, link: Callable[[str], str | None]) -> str:
-    """Return a docstring as HTML: text, then a list for each of :data:`SECTIONS`.
+    """Return a docstring as HTML: text, and a list for each of the sections Args, Returns, Yields and Raises.
 
     Args:
         text: As in the source.
         link: Full or partial name, as in a role such as ``:func:`name```, -> where it is explained; None if nowhere.
     """
-    opening, *rest = _HEADING.split(inspect.cleandoc(text))
+    opening, *rest = _SECTION.split(inspect.cleandoc(text))
     parts = [_text_to_html(opening, link)]
-    for heading, content in zip(rest[::2], rest[1::2], strict=True):
-        section, after = _indented(content)
+    for heading, section, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        section = textwrap.dedent(section)
         entries = _ENTRY.split(section)
+        parts.append(f"<h5>{heading}</h5>")
         if heading in ("Args", "Raises") and len(entries) > 1:
-            names = zip(entries[1::2], entries[2::2], strict=True)
-            terms = "".join(
-                f"<dt><code>{html.escape(n)}</code></dt><dd>{_text_to_html(t, link)}</dd>" for n, t in names
-            )
-            parts.append(f"<h5>{heading}</h5>\n<dl>{terms}</dl>")
+            terms = [
+                f"<dt><code>{html.escape(name)}</code></dt><dd>{_text_to_html(inspect.cleandoc(what), link)}</dd>"
+                for name, what in zip(entries[1::2], entries[2::2], strict=True)
+            ]
+            parts.append(f"<dl>{''.join(terms)}</dl>")
         else:
-            parts.append(f"<h5>{heading}</h5>\n{_text_to_html(section, link)}")
-        if after:
-            parts.append(_text_to_html(after, link))
-    return "\n".join(parts)
-
-
-def _indented(content: str) -> tuple[str, str]:
-    """Split what follows a heading into the section, without its indentation, and the text after it."""
-    lines = content.strip("\n").splitlines()
-    end = next((number for number, line in enumerate(lines) if line and not line.startswith(" ")), len(lines))
-    return inspect.cleandoc("\n" + "\n".join(lines[:end])), "\n".join(lines[end:])
+            parts.append(_text_to_html(section, link))
+        parts.append(_text_to_html(after, link))
+    return "\n".join(filter(None, parts))
 
 
 def _text_to_html(text: str, link: Callable[[str], str | None]) -> str:

@@ -3,24 +3,14 @@
 import html
 import re
 from collections.abc import Container
-from dataclasses import dataclass
 from pathlib import Path
 from posixpath import dirname, join, normpath
 
-from jinja2 import PackageLoader
 from latex2mathml.converter import convert as latex_to_mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-
-@dataclass(frozen=True)
-class Heading:
-    """An entry of a table of contents."""
-
-    level: int
-    anchor: str
-    text: str
-    """HTML."""
+from nbnas.reproduce.report.rendering import open_templates
 
 
 class _MathMLRenderer(IPythonRenderer):
@@ -33,7 +23,7 @@ class _MathMLRenderer(IPythonRenderer):
         return _to_mathml(body, "inline")
 
     def heading(self, text: str, level: int, **_: object) -> str:
-        # The identifier that JupyterLab gives it, so that links from other notebooks work in both.
+        # The identifier that JupyterLab gives it, for links from other notebooks to work in both.
         plain = html.unescape(re.sub(r"<[^>]+>", "", text))
         return f'<h{level} id="{html.escape(plain.replace(" ", "-"))}">{text}</h{level}>\n'
 
@@ -44,37 +34,32 @@ def _to_mathml(body: str, display: str) -> str:
     return re.sub(names, r'\1<mspace width="0.17em"/>', latex_to_mathml(body, display=display))
 
 
-def _markdown_to_html(source: str) -> str:
+def markdown_to_html(source: str) -> str:
+    """Return a Markdown cell as HTML."""
     return MarkdownWithMath(renderer=_MathMLRenderer(escape=False)).render(source)
 
 
 def notebook_body(path: Path) -> str:
-    """Return the cells of an executed notebook as HTML, pictures embedded, without a surrounding page.
+    """Return an executed notebook as HTML without a surrounding page and without its title.
 
-    Solutions of exercises are folded.
+    Pictures are embedded, solutions of exercises are folded, and links between notebooks lead to their pages.
     """
     exporter = HTMLExporter(
         template_name="basic",
-        extra_loaders=[PackageLoader("nbnas.reproduce.report")],
+        extra_loaders=[open_templates().loader],
         template_file="notebook.html.jinja",
         exclude_input_prompt=True,
         exclude_output_prompt=True,
     )
-    exporter.register_filter("markdown2html", _markdown_to_html)
+    exporter.register_filter("markdown2html", markdown_to_html)
     body, _ = exporter.from_filename(str(path))
-    # Links between notebooks become links between their pages.
+    body = re.sub(r"<h1 .*?</h1>", "", body, count=1, flags=re.DOTALL)
     return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb"', r'\1.html"', body)
 
 
-def without_first_heading(body: str) -> str:
-    """Drop the title from a body: the page shows it in another place."""
-    return re.sub(r"<h1 .*?</h1>", "", body, count=1, flags=re.DOTALL)
-
-
-def headings(body: str) -> list[Heading]:
-    """List the sections of a body, for its table of contents."""
-    found = re.findall(r'<h([23]) id="([^"]*)">(.*?)</h', body, re.DOTALL)
-    return [Heading(int(level), html.unescape(anchor), text) for level, anchor, text in found]
+def headings(body: str) -> list[tuple[str, str, str]]:
+    """List level, anchor and text, as in the HTML, of the sections of a body, for its table of contents."""
+    return re.findall(r'<h([23]) id="([^"]*)">(.*?)</h', body, re.DOTALL)
 
 
 def unlink(body: str, item: str, pages: Container[str]) -> str:

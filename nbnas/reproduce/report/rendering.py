@@ -1,5 +1,6 @@
 """What all pages share: templates, style, and the list of facts that says how numbers were made."""
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -9,6 +10,7 @@ from nbnas.machine.replace_file import replace_file
 from nbnas.reproduce.notebook import run_time
 
 
+@cache
 def open_templates() -> Environment:
     """Return the templates, with the style of every page as a global."""
     environment = Environment(
@@ -26,22 +28,25 @@ def open_templates() -> Environment:
     return environment
 
 
-def write_page(environment: Environment, template: str, path: Path, **values: object) -> None:
-    """Render a template into a file, which is there whole or not at all."""
-    text = environment.get_template(template).render(**values)
+def write_page(template: str, path: Path, root: str = "", report: bool = True, **values: object) -> Path:
+    """Render a template into a file, which is there whole or not at all; returns its path.
+
+    ``root`` leads from the page to the folder of the report, and ``report`` says whether a report is there.
+    """
+    text = open_templates().get_template(template).render(root=root, report=report, **values)
     replace_file(path, lambda partial: partial.write_text(text))
+    return path
 
 
 def facts(record: dict) -> dict[str, str]:
-    """What a reader must know to trust the numbers of an artefact: protocol, then where and when it was run."""
+    """What a reader must know to trust the numbers of a result: protocol, then where and when it was run."""
     provenance = record["provenance"]
-    versions = ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
-    run = {
+    return {
+        **record["protocol"],
         "run": f"{provenance['time']}, commit {provenance['commit']}",
         "machine": f"{provenance['device']}, Python {provenance['python']}",
-        "versions": versions,
+        "versions": ", ".join(f"{name} {version}" for name, version in provenance["versions"].items()),
     }
-    return {**record["protocol"], **run}
 
 
 def _number(value: float) -> str:

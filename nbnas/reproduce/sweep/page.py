@@ -1,77 +1,52 @@
 """The summary page of a sweep, and a page per executed point."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
-from jinja2 import Environment
 from pandas.api.types import is_numeric_dtype
 
 from nbnas.reproduce import results
-from nbnas.reproduce.report.notebook_page import headings, notebook_body, without_first_heading
-from nbnas.reproduce.report.rendering import facts, open_templates, write_page
-
-if TYPE_CHECKING:
-    from nbnas.reproduce.sweep.specification import Sweep
-
-
-@dataclass(frozen=True)
-class FinishedPoint:
-    """A point whose table is part of the sweep's."""
-
-    label: str
-    notebook: Path
-    """The executed notebook."""
-    rows: int
-    """Rows that it adds to the table."""
-    seconds: float
-
-
-@dataclass(frozen=True)
-class FailedPoint:
-    """A point that the sweep lacks."""
-
-    label: str
-    error: str
-    command: str
-    """What runs it alone."""
+from nbnas.reproduce.notebook import rerun_command
+from nbnas.reproduce.notebook_runs import Job
+from nbnas.reproduce.report.notebook_page import headings, notebook_body
+from nbnas.reproduce.report.rendering import facts, write_page
+from nbnas.reproduce.sweep.specification import Sweep
 
 
 def write_sweep_page(
-    folder: Path, sweep: "Sweep", table: pd.DataFrame, finished: Sequence[FinishedPoint], failed: Sequence[FailedPoint]
+    page: Path,
+    sweep: Sweep,
+    jobs: Sequence[Job],
+    saved: Mapping[str, tuple[pd.DataFrame, dict[str, object]]],
+    errors: Mapping[str, str],
 ) -> Path:
-    """Write ``NAME.html`` from a sweep's table and the artefact ``NAME.json``, and a page beside each notebook.
+    """Write a page from the result that was saved beside it, and a page beside the notebook of every finished point.
 
-    Args:
-        folder: Where the artefact was saved.
-        sweep: What was asked for.
-        table: The points' tables, joined.
-        finished: The points in the order of the table.
-        failed: The others.
+    By its name, ``saved`` has table and protocol of a point that finished, ``errors`` the reason of one that failed.
     """
-    environment = open_templates()
-    page = folder / f"{sweep.name}.html"
+    folder = page.parent.absolute()
     report = (folder.parent / "index.html").exists()
-    for point in finished:
-        _write_point_page(environment, point, sweep, report)
-    _, record = results.load(sweep.name, folder)
-    links = [
-        {"number": number, "href": _page(point).relative_to(folder.absolute()).as_posix()}
-        for number, point in enumerate(finished, start=1)
-        for _ in range(point.rows)
-    ]
-    settings = {**sweep.fixed, **_common_protocol(finished)}
-    run = {name: value for name, value in facts(record).items() if name not in record["protocol"]}
-    minutes = sum(point.seconds for point in finished) / 60
-    write_page(
-        environment,
+    table, record = results.load(sweep.name, folder)
+    finished = [job for job in jobs if job.item in saved]
+    links, protocols = [], []
+    for number, job in enumerate(finished, start=1):
+        point_page, body = job.output.with_suffix(".html"), notebook_body(job.output)
+        shown = {"sweep": sweep, "title": job.item, "body": body, "contents": headings(body)}
+        write_page("sweep_point.html.jinja", point_page, "../../../", report, **shown)
+        rows, protocol = saved[job.item]
+        links += [{"number": number, "href": point_page.relative_to(folder).as_posix()}] * len(rows)
+        protocols.append(protocol.items())
+    # What the points say of themselves counts as far as they agree.
+    common = {name: value for name, value in (protocols or [()])[0] if all((name, value) in p for p in protocols)}
+    settings = {name: value for name, value in {**sweep.fixed, **common}.items() if name not in (*sweep.axes, "device")}
+    settings["time"] = f"{sum(job.minutes for job in finished):.1f} minutes, all runs added up"
+    return write_page(
         "sweep.html.jinja",
         page,
-        root="../",
-        report=report,
+        "../",
+        report,
         sweep=sweep,
         paragraphs=[part for part in re.split(r"\n\s*\n", sweep.text) if part],
         columns=[{"name": name, "number": is_numeric_dtype(table[name])} for name in table.columns],
@@ -80,49 +55,16 @@ def write_sweep_page(
             for link, row in zip(links, table.itertuples(index=False), strict=True)
         ],
         figures=record["figures"],
-        failed=[{"label": p.label, "error": _without_command(p), "command": p.command} for p in failed],
+        failed=[_failure(job, errors[job.item]) for job in jobs if job.item in errors],
         finished=len(finished),
         axes={name: ", ".join(map(str, values)) for name, values in sweep.axes.items()},
-        settings={name: value for name, value in settings.items() if name not in (*sweep.axes, "device")}
-        | {"time": f"{minutes:.1f} minutes, all runs added up"}
-        | run,
-    )
-    return page
-
-
-def _write_point_page(environment: Environment, point: FinishedPoint, sweep: "Sweep", report: bool) -> None:
-    body = notebook_body(point.notebook)
-    write_page(
-        environment,
-        "sweep_point.html.jinja",
-        _page(point),
-        root="../../../",
-        report=report,
-        sweep=sweep,
-        title=point.label,
-        body=without_first_heading(body),
-        contents=headings(body),
+        settings=settings | {name: value for name, value in facts(record).items() if name not in record["protocol"]},
     )
 
 
-def _page(point: FinishedPoint) -> Path:
-    return point.notebook.with_suffix(".html")
-
-
-def _common_protocol(points: Sequence[FinishedPoint]) -> dict[str, object]:
-    """What the points say of themselves, as far as they agree."""
-    protocols = [results.load(point.notebook.stem, point.notebook.parent)[1]["protocol"] for point in points]
-    if not protocols:
-        return {}
-    return {
-        name: value
-        for name, value in protocols[0].items()
-        if all(name in other and other[name] == value for other in protocols)
-    }
-
-
-def _without_command(point: FailedPoint) -> str:
-    return point.error.removesuffix(f"; rerun: {point.command}")
+def _failure(job: Job, error: str) -> dict[str, str]:
+    command = rerun_command(job.notebook, job.parameters)
+    return {"label": job.item, "error": error.removesuffix(f"; rerun: {command}"), "command": command}
 
 
 def _text(value: object) -> str:

@@ -20,27 +20,34 @@ by an axis ``hue``, panels by an axis ``panel``, intervals from columns ``low`` 
 """
 
 import itertools
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection
 from pathlib import Path
+from typing import Annotated, Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import ValidationInfo as Info
 
 from nbnas.errors import NbnasError, first_line
 from nbnas.reproduce.notebook import Notebook, Value, check_parameters, read_notebook
 
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
-@dataclass(frozen=True)
-class Plot:
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Plot(_Strict):
     """One figure of the summary page."""
 
-    x: str
-    y: str
-    hue: str | None = None
-    panel: str | None = None
-    low: str | None = None
-    high: str | None = None
-    title: str | None = None
+    x: Text
+    y: Text
+    hue: Text | None = None
+    panel: Text | None = None
+    low: Text | None = None
+    high: Text | None = None
+    title: Text | None = None
     from_zero: bool = False
 
     @property
@@ -54,19 +61,57 @@ class Plot:
         return [name for name in (self.y, self.low, self.high) if name]
 
 
-@dataclass(frozen=True)
-class Sweep:
+class Sweep(_Strict):
     """A grid of parameters for one notebook, and how to show what comes out."""
 
-    name: str
     notebook: Notebook
-    axes: dict[str, list[Value]]
-    title: str
-    text: str = ""
-    minutes: float | None = None
-    parameters: dict[str, Value] = field(default_factory=dict)
-    plots: tuple[Plot, ...] = ()
-    labels: dict[str, str] = field(default_factory=dict)
+    title: Text = Field(default_factory=lambda given: given["notebook"].title)
+    text: Text = ""
+    minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    parameters: dict[str, Any] = {}
+    axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1)
+    plots: list[Plot] = []
+    labels: dict[str, Text] = {}
+    _name: str
+
+    @field_validator("notebook", mode="plain")
+    @classmethod
+    def _read_notebook(cls, value: object, info: Info) -> Notebook:
+        if not isinstance(value, str):
+            raise ValueError(f"must be the name of a file, got {value!r}")
+        return read_notebook(info.context.parent / value)
+
+    def model_post_init(self, context: Path) -> None:
+        """Take the name from the file."""
+        self._name = context.stem
+
+    @model_validator(mode="after")
+    def _check(self) -> "Sweep":
+        for name, values in self.axes.items():
+            if len(set(map(repr, values))) < len(values):
+                raise ValueError(f"axis {name!r} has a value twice: {values!r}")
+            if name in self.parameters:
+                raise ValueError(f"{name!r} stands both in 'axes' and in 'parameters'")
+        for plot in self.plots:
+            if len(set(plot.axes)) < len(plot.axes):
+                raise ValueError(f"a plot uses one axis twice: {', '.join(plot.axes)}")
+            if (plot.low is None) != (plot.high is None):
+                raise ValueError("a plot needs 'low' and 'high' together")
+            for name in plot.axes:
+                if name not in self.axes:
+                    known = ", ".join(self.axes)
+                    raise ValueError(f"a plot has {name!r} as x, hue or panel, which is no axis: {known}")
+            for name in plot.columns:
+                if name in self.axes:
+                    raise ValueError(f"a plot has the axis {name!r} as y, low or high, which are columns of the table")
+        for point in self.points:
+            check_parameters(self.notebook, {**self.parameters, **point})
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name of its file without ``.yml``."""
+        return self._name
 
     @property
     def points(self) -> list[dict[str, Value]]:
@@ -85,43 +130,32 @@ class Sweep:
         Raises:
             NbnasError: If it has not.
         """
-        for plot in self.plots:
-            for name in plot.columns:
-                if name not in columns:
-                    raise NbnasError(
-                        f"a plot of sweep {self.name!r} shows {name!r}, but the table of {self.notebook.path.name} has "
-                        f"only {', '.join(columns)}"
-                    )
-
-
-KEYS = ("notebook", "title", "text", "minutes", "parameters", "axes", "plots", "labels")
+        for name in (name for plot in self.plots for name in plot.columns):
+            if name not in columns:
+                raise NbnasError(
+                    f"a plot of sweep {self.name!r} shows {name!r}, but the table of {self.notebook.path.name} has "
+                    f"only {', '.join(columns)}"
+                )
 
 
 def read_sweep(specification: Path) -> Sweep:
     """Read a specification and check all that can be known before a kernel starts.
 
-    Args:
-        specification: Path of the YAML file, see :mod:`nbnas.reproduce.sweep.specification`.
-
     Raises:
         NbnasError: If it is malformed, a plot names something that is no axis, or a point has a parameter that the
-            notebook does not take.
+            notebook does not take. The message names the file and the key.
     """
     if not specification.is_file():
         raise NbnasError(f"no sweep specification {specification}")
     try:
         content = yaml.load(specification.read_text(), _StrictLoader)
+        return Sweep.model_validate(content, context=specification)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         reason = getattr(error, "problem", None) or first_line(error)
         raise NbnasError(f"{specification} is not YAML{where}: {reason}") from error
-    try:
-        sweep = _parse(specification, content)
-        for point in sweep.points:
-            check_parameters(sweep.notebook, {**sweep.parameters, **point})
-    except _MalformedError as error:
-        raise NbnasError(f"{specification}: {error}") from error
-    return sweep
+    except ValidationError as error:
+        raise NbnasError(f"{specification}: {_first_problem(error)}") from error
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -137,86 +171,18 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class _MalformedError(Exception):
-    """What is wrong with a specification, without its name."""
-
-
-def _parse(specification: Path, content: object) -> Sweep:
-    content = _mapping(content, "a sweep", KEYS)
-    for key in ("notebook", "axes"):
-        if key not in content:
-            raise _MalformedError(f"a sweep needs {key!r}")
-    texts = {key: _text(content, key) for key in ("notebook", "title", "text") if key in content}
-    axes = {name: _values(name, values) for name, values in _mapping(content["axes"], "'axes'").items()}
-    if not axes:
-        raise _MalformedError("a sweep needs at least one axis")
-    parameters = _mapping(content.get("parameters", {}), "'parameters'")
-    twice = sorted(axes.keys() & parameters.keys())
-    if twice:
-        raise _MalformedError(f"{twice[0]!r} stands both in 'axes' and in 'parameters'")
-    minutes = content.get("minutes")
-    if minutes is not None and not (type(minutes) in (int, float) and minutes > 0):
-        raise _MalformedError(f"'minutes' must be a number above 0, got {minutes!r}")
-    plots = content.get("plots", [])
-    if not isinstance(plots, list):
-        raise _MalformedError(f"'plots' must be a list, got {plots!r}")
-    labels = _mapping(content.get("labels", {}), "'labels'")
-    notebook = read_notebook(specification.parent / texts["notebook"])
-    return Sweep(
-        name=specification.stem,
-        notebook=notebook,
-        axes=axes,
-        title=texts.get("title", notebook.title),
-        text=texts.get("text", ""),
-        minutes=minutes,
-        parameters=parameters,
-        plots=tuple(_plot(plot, axes) for plot in plots),
-        labels={name: _text(labels, name) for name in labels},
-    )
-
-
-def _mapping(found: object, what: str, keys: Collection[str] | None = None) -> dict:
-    """Check that something is a mapping by names, out of ``keys`` where these are given."""
-    if not isinstance(found, Mapping):
-        raise _MalformedError(f"{what} must be a mapping of names, got {found!r:.60}")
-    for name in found:
-        if not isinstance(name, str) or (keys is not None and name not in keys):
-            known = f"; choose from {', '.join(keys)}" if keys is not None else ""
-            raise _MalformedError(f"{what} has no key {name!r}{known}")
-    return dict(found)
-
-
-def _text(content: Mapping, key: str) -> str:
-    if not isinstance(content[key], str) or not content[key].strip():
-        raise _MalformedError(f"{key!r} must be text, got {content[key]!r}")
-    return content[key].strip()
-
-
-def _values(name: str, values: object) -> list[Value]:
-    if not isinstance(values, list) or not values:
-        raise _MalformedError(f"axis {name!r} must be a list of values, got {values!r}")
-    if len({repr(value) for value in values}) < len(values):
-        raise _MalformedError(f"axis {name!r} has a value twice: {values!r}")
-    return values
-
-
-def _plot(found: object, axes: Mapping[str, list]) -> Plot:
-    found = _mapping(found, "a plot", [field.name for field in fields(Plot)])
-    for key in ("x", "y"):
-        if key not in found:
-            raise _MalformedError(f"a plot needs {key!r}, got {found!r}")
-    from_zero = found.pop("from_zero", False)
-    if not isinstance(from_zero, bool):
-        raise _MalformedError(f"'from_zero' of a plot must be true or false, got {from_zero!r}")
-    plot = Plot(**{key: _text(found, key) for key in found}, from_zero=from_zero)
-    for name in plot.axes:
-        if name not in axes:
-            raise _MalformedError(f"a plot has {name!r} as x, hue or panel, which is no axis: {', '.join(axes)}")
-    if len(set(plot.axes)) < len(plot.axes):
-        raise _MalformedError(f"a plot uses one axis twice: {', '.join(plot.axes)}")
-    for name in plot.columns:
-        if name in axes:
-            raise _MalformedError(f"a plot has the axis {name!r} as y, low or high, which are columns of the table")
-    if (plot.low is None) != (plot.high is None):
-        raise _MalformedError("a plot needs 'low' and 'high' together")
-    return plot
+def _first_problem(error: ValidationError) -> str:
+    """Say in one line where the content is wrong and why."""
+    problem = error.errors()[0]
+    where = problem["loc"]
+    if problem["type"] == "value_error":
+        reason = str(problem["ctx"]["error"])
+    elif problem["type"] == "missing":
+        reason = "is missing"
+    elif problem["type"] == "extra_forbidden":
+        keys = Plot.model_fields if where[0] == "plots" else Sweep.model_fields
+        reason = f"no such key; choose from {', '.join(keys)}"
+    else:
+        expected = "must be a mapping of names" if problem["type"] == "model_type" else problem["msg"]
+        reason = f"{expected.replace('Input should be', 'must be')}, got {problem['input']!r:.60}"
+    return ": ".join(filter(None, (".".join(map(str, where)), reason)))

@@ -22,104 +22,65 @@ multiply-adds of convolutions and classifier without biases.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nbnas.spaces.super_blocks.structure import SuperBlock
-from nbnas.spaces.super_blocks.units import squeezed_width, structure_units
+from nbnas.spaces.super_blocks.units import Convolution, Unit, block_units, squeezed_width
 
 
-def counted_layers(blocks: Sequence[SuperBlock]) -> int:
-    """Layers as published: the sum of L over all super blocks, both ends included."""
-    return sum(block.repeats for block in blocks)
+@dataclass
+class BlockCosts:
+    """Sizes of a network, for one image; ``counted`` ones as published, the others true."""
+
+    params: int = 0
+    flops: int = 0
+    counted_params: int = 0
+    counted_flops: int = 0
+    weight_layers: int = 0
+    """Convolutions and linear layers."""
+    trainable_layers: int = 0
+    """Parameter tensors."""
+
+    def add_convolution(self, convolution: Convolution, side: int, *, squeeze_excite: bool) -> None:
+        """Add a convolution with its BatchNorm, and squeeze-excitation where it belongs; ``side`` is the output's."""
+        weights, outputs = convolution.weights, convolution.outputs
+        self.params += weights + 2 * outputs
+        self.flops += weights * side**2
+        self.counted_params += weights + outputs
+        self.counted_flops += (weights + outputs) * side**2
+        self.weight_layers += 1
+        self.trainable_layers += 3
+        if squeeze_excite and convolution.gated:
+            squeezed = squeezed_width(outputs)
+            products, scales = 2 * outputs * squeezed, 2 * (outputs + squeezed)
+            self.params += products + scales
+            self.flops += products
+            self.counted_params += products + scales
+            self.counted_flops += products + outputs * (1 + side**2)
+            self.weight_layers += 2
+            self.trainable_layers += 6
+
+    def add_projection(self, unit: Unit, side: int) -> None:
+        """Add the projection of a unit; ``side`` is the output's."""
+        weights, outputs = unit.inputs * unit.outputs, unit.outputs
+        self.params += weights + 3 * outputs
+        self.flops += weights * side**2
+        self.counted_params += weights + outputs
+        self.counted_flops += (weights + outputs) * side**2 // unit.stride**2
+        self.weight_layers += 1
+        self.trainable_layers += 4
 
 
-def counted_params(
-    blocks: Sequence[SuperBlock], num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
-) -> int:
-    """Parameters as published."""
-    classifier = blocks[-1].outputs * num_classes + 1
-    return classifier + _unit_params(blocks, 1, 1, residual=residual, squeeze_excite=squeeze_excite)
-
-
-def counted_flops(
-    blocks: Sequence[SuperBlock],
-    resolution: int,
-    num_classes: int,
-    *,
-    residual: bool = True,
-    squeeze_excite: bool = False,
-) -> int:
-    """Operations for one image as published."""
-    total, side = blocks[-1].outputs * num_classes, resolution
-    for unit in structure_units(blocks, residual=residual):
-        for convolution in unit.convolutions:
-            total += convolution.weights * side**2 // convolution.stride**2
-            side //= convolution.stride
-            total += convolution.outputs * side**2
-            if squeeze_excite and convolution.gated:
-                channels = convolution.outputs
-                total += 2 * channels * squeezed_width(channels) + channels * (1 + side**2)
-        if unit.shortcut == "projection":
-            total += (unit.inputs + 1) * unit.outputs * side**2 // unit.stride**2
-    return total
-
-
-def params(
-    blocks: Sequence[SuperBlock], num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
-) -> int:
-    """Parameters of the built network."""
-    classifier = (blocks[-1].outputs + 1) * num_classes
-    return classifier + _unit_params(blocks, 2, 3, residual=residual, squeeze_excite=squeeze_excite)
-
-
-def flops(
-    blocks: Sequence[SuperBlock],
-    resolution: int,
-    num_classes: int,
-    *,
-    residual: bool = True,
-    squeeze_excite: bool = False,
-) -> int:
-    """Multiply-adds of convolutions and classifier for one image, without biases."""
-    total, side = blocks[-1].outputs * num_classes, resolution
-    for unit in structure_units(blocks, residual=residual):
+def count(
+    blocks: Sequence[SuperBlock], resolution: int, classes: int, *, residual: bool = True, squeeze_excite: bool = False
+) -> BlockCosts:
+    """Count a network whose strides divide the resolution."""
+    weights, side = blocks[-1].outputs * classes, resolution
+    costs = BlockCosts(weights + classes, weights, weights + 1, weights, 1, 2)
+    for unit in (unit for block in blocks for unit in block_units(block, residual=residual)):
         for convolution in unit.convolutions:
             side //= convolution.stride
-            total += convolution.weights * side**2
-            if squeeze_excite and convolution.gated:
-                total += 2 * convolution.outputs * squeezed_width(convolution.outputs)
+            costs.add_convolution(convolution, side, squeeze_excite=squeeze_excite)
         if unit.shortcut == "projection":
-            total += unit.inputs * unit.outputs * side**2
-    return total
-
-
-def weight_layers(blocks: Sequence[SuperBlock], *, residual: bool = True, squeeze_excite: bool = False) -> int:
-    """Convolutions and linear layers of the built network."""
-    total = 1
-    for unit in structure_units(blocks, residual=residual):
-        total += len(unit.convolutions) + (unit.shortcut == "projection")
-        if squeeze_excite:
-            total += 2 * sum(convolution.gated for convolution in unit.convolutions)
-    return total
-
-
-def trainable_layers(blocks: Sequence[SuperBlock], *, residual: bool = True, squeeze_excite: bool = False) -> int:
-    """Parameter tensors of the built network: 3 per convolution with its BatchNorm, and the biases."""
-    projections = sum(unit.shortcut == "projection" for unit in structure_units(blocks, residual=residual))
-    convolutions = weight_layers(blocks, residual=residual, squeeze_excite=squeeze_excite) - 1
-    return 3 * convolutions + projections + 2
-
-
-def _unit_params(
-    blocks: Sequence[SuperBlock], per_channel: int, per_projected: int, *, residual: bool, squeeze_excite: bool
-) -> int:
-    """Parameters of all units; so many besides its weights has each output of a convolution and of a projection."""
-    total = 0
-    for unit in structure_units(blocks, residual=residual):
-        for convolution in unit.convolutions:
-            total += convolution.weights + per_channel * convolution.outputs
-            if squeeze_excite and convolution.gated:
-                squeezed = squeezed_width(convolution.outputs)
-                total += 2 * (convolution.outputs * squeezed + convolution.outputs + squeezed)
-        if unit.shortcut == "projection":
-            total += (unit.inputs + per_projected) * unit.outputs
-    return total
+            costs.add_projection(unit, side)
+    return costs

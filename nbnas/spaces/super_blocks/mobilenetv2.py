@@ -4,10 +4,9 @@ Sources: Lin et al., ICCV 2021 (``lin2021zennas``); VKDNW (CVPR 2025), Table 2. 
 :mod:`nbnas.spaces.super_blocks.structure`.
 """
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from nbnas.datasets.shapes import IMAGENET, DatasetShape
+from nbnas.datasets.shapes import IMAGENET
 from nbnas.spaces.super_blocks.mutation import MutationRules
 from nbnas.spaces.super_blocks.space import BlockSpace
 from nbnas.spaces.super_blocks.structure import INVERTED, LARGEST_NUMBER
@@ -62,7 +61,7 @@ class MobileNetV2Space(BlockSpace):
     """
 
     name = "mobilenetv2"
-    datasets: ClassVar[Mapping[str, DatasetShape]] = {"imagenet": IMAGENET}
+    datasets: ClassVar = {"imagenet": IMAGENET}
     start = (
         "SuperConvK3BNRELU(3,8,2,1)SuperResIDWE6K3(8,32,2,8,1)SuperResIDWE6K3(32,48,2,32,1)"
         "SuperResIDWE6K3(48,96,2,48,1)SuperResIDWE6K3(96,128,2,96,1)SuperConvK1BNRELU(128,2048,1,1)"

@@ -4,6 +4,7 @@ Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``);
 follow the released search code of VKDNW and T-CET.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -45,19 +46,18 @@ class Candidates(NamedTuple):
     @property
     def number(self) -> int:
         """How many distinct candidates there are."""
-        return len(self.names) * len(self.outputs) * len(self.bottlenecks) * len(self.repeats)
+        return math.prod(map(len, self))
 
 
 def candidates(blocks: Sequence[SuperBlock], place: int, rules: MutationRules) -> Candidates:
     """Return what may replace ``blocks[place]``; the stride always stays.
 
-    Of stem and tail only the output width changes, if any; of the others everything else too.
+    A residual super block may get any name of the space, its output and bottleneck widths times a :data:`MULTIPLIERS`,
+    and L changed by a :data:`LENGTH_STEPS`; the stem, and the tail where it is free, another output width.
     """
-    block = blocks[place]
-    if place == len(blocks) - 1 and not rules.tail_changes:
-        return Candidates((block.name,), (block.outputs,), (block.bottleneck,), (block.repeats,))
-    outputs = _widths(block.outputs, rules)
-    if place in (0, len(blocks) - 1):
+    block, last = blocks[place], len(blocks) - 1
+    outputs = (block.outputs,) if place == last and not rules.tail_changes else _widths(block.outputs, rules)
+    if place in (0, last):
         return Candidates((block.name,), outputs, (block.bottleneck,), (block.repeats,))
     lengths = tuple(block.repeats + step for step in LENGTH_STEPS if block.repeats + step > 0)
     return Candidates(tuple(rules.names), outputs, _widths(block.bottleneck, rules), lengths)
@@ -71,40 +71,31 @@ def mutate_structure(
     published: bool = False,
     replacements: int = 1,
 ) -> tuple[SuperBlock, ...]:
-    """Replace super blocks, then re-chain input widths and split long super blocks.
+    """Replace super blocks at so many places, then re-chain input widths and split long super blocks.
 
-    Args:
-        blocks: The parent's super blocks.
-        rules: The space's.
-        rng: Generator.
-        published: If true, draw as the searches do: each place uniformly among all, a place drawn twice counting once;
-            the name with the multiplicities of ``rules.names``, everything else uniformly. The result may be the
-            parent. If false, draw different places uniformly among those that can change, and for each one of the
-            candidates other than the present super block, all equally likely.
-        replacements: Number of places to draw.
+    If ``published``, draw as the searches do: each place uniformly among all, a place drawn twice counting once; the
+    name with the multiplicities of ``rules.names``, everything else uniformly. The result may be the parent. Otherwise
+    draw different places uniformly among those that can change, and for each one of the candidates other than the
+    present super block, all equally likely.
     """
     mutant = list(blocks)
     if published:
         for place in sorted({int(rng.integers(len(blocks))) for _ in range(replacements)}):
-            mutant[place] = _draw(blocks, place, rules, rng, rules.names)
+            mutant[place] = _draw(blocks, place, rules, rng, published=True)
     else:
         free = len(blocks) if rules.tail_changes else len(blocks) - 1
         for place in rng.permutation(free)[:replacements].tolist():
             while mutant[place] == blocks[place]:
-                mutant[place] = _draw(blocks, place, rules, rng, {})
+                mutant[place] = _draw(blocks, place, rules, rng, published=False)
     return split_long(rechain(mutant))
 
 
 def _draw(
-    blocks: Sequence[SuperBlock],
-    place: int,
-    rules: MutationRules,
-    rng: np.random.Generator,
-    multiplicities: Mapping[str, int],
+    blocks: Sequence[SuperBlock], place: int, rules: MutationRules, rng: np.random.Generator, *, published: bool
 ) -> SuperBlock:
-    """Draw one of the candidates for a place; names without a multiplicity have 1."""
+    """Draw one of the candidates for a place, with the multiplicities of names if ``published``."""
     found = candidates(blocks, place, rules)
-    tickets = [name for name in found.names for _ in range(multiplicities.get(name, 1))]
+    tickets = [name for name in found.names for _ in range(rules.names.get(name, 1) if published else 1)]
     name, outputs, bottleneck, repeats = (
         values[int(rng.integers(len(values)))] for values in (tickets, found.outputs, found.bottlenecks, found.repeats)
     )

@@ -11,13 +11,10 @@ from torch import Tensor, nn
 from nbnas.spaces.super_blocks.structure import SuperBlock
 from nbnas.spaces.super_blocks.units import Convolution, Unit, block_units, squeezed_width
 
-BATCH_NORM_EPS = 1e-3
-"""Added to the variance in every BatchNorm, in place of torch's 1e-5."""
-
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """BatchNorm with the spaces' :data:`BATCH_NORM_EPS`."""
-    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS)
+    """BatchNorm that adds 1e-3 to the variance, in place of torch's 1e-5."""
+    return nn.BatchNorm2d(channels, eps=1e-3)
 
 
 class SqueezeExcitation(nn.Module):
@@ -57,15 +54,10 @@ class UnitModule(nn.Module):
                 if squeeze_excite and convolution.gated:
                     layers.append(SqueezeExcitation(convolution.outputs))
         self.layers = nn.Sequential(*layers)
-        match unit.shortcut:
-            case "none":
-                self.shortcut = None
-            case "identity":
-                self.shortcut = nn.Identity()
-            case "projection":
-                self.shortcut = nn.Sequential(
-                    nn.Conv2d(unit.inputs, unit.outputs, 1, unit.stride), batch_norm(unit.outputs)
-                )
+        self.shortcut = None if unit.shortcut == "none" else nn.Identity()
+        if unit.shortcut == "projection":
+            projection = nn.Conv2d(unit.inputs, unit.outputs, 1, unit.stride)
+            self.shortcut = nn.Sequential(projection, batch_norm(unit.outputs))
         self.activation = nn.ReLU()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -85,34 +77,20 @@ class BlockNetwork(nn.Module):
     unit first the main path in order, each convolution with its BatchNorm, then the projection; last the classifier.
     ``blocks[i]`` puts out what super block i does, after its last ReLU.
 
-    Args:
-        blocks: Super blocks, stem and tail included.
-        num_classes: Number of logits K.
-        residual: Whether residual units have shortcuts; T-CET's search scores networks without, and trains with them.
-        squeeze_excite: Whether the k x k convolution of every inverted bottleneck (and bottleneck) unit, the first of
-            a basic one, is followed by squeeze-excitation. VKDNW trains with it. The papers do not use it with basic
-            and bottleneck units; its place there is ours.
-
-    Shapes: inputs (batch, ``blocks[0].inputs``, R, R); logits (batch, K).
+    Where it is ``residual``, residual units have shortcuts; T-CET's search scores networks without, and trains with
+    them. With ``squeeze_excite``, squeeze-excitation follows the k x k convolution of every inverted bottleneck (and
+    bottleneck) unit, the first of a basic one. VKDNW trains with it. The papers do not use it with basic and bottleneck
+    units; its place there is ours.
     """
 
     def __init__(
-        self,
-        blocks: Sequence[SuperBlock],
-        num_classes: int,
-        *,
-        residual: bool = True,
-        squeeze_excite: bool = False,
+        self, blocks: Sequence[SuperBlock], num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
     ) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
-            *(
-                nn.Sequential(
-                    *(UnitModule(unit, squeeze_excite=squeeze_excite) for unit in block_units(block, residual=residual))
-                )
-                for block in blocks
-            )
-        )
+        self.blocks = nn.Sequential()
+        for block in blocks:
+            units = block_units(block, residual=residual)
+            self.blocks.append(nn.Sequential(*(UnitModule(unit, squeeze_excite=squeeze_excite) for unit in units)))
         self.pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(blocks[-1].outputs, num_classes)
 

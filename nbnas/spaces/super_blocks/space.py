@@ -9,16 +9,12 @@ from torch import nn
 
 from nbnas.errors import NbnasError
 from nbnas.spaces.space import SearchSpace
-from nbnas.spaces.super_blocks import costs
+from nbnas.spaces.super_blocks.costs import BlockCosts, count
 from nbnas.spaces.super_blocks.mutation import MutationRules, mutate_structure
 from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.spaces.super_blocks.structure import SuperBlock, format_structure, parse_structure
 
 STEM, TAIL = "SuperConvK3BNRELU", "SuperConvK1BNRELU"
-IMAGE_CHANNELS = 3
-
-SAMPLE_MUTATIONS = 12
-"""Mutations between the start structure and a sampled one."""
 
 
 class BlockSpace(SearchSpace):
@@ -38,8 +34,7 @@ class BlockSpace(SearchSpace):
     def blocks(self, arch: str) -> tuple[SuperBlock, ...]:
         """Return the super blocks of a structure string.
 
-        Raises:
-            NbnasError: Names the first super block that is malformed or breaks a rule of the space, counted from 1.
+        Raises :class:`NbnasError` that names the first super block, counted from 1, that is malformed or breaks a rule.
         """
         blocks = parse_structure(arch)
         self._check(blocks)
@@ -55,7 +50,7 @@ class BlockSpace(SearchSpace):
         No draw is uniform over all structures, for there is no end to them. Budgets are the search's to keep.
         """
         blocks = self.blocks(self.start)
-        for _ in range(SAMPLE_MUTATIONS):
+        for _ in range(12):
             blocks = mutate_structure(blocks, self.rules, rng)
         return format_structure(blocks)
 
@@ -69,132 +64,88 @@ class BlockSpace(SearchSpace):
     ) -> str:
         """Replace super blocks, re-align the input widths behind them, split super blocks of L >= 6.
 
-        A residual super block may get any name of the space, its output and bottleneck widths times 2.5, 2, 1.5,
-        1.25, 1 or the inverse of one (rounded to multiples of 8), and L changed by -2 to 2; the stem, and the tail
-        where it is free, another output width. Strides never change.
-
-        Args:
-            arch: Parent.
-            rng: Generator.
-            candidates: ``uniform`` draws different places that can change, then one of the distinct candidates other
-                than the present super block: the result always differs from ``arch``. ``published`` draws any place,
-                twice the same counting once, and a candidate with the multiplicities of the published code: the result
-                may be ``arch``.
-            replacements: Number of super blocks to draw; the published searches use 1 for the first networks, then 2.
-
-        Raises:
-            NbnasError: If the structure is malformed, ``candidates`` is unknown or ``replacements`` not positive.
+        See :func:`~nbnas.spaces.super_blocks.mutation.candidates` for what may replace one. Strides never change.
+        Where ``candidates`` is ``uniform`` the result always differs from ``arch``, where it is ``published`` it may
+        not, see :func:`~nbnas.spaces.super_blocks.mutation.mutate_structure`. Of ``replacements``, the number of super
+        blocks to draw, the published searches use 1 for the first networks, then 2.
         """
         if candidates not in ("uniform", "published"):
             raise NbnasError(f"unknown candidates {candidates!r}; choose from uniform, published")
         if replacements < 1:
             raise NbnasError(f"replacements must be at least 1, got {replacements}")
-        blocks = self.blocks(arch)
-        return format_structure(
-            mutate_structure(blocks, self.rules, rng, published=candidates == "published", replacements=replacements)
-        )
+        published = candidates == "published"
+        blocks = mutate_structure(self.blocks(arch), self.rules, rng, published=published, replacements=replacements)
+        return format_structure(blocks)
 
     def build(
         self, arch: str, num_classes: int = 10, *, residual: bool = True, squeeze_excite: bool = False
     ) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R) to logits (batch, num_classes).
 
-        Args:
-            arch: Structure.
-            num_classes: Number of logits.
-            residual: Whether units have shortcuts. T-CET's search scores networks without them.
-            squeeze_excite: Whether units have squeeze-excitation, see
-                :class:`~nbnas.spaces.super_blocks.network.BlockNetwork`.
-
-        Raises:
-            NbnasError: If the structure is malformed.
+        Its switches are explained at :class:`~nbnas.spaces.super_blocks.network.BlockNetwork`.
         """
         return BlockNetwork(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
 
-    def params(self, arch: str, num_classes: int = 10, *, residual: bool = True, squeeze_excite: bool = False) -> int:
-        """Number of parameters of the built network; :meth:`counted_params` is what the budgets of searches count."""
-        return costs.params(self.blocks(arch), num_classes, residual=residual, squeeze_excite=squeeze_excite)
+    def params(self, arch: str, num_classes: int = 10, **switches: bool) -> int:
+        """Number of parameters of the built network; :meth:`counted_params` is what the budgets of searches count.
 
-    def flops(
-        self,
-        arch: str,
-        resolution: int = 32,
-        num_classes: int = 10,
-        *,
-        residual: bool = True,
-        squeeze_excite: bool = False,
-    ) -> int:
+        Switches are those of :meth:`build`, here and below.
+        """
+        return self._count(arch, num_classes=num_classes, **switches).params
+
+    def flops(self, arch: str, resolution: int = 32, num_classes: int = 10, **switches: bool) -> int:
         """Multiply-adds of convolutions and classifier for one image, without biases.
 
-        :meth:`counted_flops` is what the budgets of searches count.
-
-        Raises:
-            NbnasError: If the structure is malformed or the strides do not divide the resolution.
+        :meth:`counted_flops` is what the budgets of searches count. The strides must divide the resolution.
         """
-        blocks = self._blocks_at(arch, resolution)
-        return costs.flops(blocks, resolution, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, resolution, num_classes, **switches).flops
 
-    def counted_params(
-        self, arch: str, num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
-    ) -> int:
-        """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
+    def counted_params(self, arch: str, num_classes: int, **switches: bool) -> int:
+        """Parameters under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`."""
+        return self._count(arch, num_classes=num_classes, **switches).counted_params
 
-        A BatchNorm of C channels has C, the classifier in K + 1. Searches keep their budgets with shortcuts counted.
-        """
-        blocks = self.blocks(arch)
-        return costs.counted_params(blocks, num_classes, residual=residual, squeeze_excite=squeeze_excite)
-
-    def counted_flops(
-        self, arch: str, resolution: int, num_classes: int, *, residual: bool = True, squeeze_excite: bool = False
-    ) -> int:
-        """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`.
-
-        A BatchNorm counts its elements, a projection of stride 2 a quarter of its multiply-adds.
-
-        Raises:
-            NbnasError: If the structure is malformed or the strides do not divide the resolution.
-        """
-        blocks = self._blocks_at(arch, resolution)
-        return costs.counted_flops(blocks, resolution, num_classes, residual=residual, squeeze_excite=squeeze_excite)
+    def counted_flops(self, arch: str, resolution: int, num_classes: int, **switches: bool) -> int:
+        """Operations for one image under the published convention, see :mod:`nbnas.spaces.super_blocks.costs`."""
+        return self._count(arch, resolution, num_classes, **switches).counted_flops
 
     def counted_layers(self, arch: str) -> int:
         """Layers under the published convention: the sum of L over all super blocks, stem and tail included."""
-        return costs.counted_layers(self.blocks(arch))
+        return sum(block.repeats for block in self.blocks(arch))
 
     def costs(self, arch: str, resolution: int, num_classes: int) -> dict[str, int]:
         """Return what budgets of searches limit, as published: counted parameters, operations and layers.
 
         Shortcuts count, also where a search scores networks without them; squeeze-excitation does not.
         """
-        blocks = self._blocks_at(arch, resolution)
-        return {
-            "params": costs.counted_params(blocks, num_classes),
-            "flops": costs.counted_flops(blocks, resolution, num_classes),
-            "layers": costs.counted_layers(blocks),
-        }
+        counted = self._count(arch, resolution, num_classes)
+        layers = self.counted_layers(arch)
+        return {"params": counted.counted_params, "flops": counted.counted_flops, "layers": layers}
 
-    def weight_layers(self, arch: str, *, residual: bool = True, squeeze_excite: bool = False) -> int:
+    def weight_layers(self, arch: str, **switches: bool) -> int:
         """Number of convolutions and linear layers."""
-        return costs.weight_layers(self.blocks(arch), residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, **switches).weight_layers
 
-    def trainable_layers(self, arch: str, *, residual: bool = True, squeeze_excite: bool = False) -> int:
+    def trainable_layers(self, arch: str, **switches: bool) -> int:
         """Number of parameter tensors, which VKDNW calls trainable layers."""
-        return costs.trainable_layers(self.blocks(arch), residual=residual, squeeze_excite=squeeze_excite)
+        return self._count(arch, **switches).trainable_layers
 
-    def _blocks_at(self, arch: str, resolution: int) -> tuple[SuperBlock, ...]:
+    def _count(self, arch: str, resolution: int | None = None, num_classes: int = 10, **switches: bool) -> BlockCosts:
+        """Count the network; without a resolution, the operations mean nothing."""
         blocks = self.blocks(arch)
         stride = math.prod(block.stride for block in blocks)
+        if resolution is None:
+            resolution = stride
         if resolution < 1 or resolution % stride:
             raise NbnasError(f"resolution must be divisible by {stride}, the product of the strides, got {resolution}")
-        return blocks
+        return count(blocks, resolution, num_classes, **switches)
 
     def _check(self, blocks: Sequence[SuperBlock]) -> None:
         last = len(blocks)
         for number, block in enumerate(blocks, start=1):
             where = f"block {number} ({block})"
             if number == 1:
-                if block.name != STEM or block.inputs != IMAGE_CHANNELS:
-                    raise NbnasError(f"{where} must be a stem {STEM} that takes {IMAGE_CHANNELS} channels")
+                if block.name != STEM or block.inputs != 3:
+                    raise NbnasError(f"{where} must be a stem {STEM} that takes 3 channels")
             elif number == last:
                 if block.name != TAIL:
                     raise NbnasError(f"{where} is the last and must be a tail {TAIL}")

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from nbnas.errors import NbnasError
+from nbnas.spaces.choices import text_of
 
 KERNEL_SIZES = (3, 5, 7)
 EXPANSIONS = (1, 2, 4, 6)
@@ -50,12 +51,6 @@ BOTTLENECK = {f"SuperResK1K{k}K1": BlockKind("bottleneck", k) for k in KERNEL_SI
 
 KINDS = CONVOLUTIONS | INVERTED | BASIC | BOTTLENECK
 """Name of a super block -> what it stands for."""
-
-NAMES = (
-    "SuperConvK{k}BNRELU, SuperResIDWE{e}K{k}, SuperResK{k}K{k}, SuperResK1K{k}K1 "
-    "with k 3, 5, 7 (in SuperConv also 1) and e 1, 2, 4, 6"
-)
-"""The names of :data:`KINDS` in short."""
 
 
 @dataclass(frozen=True)
@@ -88,20 +83,20 @@ class SuperBlock:
 
 _BLOCK = re.compile(r"(\w+)\(([^()]*)\)", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+_NAMES = (
+    "SuperConvK{k}BNRELU, SuperResIDWE{e}K{k}, SuperResK{k}K{k}, SuperResK1K{k}K1 "
+    "with k 3, 5, 7 (in SuperConv also 1) and e 1, 2, 4, 6"
+)
 
 
 def parse_structure(text: str) -> tuple[SuperBlock, ...]:
     """Split a structure string into its super blocks; the inverse of :func:`format_structure`.
 
-    Surrounding white space is ignored; inside, none is allowed, nor are signs or leading zeros.
-
-    Raises:
-        NbnasError: Names the first super block that is malformed, has a stride other than 1 and 2, or takes another
-            number of channels than the one before gives, and the character at which it begins, counted from 1.
+    Surrounding white space is ignored; inside, none is allowed, nor are signs or leading zeros. An error names the
+    first super block that is malformed, has a stride other than 1 and 2, or takes another number of channels than the
+    one before gives, and the character at which it begins, counted from 1.
     """
-    if not isinstance(text, str):
-        raise NbnasError(f"a structure is a string, got {type(text).__name__}")
-    text = text.strip()
+    text = text_of(text, "a structure")
     blocks, position = [], 0
     while position < len(text):
         where = f"block {len(blocks) + 1} (character {position + 1})"
@@ -123,10 +118,8 @@ def parse_structure(text: str) -> tuple[SuperBlock, ...]:
 def _parse_block(match: re.Match[str], where: str) -> SuperBlock:
     name, arguments = match.groups()
     if name not in KINDS:
-        raise NbnasError(f"{where} has unknown name {name[:40]!r}; choose from {NAMES}")
-    fields = ["in", "out", "stride", "bottleneck", "L"]
-    if name in CONVOLUTIONS:
-        fields.remove("bottleneck")
+        raise NbnasError(f"{where} has unknown name {name[:40]!r}; choose from {_NAMES}")
+    fields = ["in", "out", "stride", *([] if name in CONVOLUTIONS else ["bottleneck"]), "L"]
     texts = arguments.split(",")
     if len(texts) != len(fields):
         raise NbnasError(f"{where} needs ({', '.join(fields)}), got {len(texts)} arguments in {match[0][:60]!r}")
@@ -158,8 +151,7 @@ def split_long(blocks: Iterable[SuperBlock]) -> tuple[SuperBlock, ...]:
     quite the same network: every super block of residual units begins with a projection, so a split adds one.
     """
     parts = []
-    for block in blocks:
-        rest = block
+    for rest in blocks:
         while rest.repeats > LONGEST:
             parts.append(replace(rest, repeats=FIRST_PART))
             rest = replace(rest, inputs=rest.outputs, stride=1, repeats=rest.repeats - FIRST_PART)

@@ -4,7 +4,7 @@ Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``);
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from nbnas.spaces.super_blocks.structure import SuperBlock
@@ -72,11 +72,8 @@ def block_units(block: SuperBlock, *, residual: bool = True) -> list[Unit]:
       r = :func:`round_width`.
 
     The stride is that of the first k x k convolution. The first residual unit of a super block has a projection
-    whatever its shape; a later one has the identity, or a projection where its width changes.
-
-    Args:
-        block: Super block.
-        residual: Whether residual units have shortcuts; without, their BatchNorm and ReLU stay.
+    whatever its shape; a later one has the identity, or a projection where its width changes. If not ``residual``, no
+    unit has a shortcut; BatchNorm and ReLU stay.
     """
     units: list[Unit] = []
     for convolutions in _rows(block):
@@ -90,12 +87,6 @@ def block_units(block: SuperBlock, *, residual: bool = True) -> list[Unit]:
     return units
 
 
-def structure_units(blocks: Iterable[SuperBlock], *, residual: bool = True) -> Iterator[Unit]:
-    """Yield the units of all super blocks in order, see :func:`block_units`."""
-    for block in blocks:
-        yield from block_units(block, residual=residual)
-
-
 def _rows(block: SuperBlock) -> Iterator[tuple[Convolution, ...]]:
     """Yield the convolutions of each unit."""
     family, kernel_size, expansion = block.kind
@@ -105,10 +96,8 @@ def _rows(block: SuperBlock) -> Iterator[tuple[Convolution, ...]]:
             case "convolution":
                 yield (Convolution(width, outputs, kernel_size, stride),)
             case "basic":
-                yield (
-                    Convolution(width, bottleneck, kernel_size, stride, gated=True),
-                    Convolution(bottleneck, outputs, kernel_size),
-                )
+                first = Convolution(width, bottleneck, kernel_size, stride, gated=True)
+                yield first, Convolution(bottleneck, outputs, kernel_size)
             case "bottleneck":
                 yield _bottleneck(width, bottleneck, outputs, kernel_size, stride)
                 yield _bottleneck(outputs, bottleneck, outputs, kernel_size, 1)

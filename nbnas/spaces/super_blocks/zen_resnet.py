@@ -4,10 +4,9 @@ Sources: Lin et al., ICCV 2021 (``lin2021zennas``); T-CET (AutoML 2023), Table 5
 :mod:`nbnas.spaces.super_blocks.structure`.
 """
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from nbnas.datasets.shapes import CIFAR10, CIFAR100, DatasetShape
+from nbnas.datasets.shapes import CIFAR10, CIFAR100
 from nbnas.spaces.super_blocks.mutation import MutationRules
 from nbnas.spaces.super_blocks.space import BlockSpace
 from nbnas.spaces.super_blocks.structure import BASIC, BOTTLENECK
@@ -23,7 +22,7 @@ class ZenResNetSpace(BlockSpace):
     """
 
     name = "zen_resnet"
-    datasets: ClassVar[Mapping[str, DatasetShape]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
+    datasets: ClassVar = {"cifar10": CIFAR10, "cifar100": CIFAR100}
     start = (
         "SuperConvK3BNRELU(3,8,1,1)SuperResK3K3(8,16,1,8,1)SuperResK3K3(16,32,2,16,1)"
         "SuperResK3K3(32,64,2,32,1)SuperResK3K3(64,64,2,32,1)SuperConvK1BNRELU(64,128,1,1)"
