@@ -17,8 +17,8 @@ import nbnas
 from nbnas.benchmarks.nasbench301 import translate
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.spaces.counting import count
 from nbnas.spaces.nasbench301 import OPERATIONS, Cell, CellShape, Edge, make_operation
+from nbnas.spaces.parts import count
 
 SPACE = nbnas.get_space("nasbench301")
 NODES = (2, 3, 4, 5)
@@ -136,7 +136,9 @@ def test_counting_parameters_is_fast():
 
 @pytest.mark.parametrize("resolution", [30, 33])
 def test_resolution_that_cannot_be_halved_twice_is_refused(resolution):
-    with pytest.raises(NbnasError, match=f"resolution must be divisible by 4, got {resolution}"):
+    with pytest.raises(
+        NbnasError, match=f"resolution must be divisible by 4, the product of the strides, got {resolution}"
+    ):
         SPACE.flops(EXAMPLE, resolution)
 
 

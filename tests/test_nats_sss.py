@@ -122,7 +122,7 @@ def test_flops_are_the_executed_ones(arch, dataset):
 
 
 def test_odd_resolutions_are_refused():
-    with pytest.raises(NbnasError, match="resolution must be divisible by 4, got 30"):
+    with pytest.raises(NbnasError, match="resolution must be divisible by 4, the product of the strides, got 30"):
         SPACE.flops("8:8:8:8:8", 30)
 
 
