@@ -25,13 +25,11 @@ from nbnas.spaces.space import CountedSpace, text_of
 OPERATIONS = ("maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu")
 """Operations of interior vertices, in the order in which NASLib numbers them."""
 
-MAX_VERTICES = 7
-MAX_EDGES = 9
+MAX_VERTICES, MAX_EDGES = 7, 9
 
 Edges = tuple[tuple[int, int], ...]
 
 _PAIRS = tuple(itertools.combinations(range(MAX_VERTICES), 2))
-"""Every possible edge of the largest cell."""
 
 
 class CellGraph(NamedTuple):
@@ -74,8 +72,8 @@ def parse_cell(arch: str) -> CellGraph:
     for text in connections.split(",") if connections else []:
         ends = text.split("-")
         if len(ends) != 2 or not numbers.keys() >= set(ends):
-            last = len(operations) - 1
-            raise NbnasError(f"an edge must read 's-t' with vertices s, t from 0 to {last}, got {text!r}")
+            wanted = f"'s-t' with vertices s, t from 0 to {len(operations) - 1}"
+            raise NbnasError(f"an edge must read {wanted}, got {text!r}")
         edges.append((numbers[ends[0]], numbers[ends[1]]))
     return prune(operations, edges)
 

@@ -32,7 +32,6 @@ OPERATIONS = (
 """Operations, in the order in which NASLib numbers them."""
 
 NODES = (2, 3, 4, 5)
-"""Intermediate nodes of a cell; nodes 0 and 1 are the outputs of the cells k-2 and k-1."""
 
 
 class Edge(NamedTuple):

@@ -17,7 +17,6 @@ from nbnas.spaces.parts import Costs, conv_bn, part_costs, relu_conv_bn
 from nbnas.spaces.space import ChoiceSpace, split_into, text_of
 
 CHANNELS = tuple(range(8, 65, 8))
-"""Channel numbers to choose from."""
 
 
 class NatsSizeSpace(ChoiceSpace):
@@ -57,10 +56,15 @@ class NatsSizeSpace(ChoiceSpace):
     def _parts(self, arch: str, resolution: int, num_classes: int) -> Iterator[Costs]:
         channels, side = self.parse(arch), resolution
         yield part_costs(conv_bn, (3, channels[0], 3), 3, side)
-        for shape in block_shapes(channels):
-            inputs, _, reduces = shape
-            yield part_costs(make_block, shape, inputs, side)
-            side //= 2 if reduces else 1
+        for inputs, outputs, reduces in block_shapes(channels):
+            if reduces:
+                yield part_costs(ReductionBlock, (inputs, outputs), inputs, side)
+                side //= 2
+                continue
+            for width in (inputs, inputs, outputs, outputs, outputs):
+                yield part_costs(relu_conv_bn, (width, outputs, 3), width, side)
+            if inputs != outputs:
+                yield part_costs(conv_bn, (inputs, outputs, 1), inputs, side)
         yield from end_costs(channels[-1], num_classes)
 
 

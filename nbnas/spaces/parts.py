@@ -1,7 +1,4 @@
-"""Layers that several spaces share, and costs of parts of networks.
-
-Parts are counted on torch's device ``meta``, where nothing is computed, and equal parts once.
-"""
+"""Layers that several spaces share, and costs of parts: counted on torch's ``meta`` device, equal parts once."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,10 +13,8 @@ from torch.nn import functional
 def conv_bn(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution without bias, BatchNorm."""
     padding = kernel_size // 2
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels),
-    )
+    convolution = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
 
 
 def relu_conv_bn(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:

@@ -133,7 +133,6 @@ class EnumeratedSpace(SearchSpace):
         return len(self._architectures)
 
     def __getitem__(self, index: int) -> str:
-        """Return the architecture with this index."""
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name} has architectures 0 to {len(self) - 1}, not {index}")
         return self._architectures[index]
@@ -235,12 +234,10 @@ class CountedSpace(SearchSpace):
 
 
 class ChoiceSpace(CountedSpace, EnumeratedSpace):
-    """All ways to choose one of :attr:`options` at each of some places, in lexicographic order."""
+    """All ways to choose one of ``options`` at each of ``places``, in lexicographic order; ``parse`` returns them."""
 
     options: ClassVar[Sequence]
-    """What can be chosen, the same at every place; ``parse`` returns the choices."""
     places: ClassVar[int]
-    """Number of choices in an architecture."""
 
     @cached_property
     def _architectures(self) -> list[str]:

@@ -34,7 +34,7 @@ TASKS = {
 """Tasks that networks are built for, with the classes of NASLib, whose scores others compare with.
 
 The benchmark's own networks were trained with 47 scenes and 75 objects, which ``num_classes`` gives. A jigsaw sample is
-nine tiles of three channels.
+nine tiles of three channels, in one of 1,000 permutations.
 """
 
 
@@ -118,10 +118,7 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
     """The modules that all networks have, if they do, by the digits of the macro space."""
 
     def build(self, arch: str, num_classes: int = 63, *, tiles: int = 1) -> nn.Module:
-        """Build the network of a classification task; it maps (batch, 3 ``tiles``, R, R) to (batch, ``num_classes``).
-
-        Only in jigsaw, a sample is several pictures: 9 tiles, in one of 1,000 permutations.
-        """
+        """Build the network of a classification task; it maps (batch, 3 ``tiles``, R, R) to (batch, num_classes)."""
         digits = self.parse(arch)
         shapes = block_shapes(self.modules or digits)
         blocks = [self._block(digits, shape) for shape in shapes]

@@ -52,16 +52,14 @@ class UnitModule(nn.Module):
     def __init__(self, unit: Unit, *, squeeze_excite: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for number, convolution in enumerate(unit.convolutions, start=1):
-            inputs, outputs, kernel_size, stride, groups, gated = convolution
+        for inputs, outputs, kernel_size, stride, groups, gated in unit.convolutions:
             padding = kernel_size // 2
             layers.append(nn.Conv2d(inputs, outputs, kernel_size, stride, padding, groups=groups, bias=False))
-            layers.append(batch_norm(outputs))
-            if number < len(unit.convolutions):
-                layers.append(nn.ReLU())
-                if squeeze_excite and gated:
-                    layers.append(SqueezeExcitation(outputs))
-        self.layers = nn.Sequential(*layers)
+            layers += [batch_norm(outputs), nn.ReLU()]
+            if squeeze_excite and gated:
+                layers.append(SqueezeExcitation(outputs))
+        # The last ReLU comes after the sum.
+        self.layers = nn.Sequential(*layers[:-1])
         self.shortcut = nn.Identity() if unit.residual else None
         if (shortcut := unit.projection) is not None:
             projection = nn.Conv2d(shortcut.inputs, shortcut.outputs, 1, shortcut.stride)

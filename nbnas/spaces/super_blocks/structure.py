@@ -20,6 +20,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from nbnas.errors import NbnasError
@@ -152,7 +153,8 @@ class Unit(NamedTuple):
     projection: Convolution | None
 
 
-def block_units(block: SuperBlock, *, residual: bool = True) -> list[Unit]:
+@lru_cache(maxsize=10_000)
+def block_units(block: SuperBlock, *, residual: bool = True) -> tuple[Unit, ...]:
     """Return the units of a super block in order.
 
     Per repetition, from the current width w (the input, then the output width), bottleneck b and output width o:
@@ -175,7 +177,7 @@ def block_units(block: SuperBlock, *, residual: bool = True) -> list[Unit]:
         if residual and not (units and inputs == outputs):
             projection = Convolution(inputs, outputs, stride=math.prod(part.stride for part in convolutions))
         units.append(Unit(convolutions, residual, projection))
-    return units
+    return tuple(units)
 
 
 def _rows(block: SuperBlock) -> Iterator[tuple[Convolution, ...]]:
