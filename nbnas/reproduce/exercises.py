@@ -15,12 +15,8 @@ PLACE = "# Your answer.\n"
 def make_exercises(lessons: Path | None = None, exercises: Path | None = None) -> dict[str, str]:
     """Write a copy of every lesson without solutions; a copy that somebody has worked in stays as it is.
 
-    Args:
-        lessons: ``None`` is ``notebooks/lessons``.
-        exercises: Folder of the copies; ``None`` is ``notebooks/exercises``.
-
-    Returns:
-        Name of a notebook -> ``written``, or ``kept``: its cells are no longer those that were written there.
+    The folders are ``notebooks/lessons`` and ``notebooks/exercises`` unless others are given. Returns name of a
+    notebook -> ``written``, or ``kept``: its cells are no longer those that were written there.
     """
     lessons = lessons or notebooks_folder() / "lessons"
     exercises = exercises or notebooks_folder() / "exercises"

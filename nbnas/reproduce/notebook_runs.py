@@ -55,12 +55,8 @@ class Job:
 def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> Iterator[tuple[Job, float | NbnasError]]:
     """Run notebooks side by side, in the given order, and yield each when it ends: its seconds, or why it failed.
 
-    Every notebook has a kernel of its own. A failing one does not stop the others.
-
-    Args:
-        jobs: What to run.
-        workers: How many at a time.
-        one_thread: Whether kernels compute with one thread, so that results do not depend on how many run at a time.
+    Every notebook has a kernel of its own, which computes with one thread unless told otherwise: then results do not
+    depend on how many run at a time. A failing one does not stop the others.
 
     Raises:
         NbnasError: If a worker process dies; what has been yielded is finished.

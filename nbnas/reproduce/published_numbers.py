@@ -13,15 +13,11 @@ KEY = ["item", "row", "row_key", "type", "benchmark", "column", "archs", "run", 
 
 
 def load_published(item: str | None = None) -> pd.DataFrame:
-    """Return published numbers with their provenance, in file order.
+    """Return the published numbers of a table or figure such as ``vkdnw/table1``, in file order.
 
-    Args:
-        item: A table or figure such as ``vkdnw/table1``; ``None`` is every item of both papers, without the extra
-            figures from the authors' notebooks.
-
-    Returns:
-        The columns of the csv files; ``value`` stays text, because its digits say how far it was rounded. Column
-        ``std`` is the authors' standard deviation over runs where one is known, else 0.
+    ``None`` is every item of both papers, without the extra figures from the authors' notebooks. The columns are those
+    of the csv files: ``value`` stays text, because its digits say how far it was rounded. Column ``std`` is the
+    authors' standard deviation over runs where one is known, else 0.
 
     Raises:
         NbnasError: If the files are missing or there is no such item.

@@ -35,11 +35,9 @@ def judge(published: str, reproduced: float, low: float, high: float, std: float
 
     Args:
         published: As printed; its digits give the rounding.
-        reproduced: Our value, with its interval from ``low`` to ``high``.
+        reproduced: Our value, with its interval from ``low`` to ``high``; :class:`NbnasError` if it lies outside of it
+            or one of the three is NaN.
         std: Published standard deviation over runs; 0 if unknown.
-
-    Raises:
-        NbnasError: If our value lies outside its own interval, or one of the three is NaN.
     """
     # Both are sums in some order: a ranking has tau 1 with itself in every resample, and 1 - 1e-16 in the whole.
     if not low - 1e-12 <= reproduced <= high + 1e-12:

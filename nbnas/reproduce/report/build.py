@@ -33,11 +33,9 @@ class Page:
 
 
 def build_report(reports: Path, profile: str) -> Path:
-    """Write ``verdicts.csv``, ``index.html``, ``api.html`` and a page per executed notebook into ``reports``.
+    """Write ``verdicts.csv``, ``index.html``, ``api.html`` and the pages of executed notebooks into ``reports``.
 
-    Args:
-        reports: Folder with what the notebooks left there.
-        profile: Shown on the first page, whose path is returned.
+    The first page shows the name of the profile; its path is returned.
     """
     reports.mkdir(parents=True, exist_ok=True)
     verdicts = collect_verdicts(reports)

@@ -63,13 +63,7 @@ def headings(body: str) -> list[tuple[str, str, str]]:
 
 
 def unlink(body: str, item: str, pages: Container[str]) -> str:
-    """Turn links to what the report does not hold, such as a notebook that was not run, into plain text.
-
-    Args:
-        body: HTML of a page.
-        item: Which page, e.g. ``vkdnw/table1``; its links are relative to it.
-        pages: Items that have a page.
-    """
+    """Turn links of an item's page to what the report does not hold, such as a notebook that was not run, into text."""
 
     def replace(link: re.Match) -> str:
         target = normpath(join(dirname(item), link[1].partition("#")[0]))
