@@ -32,7 +32,7 @@ METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 FEWEST = 20
 """Distinct networks of a sample below which no verdict rests on it."""
 
-NDCG_OF_SAMPLE = "nDCG@1000 needs the whole set, scores are a sample"
+NDCG_OF_SAMPLE = "nDCG@1000 needs scores of the whole set; here only a sample is scored"
 
 
 def evaluate(

@@ -82,7 +82,7 @@ def forest_ranking(
     is_training = np.zeros(len(table), dtype=bool)
     is_training[train_rows] = True
 
-    with np.errstate(over="ignore", invalid="ignore"):  # Refused next.
+    with np.errstate(over="ignore", invalid="ignore"):  # Checked in the next lines.
         scaler = preprocessing.StandardScaler().fit(table[is_training])
     if not np.isfinite(scaler.scale_).all():
         names = _named(features, ~np.isfinite(scaler.scale_))
@@ -90,7 +90,7 @@ def forest_ranking(
     random_state = derive_seed(seed, "forest") % 2**32
     forest = ensemble.RandomForestRegressor(n_estimators=trees, random_state=random_state, n_jobs=jobs)
     forest.fit(scaler.transform(table[is_training]), accuracy[is_training])
-    # Threads would add up the trees in an order of their own, and last bits decide ties.
+    # Several threads would add up the trees in a varying order, and the last bits decide ties.
     forest.set_params(n_jobs=1)
     # Trees compare in float32. Standardised training values are below sqrt(n), so every threshold is too, and a test
     # value beyond float32 falls on the same side of it as the largest float32.
@@ -106,7 +106,7 @@ def _finite_table(features: pd.DataFrame | ArrayLike) -> np.ndarray:
     except ValueError as error:
         raise NbnasError(f"features must be a table of rows and columns, got shape {np.shape(features)}") from error
     if frame.empty:
-        raise NbnasError(f"features have {frame.shape[0]} rows and {frame.shape[1]} columns, there is nothing to learn")
+        raise NbnasError(f"features have {frame.shape[0]} rows and {frame.shape[1]} columns; nothing to learn from")
     text = [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     if any(text):
         raise NbnasError(f"features must be numbers; not numeric: {_named(frame, text)}")

@@ -89,7 +89,7 @@ def evaluate_model(
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     if len(cells.table) < 1.2 * train_size:
-        reason = f"needs {train_size:,} cells to learn from and a fifth more to judge by; {cells.description}"
+        reason = f"needs {train_size:,} cells to learn from and a fifth more to test on; {cells.description}"
         return missing(row_key, dataset, reason)
 
     accuracy = benchmark.accuracy(dataset)[cells.table.index]
@@ -114,7 +114,7 @@ def _evaluate_split(
         space = get_space("nasbench201")
         graphs = graph_feature_table([space[cell] for cell in features.index], PUBLISHED_FAMILIES)
         features = features.join(graphs.set_axis(features.index))
-    # Scores stored once per class would carry accuracies of one cell over to its equals.
+    # Isomorphic cells share stored scores, so a forest could recall the accuracy of one for the others.
     groups = cells.groups if cells.table.shape[1] else None
     ranking = forest_ranking(features, accuracy, groups=groups, **forest)
     columns = ranking.predictions, accuracy[ranking.test_rows]

@@ -110,5 +110,5 @@ def _checked(*columns: ArrayLike) -> list[np.ndarray]:
     for number, array in enumerate(arrays):
         failed = np.count_nonzero(np.isnan(array))
         if failed:
-            raise NbnasError(f"column {number} has {failed} NaN; leave failed scores out and say so")
+            raise NbnasError(f"column {number} has {failed} NaN; leave out failed scores and report how many")
     return arrays
