@@ -60,8 +60,8 @@ def train(
     run; by default class, number of parameters and a checksum of its layers. ``workers`` processes prepare images for
     each process that trains; 0 prepares them between the steps.
 
-    Returns a row per epoch: ``epoch`` (from 1), ``learning_rate`` of its last step, ``train_loss`` (mean of the loss that
-    is minimised), ``test_loss`` (mean cross-entropy), ``test_top1`` in percent; with a moving average also
+    Returns a row per epoch: ``epoch`` (from 1), ``learning_rate`` of its last step, ``train_loss`` (mean of the loss
+    that is minimised), ``test_loss`` (mean cross-entropy), ``test_top1`` in percent; with a moving average also
     ``average_test_loss`` and ``average_test_top1``; ``seconds`` of training, without the tests.
 
     Raises :class:`NbnasError` if arguments do not fit each other, an optional package is missing, the folder holds a
@@ -119,8 +119,9 @@ class _Run:
         self._autocast = partial(torch.autocast, self._device.type, dtype, enabled=dtype != torch.float32)
         self._parts = {"objective": self._objective, "optimiser": self._optimiser, "scaler": self._scaler}
         """What goes into a checkpoint with its state."""
-        self._networks, self._average = {"": model}, None
+        self._networks = {"": model}
         """Prefix of what is written of a network -> the network."""
+        self._average = None
         if recipe.ema_decay is not None:
             self._average = moving_average(model, recipe.ema_decay)
             self._parts["average"] = self._networks["average_"] = self._average.module
