@@ -14,21 +14,13 @@ from nbnas.machine.append_log import AppendLog, read_log
 
 @contextmanager
 def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tuple[dict[int, dict], AppendLog]]:
-    """Open an append-only log: first the configuration of the search, then a row per candidate, as it is scored.
+    """Open or create an append-only log: first the configuration of the search, then a row per candidate when scored.
 
-    Each row reaches the operating system at once, so a killed search loses the candidates in flight and nothing else.
     There is no other state: a search that finds a candidate here inserts it as if it had just been scored.
 
-    Args:
-        path: The file; it is created where it is missing.
-        configuration: Plain values that decide the trajectory.
-
-    Yields:
-        Number of a candidate -> its row, for those that were there; and the log, for further rows.
-
-    Raises:
-        NbnasError: If the file is of a search with another configuration, is something else, or another search is
-            writing it.
+    Yields number of a candidate -> its row, for those that were there, and the log, for further rows. Raises
+    :class:`NbnasError` if the file is of a search with another configuration (plain values that decide the trajectory)
+    or something else, or if another search is writing it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock", timeout=0)
