@@ -35,7 +35,6 @@ _CIFAR10_MD5 = "c99cafc152244af753f735de768cd75f"
 """Checksum of the distributed ``data_batch_1``."""
 _TINY_IMAGENET = "tinyimagenet_val_16x16.npz"
 
-
 _ARCHIVES = {
     ("cifar10", "train"): ("cifar-10-batches-py", [f"data_batch_{n}" for n in range(1, 6)], "CIFAR-10 training images"),
     ("cifar10", "test"): ("cifar-10-batches-py", ["test_batch"], "CIFAR-10 test images"),
