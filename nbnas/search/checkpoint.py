@@ -16,8 +16,8 @@ from nbnas.machine.append_log import AppendLog, read_log
 def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tuple[dict[int, dict], AppendLog]]:
     """Open or create an append-only log: first the configuration of the search, then a row per candidate when scored.
 
-    There is no other state: a search that finds a candidate here inserts it as if it had just been scored. Yields number
-    of a candidate -> its row, for those that were there, and the log, for further rows.
+    There is no other state: a search that finds a candidate here inserts it as if it had just been scored. Yields
+    number of a candidate -> its row, for those that were there, and the log, for further rows.
 
     Raises :class:`NbnasError` if the file is something else or of another configuration, or another search writes it.
     """
