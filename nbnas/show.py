@@ -99,7 +99,7 @@ def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = Non
     """
     from nbnas.plots.rankings import scores_against_accuracy
 
-    pairs = _matched(scores, accuracies)
+    pairs = _matched(scores=scores, accuracies=accuracies)
     whole = pairs[np.isfinite(pairs).all(axis=1)]
     if len(whole) < 2:
         raise NbnasError(f"a ranking needs two networks with a score and an accuracy, got {len(whole)}")
@@ -171,19 +171,18 @@ def _values(networks: Any, proxy: str, compute: Callable, read: Callable, inputs
     return values
 
 
-def _matched(scores: ArrayLike, accuracies: ArrayLike) -> pd.DataFrame:
+def _matched(**given: ArrayLike) -> pd.DataFrame:
     """Return both columns side by side, a row per network."""
-    given = {"scores": scores, "accuracies": accuracies}
-    columns = {name: pd.Series(_numbers(values, "numbers")) for name, values in given.items()}
-    if all(isinstance(values, pd.Series) for values in given.values()):
-        for name, values in given.items():
-            if values.index.has_duplicates:
-                raise NbnasError(f"a network is twice in the index of {name}")
-            columns[name].index = values.index
-    elif len(columns["scores"]) != len(columns["accuracies"]):
-        sizes = " and ".join(f"{len(column)} {name}" for name, column in columns.items())
-        raise NbnasError(f"{sizes} are not of the same networks")
+    by_index = all(isinstance(values, pd.Series) for values in given.values())
+    columns = {}
+    for name, values in given.items():
+        columns[name] = pd.Series(_numbers(values, "numbers"), values.index if by_index else None)
+        if columns[name].index.has_duplicates:
+            raise NbnasError(f"a network is twice in the index of {name}")
+    sizes = [f"{len(column)} {name}" for name, column in columns.items()]
     pairs = pd.concat(columns, axis=1, join="inner")
+    if not by_index and {len(pairs)} != set(map(len, columns.values())):
+        raise NbnasError(f"{' and '.join(sizes)} are not of the same networks")
     if pairs.empty:
         raise NbnasError("scores and accuracies have no network in common: their indices differ")
     return pairs

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -10,8 +11,8 @@ from matplotlib.patches import FancyArrowPatch
 
 from nbnas.errors import NbnasError
 from nbnas.plots.drawing import CENTRED, finished, wrapped_grid
-from nbnas.spaces import get_space, nasbench101, nasbench201, nasbench301, transnasbench101
-from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
+from nbnas.spaces import get_space, nasbench101, nasbench301, transnasbench101
+from nbnas.spaces.four_node_cell import EDGES
 from nbnas.spaces.nasbench301 import NODES
 
 _STYLES = {"live": "-", "dead": "--", "none": ":"}
@@ -97,20 +98,13 @@ def _short(operation: str) -> str:
 _HEIGHTS = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): 0.55, (1, 3): -0.55, (0, 3): 1.05}
 
 
-def _four_nodes(operations: tuple[str, ...]) -> Iterator[_Graph]:
-    placed = dict(zip(EDGES, operations, strict=True))
-    live = edges_on_paths([edge for edge, name in placed.items() if name != "none"])
-    styles = {edge: "none" if name == "none" else "live" if edge in live else "dead" for edge, name in placed.items()}
-    edges = [_Edge(*edge, _short(name), _HEIGHTS[edge], styles[edge]) for edge, name in placed.items()]
+def _four_nodes(space_name: str, arch: str) -> Iterator[_Graph]:
+    space, edges = get_space(space_name), []
+    for edge, choice, kept in zip(EDGES, space.parse(arch), space.parse(space.live_form(arch)), strict=True):
+        name = transnasbench101.OPERATIONS[choice] if isinstance(choice, int) else choice
+        style = "none" if name == "none" else "live" if choice == kept else "dead"
+        edges.append(_Edge(*edge, _short(name), _HEIGHTS[edge], style))
     yield _Graph(("in", "1", "2", "out"), edges)
-
-
-def _nasbench201(arch: str) -> Iterator[_Graph]:
-    return _four_nodes(nasbench201.parse_cell(arch))
-
-
-def _transnasbench101_micro(arch: str) -> Iterator[_Graph]:
-    return _four_nodes(tuple(transnasbench101.OPERATIONS[digit] for digit in transnasbench101.parse_cell(arch)))
 
 
 def _nasbench101(arch: str) -> Iterator[_Graph]:
@@ -135,12 +129,12 @@ def _nasbench301(arch: str) -> Iterator[_Graph]:
 
 
 CELL_SPACES: Mapping[str, Callable[[str], Iterator[_Graph]]] = {
-    "nasbench201": _nasbench201,
+    "nasbench201": partial(_four_nodes, "nasbench201"),
     "nasbench101": _nasbench101,
     "nasbench1shot1_ss1": _nasbench101,
     "nasbench1shot1_ss2": _nasbench101,
     "nasbench1shot1_ss3": _nasbench101,
     "nasbench301": _nasbench301,
-    "transnasbench101_micro": _transnasbench101_micro,
+    "transnasbench101_micro": partial(_four_nodes, "transnasbench101_micro"),
 }
 """Space whose architectures are cells -> the graphs of one, two where it has a normal and a reduction cell."""

@@ -13,10 +13,7 @@ _DOTTED = {"marker": "o", "markersize": 3, "linewidth": 0.8}
 
 
 def layer_profiles(
-    panels: Mapping[str, Mapping[str, pd.DataFrame]],
-    rows: Sequence[tuple[str, str | None, str]],
-    title: str,
-    logarithmic: Sequence[str] = (),
+    panels: Mapping[str, Mapping[str, pd.DataFrame]], rows: Sequence[tuple], title: str, logarithmic: Sequence[str] = ()
 ) -> tuple[Figure, str]:
     """Draw quantities of layers over depth: a column of panels per set of networks, a row per quantity.
 
@@ -72,13 +69,7 @@ def layer_vectors(networks: Mapping[str, pd.DataFrame], title: str) -> tuple[Fig
 
 
 def layers_against_size(
-    table: pd.DataFrame,
-    references: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    title: str,
-    xlabel: str,
-    ylabel: str,
-    *,
-    logarithmic: bool = True,
+    table: pd.DataFrame, references: Mapping[str, tuple], title: str, xlabel: str, ylabel: str, logarithmic: bool = True
 ) -> tuple[Figure, str]:
     """Scatter a quantity of layers against their size, one panel per set of networks.
 
