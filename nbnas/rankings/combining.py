@@ -18,14 +18,8 @@ def lexicographic_rank(*keys: ArrayLike) -> np.ndarray:
 
     VKDNW_single is ``lexicographic_rank(trainable_layers, vkdnw_entropy)``. Errors as for :func:`kendall_tau`.
     """
-    columns = _checked(*keys)
-    # numpy sorts by the last key first.
-    order = np.lexsort(columns[::-1])
-    stacked = np.stack(columns)[:, order]
-    differs = np.concatenate([[True], (stacked[:, 1:] != stacked[:, :-1]).any(axis=0)])
-    ranks = np.empty(len(order), dtype=int)
-    ranks[order] = np.cumsum(differs)
-    return ranks
+    _, ranks = np.unique(np.stack(_checked(*keys)), axis=1, return_inverse=True)
+    return ranks.ravel() + 1
 
 
 def aggregate_ranks(columns: Sequence[ArrayLike], how: str = "log") -> np.ndarray:
