@@ -17,7 +17,7 @@ from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
 from nbnas.proxies.vkdnw import fisher_eigenvalues
-from nbnas.rankings import bootstrap_interval, kendall_tau
+from nbnas.rankings import bootstrap_estimate, kendall_tau
 from nbnas.scoring.score import GivenInputs
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def spectrum(
 def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = None) -> "Figure":
     """Scatter scores against accuracies, with Kendall's τ and its 95 % bootstrap interval unless one side is constant.
 
-    Networks without both numbers are left out; the title says how many. It is an :class:`nbnas.NbnasError` if fewer
-    than two networks have both, lengths differ, or series have no network in common or one twice.
+    Networks without both numbers are left out; the title says how many. At least two must have both.
 
     >>> import nbnas
     >>> figure = nbnas.show.ranking([1.0, 2.5, 2.0], [88.1, 93.2, 91.0])
@@ -99,19 +98,18 @@ def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = Non
     """
     from nbnas.plots.rankings import scores_against_accuracy
 
-    pairs = _matched(scores=scores, accuracies=accuracies)
+    pairs = _matched(scores, accuracies)
     whole = pairs[np.isfinite(pairs).all(axis=1)]
     if len(whole) < 2:
         raise NbnasError(f"a ranking needs two networks with a score and an accuracy, got {len(whole)}")
     title = title or f"{len(whole):,} networks"
     if len(whole) < len(pairs):
         title += f" ({len(pairs) - len(whole):,} without a number left out)"
-    score, accuracy = whole["scores"], whole["accuracies"]
+    score = whole["scores"].rename(getattr(scores, "name", None) or "score")
+    accuracy = whole["accuracies"].rename(getattr(accuracies, "name", None) or "accuracy (%)")
     if (whole.nunique() > 1).all():
-        low, high = bootstrap_interval(kendall_tau, score, accuracy)
-        title += f"\nKendall's τ = {kendall_tau(score, accuracy):.2f}, 95 % interval {low:.2f} to {high:.2f}"
-    score = score.rename(getattr(scores, "name", None) or "score")
-    accuracy = accuracy.rename(getattr(accuracies, "name", None) or "accuracy (%)")
+        tau, low, high = bootstrap_estimate(kendall_tau, score, accuracy)
+        title += f"\nKendall's τ = {tau:.2f}, 95 % interval {low:.2f} to {high:.2f}"
     return scores_against_accuracy(score, accuracy, title)[0]
 
 
@@ -171,18 +169,18 @@ def _values(networks: Any, proxy: str, compute: Callable, read: Callable, inputs
     return values
 
 
-def _matched(**given: ArrayLike) -> pd.DataFrame:
+def _matched(scores: ArrayLike, accuracies: ArrayLike) -> pd.DataFrame:
     """Return both columns side by side, a row per network."""
-    by_index = all(isinstance(values, pd.Series) for values in given.values())
+    by_index = isinstance(scores, pd.Series) and isinstance(accuracies, pd.Series)
     columns = {}
-    for name, values in given.items():
-        columns[name] = pd.Series(_numbers(values, "numbers"), values.index if by_index else None)
+    for name, given in (("scores", scores), ("accuracies", accuracies)):
+        columns[name] = pd.Series(_numbers(given, "numbers"), given.index if by_index else None)
         if columns[name].index.has_duplicates:
             raise NbnasError(f"a network is twice in the index of {name}")
-    sizes = [f"{len(column)} {name}" for name, column in columns.items()]
+    first, second = map(len, columns.values())
+    if not by_index and first != second:
+        raise NbnasError(f"{first} scores and {second} accuracies are not of the same networks")
     pairs = pd.concat(columns, axis=1, join="inner")
-    if not by_index and {len(pairs)} != set(map(len, columns.values())):
-        raise NbnasError(f"{' and '.join(sizes)} are not of the same networks")
     if pairs.empty:
         raise NbnasError("scores and accuracies have no network in common: their indices differ")
     return pairs

@@ -18,8 +18,12 @@ from nbnas.plots.drawing import BELOW, THIN, colours, finished, grid, line_handl
 COLOURS = {"match": "#2e7d32", "close": "#b26a00", "differs": "#b3261e"}
 """Verdict -> colour, the same as in the report."""
 
-_METRICS = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
-_METRICS |= {"partial_kendall_tau": "partial τ"}
+_METRICS = {
+    "kendall_tau": "Kendall's τ",
+    "spearman_rho": "Spearman's ρ",
+    "ndcg_1000": "nDCG@1000",
+    "partial_kendall_tau": "partial τ",
+}
 
 _RING = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 10}
 _RING_LEGEND = "ring: published, dot and bar: reproduced with interval"

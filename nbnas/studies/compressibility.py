@@ -156,9 +156,8 @@ def _layers_by_choice(space: str) -> pd.DataFrame:
     In these spaces the widths do not depend on the choices. So the networks that make one choice everywhere show all.
     """
     own = get_space(space)
-    layers = pd.concat(
-        layer_sizes(space, own.format([choice] * own.places)).assign(choice=choice) for choice in own.options
-    )
+    alike = {choice: layer_sizes(space, own.format([choice] * own.places)) for choice in own.options}
+    layers = pd.concat(table.assign(choice=choice) for choice, table in alike.items())
     layers["slot"] = layers.index.str.extract(_SLOTS[space], expand=False).fillna("-1").astype(int)
     return layers[(layers["slot"] >= 0) | (layers["choice"] == own.options[0])].set_index(["slot", "choice"])
 
@@ -186,7 +185,7 @@ def size_forecasts(space: str, archs: Sequence[str], batch_size: int = 64, salie
 
 
 def choice_effects(space: str, archs: Sequence[str], values: ArrayLike, choices: Sequence[str]) -> np.ndarray:
-    """Return by how much one more of each choice in a network moves a quantity (n,), by least squares."""
+    """Fit values (n,) by a constant and the counts of choices in a network; return what one more of each choice adds."""
     parse = get_space(space).parse
     counts = np.array([[1, *map(parse(arch).count, choices)] for arch in archs], dtype=float)
     return np.linalg.lstsq(counts, np.asarray(values, dtype=float), rcond=None)[0][1:]

@@ -64,9 +64,8 @@ def rank_sample(scores: pd.DataFrame, setting: Setting, benchmark: Benchmark, re
 
     Networks without a value rank last. The one row has ``kendall_tau`` of the score with accuracy, its 95 % interval
     ``low`` to ``high``; ``tau_layers_first`` of the ranking by the number of trainable layers first and the score
-    second (of VKDNW's entropy that is VKDNW_single), ``low_layers_first``, ``high_layers_first``;
-    ``seconds_per_network`` on one thread; ``networks``, of which ``without_score`` have none; ``accuracies``, the
-    source.
+    second (VKDNW_single, where it is VKDNW's entropy), ``low_layers_first``, ``high_layers_first``;
+    ``seconds_per_network`` on one thread; ``networks``, ``without_score`` of them; the source of ``accuracies``.
     """
     failed = scores["value"].isna()
     if failed.all():
