@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.machine.executors import available_cores, require_workers
+from nbnas.machine.executors import Workers, available_cores, require_workers
 from nbnas.machine.paths import notebooks_folder
 from nbnas.reproduce.notebook import FOLDERS, read_notebook
 from nbnas.reproduce.notebook_runs import Job, describe_outcome, run_jobs, shared_inputs
@@ -53,7 +53,7 @@ def reproduce(
     require_workers(workers)
     reports = profile_reports(profile)
     if profile == "full":
-        run_plan(device)
+        run_plan(Workers(device=device))
     jobs = [job for job in plan(profile, device) if not items or job.item in items]
     unknown = set(items) - {job.item for job in jobs}
     if unknown:
