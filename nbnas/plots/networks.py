@@ -23,19 +23,17 @@ def layer_profiles(
     size = (1.2 + 4.6 * len(panels), 1.2 + 2.2 * len(rows))
     figure, axes = grid(size, len(rows), len(panels), sharex="col", sharey="row")
     for column, (name, networks) in zip(axes.T, panels.items(), strict=True):
-        for axis, (quantity, reference, _) in zip(column, rows, strict=True):
+        for axis, (quantity, reference, label) in zip(column, rows, strict=True):
             for network, colour in colours(networks).items():
                 layers = networks[network].set_index("depth")
                 if reference:
                     style = {"linewidth": 1, "linestyle": "--", "drawstyle": "steps-mid", "alpha": 0.7}
                     axis.plot(layers[reference], color=colour, **style)
                 axis.plot(layers[quantity], color=colour, label=network, **_DOTTED)
-            axis.set_yscale("log" if quantity in logarithmic else "linear")
+            axis.set(xlabel="layer", ylabel=label, yscale="log" if quantity in logarithmic else "linear")
+            axis.label_outer()
         column[0].set_title(name, fontsize=11)
-        column[-1].set_xlabel("layer")
         column[-1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), frameon=False, fontsize=9)
-    for axis, (*_, label) in zip(axes[:, 0], rows, strict=True):
-        axis.set_ylabel(label)
     dashed = "; dashed: from sizes alone" if any(reference for _, reference, _ in rows) else ""
     drawn = "; ".join(f"{name}: {', '.join(networks)}" for name, networks in panels.items())
     alt = f"{title}: {', '.join(label for *_, label in rows)} over layers for {drawn}."
@@ -129,10 +127,10 @@ def paired_spectra(panels: Mapping[str, Mapping[str, Sequence[float]]], title: s
 
 def _draw_spectra(axis: plt.Axes, eigenvalues: Mapping, quantiles: Sequence[float] | None = None) -> None:
     for name, colour in colours(eigenvalues).items():
-        ordered = np.sort(eigenvalues[name])
-        places = np.linspace(0, 1, len(ordered)) if quantiles is None else np.asarray(quantiles)
-        style = "-" if quantiles is None else "o-"
-        axis.plot(places[ordered > 0], ordered[ordered > 0], style, color=colour, label=name)
+        ordered = pd.Series(np.sort(eigenvalues[name]), quantiles)
+        if quantiles is None:
+            ordered.index = np.linspace(0, 1, len(ordered))
+        axis.plot(ordered[ordered > 0], "-" if quantiles is None else "o-", color=colour, label=name)
     axis.set_yscale("log")
     if len(eigenvalues) > 1:
         axis.legend(frameon=False)

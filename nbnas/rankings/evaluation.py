@@ -80,14 +80,10 @@ def evaluate_methods(
     options of :func:`nbnas.scoring.architecture_scores.load_architecture_scores`. Returns rows as of :func:`evaluate`;
     where scores or accuracies are not there, the note says how to get them.
     """
-    if isinstance(benchmark, str):
-        try:
-            benchmark = load_benchmark(space, benchmark)
-        except NbnasError as error:
-            return pd.concat([missing(row_key, dataset, str(error)) for row_key in methods], ignore_index=True)
     tables = []
     for row_key, method in methods.items():
         try:
+            benchmark = load_benchmark(space, benchmark) if isinstance(benchmark, str) else benchmark
             found = load_architecture_scores(method.scores, Setting(space, dataset), subset, **stored)
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))

@@ -185,7 +185,7 @@ def size_forecasts(space: str, archs: Sequence[str], batch_size: int = 64, salie
 
 
 def choice_effects(space: str, archs: Sequence[str], values: ArrayLike, choices: Sequence[str]) -> np.ndarray:
-    """Fit values (n,) by a constant and the counts of choices in a network; return what one more of each choice adds."""
+    """Fit values (n,) by a constant and the counts of choices in networks; return what one more of each choice adds."""
     parse = get_space(space).parse
     counts = np.array([[1, *map(parse(arch).count, choices)] for arch in archs], dtype=float)
     return np.linalg.lstsq(counts, np.asarray(values, dtype=float), rcond=None)[0][1:]
