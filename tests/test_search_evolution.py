@@ -26,7 +26,7 @@ from nbnas.networks.layers import weight_layers
 from nbnas.rankings import CombinedRanking, aggregate_ranks
 from nbnas.rankings.published import RANKINGS
 from nbnas.search import Budget, Evolution, candidates, evolve
-from nbnas.search.candidate_scoring import TOO_SLOW
+from nbnas.search.candidates import TOO_SLOW
 from nbnas.search.evolution import as_ranking
 from nbnas.search.strategy import KINDS
 from nbnas.seeding import derive_seed
@@ -160,9 +160,7 @@ def test_costs_of_the_spaces_of_the_package(space):
 
 
 def test_slow_networks_are_neither_scored_nor_parents(monkeypatch):
-    from nbnas.search import candidate_scoring
-
-    monkeypatch.setattr(candidate_scoring.CandidateScorer, "_latency", lambda _, arch: total(arch) / 10)
+    monkeypatch.setattr(candidates.CandidateScorer, "_latency", lambda _, arch: total(arch) / 10)
     scored = []
     result = search(lambda arch: scored.append(arch) or noise(arch), budget=Budget(latency=2.0), initial=20)
     history = result.history
@@ -225,7 +223,7 @@ def test_search_ends_when_there_is_nothing_new(monkeypatch):
         def network_form(self, arch):
             return arch[:1]
 
-    with pytest.warns(UserWarning, match=r"ends after 6 candidates: 500 draws .* 500 seen before"):
+    with pytest.warns(UserWarning, match=r"ends after 6 candidates: none new .* in 500 draws .* 500 seen before"):
         result = search(total, TwoDigits())
     assert result.ended == "exhausted"
     assert len(result.history) == 6
