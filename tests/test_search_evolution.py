@@ -28,6 +28,7 @@ from nbnas.rankings.published import RANKINGS
 from nbnas.search import Budget, Evolution, candidates, evolve
 from nbnas.search.candidate_scoring import TOO_SLOW
 from nbnas.search.evolution import as_ranking
+from nbnas.search.searchable import architecture_costs
 from nbnas.search.strategy import KINDS
 from nbnas.seeding import derive_seed
 from tests import search_spaces
@@ -137,6 +138,13 @@ def test_every_candidate_is_within_the_budget(kind):
         assert row.flops == space.counted_flops(row.arch, shape.resolution, shape.num_classes) <= 20e6
         assert row.layers == space.counted_layers(row.arch) <= 9
     assert result.history["draws"].max() > 1
+
+
+def test_costs_of_inputs_that_are_not_square_are_those_of_the_network():
+    space = nbnas.get_space("zen_resnet")
+    arch = space.sample(np.random.default_rng(0))
+    costs = architecture_costs(Setting(space, resolution=(32, 64)), arch)
+    assert costs["flops"] == nbnas.score(space.build(arch, 10), "flops", input_shape=(1, 3, 32, 64)).value["flops"]
 
 
 def test_costs_of_a_space_without_counts_are_those_of_the_network():

@@ -19,7 +19,7 @@ PREPARE_DASK_WORKER = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-from nbnas.machine.freed_memory import keep_freed_memory
+from nbnas.machine.executors import keep_freed_memory
 keep_freed_memory()
 """
 """What Dask workers that this started do first. Ctrl-C is the parent's business, also while they import."""

@@ -1,10 +1,10 @@
-"""The commands that score networks and list what can score them."""
+"""The commands that score networks, and the list of what can score them."""
 
 import argparse
 from pathlib import Path
 
 from nbnas.errors import NbnasError
-from nbnas.machine.options import add_worker_options, workers_of
+from nbnas.machine.executors import add_worker_options, workers_of
 from nbnas.proxies import list_proxies
 from nbnas.scoring.plan import run_plan, scoring_plan
 from nbnas.scoring.samples import sample_architectures
@@ -45,10 +45,8 @@ def add_proxies(commands: argparse._SubParsersAction) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    for name in ("sample", "workers"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise NbnasError(f"--{name} must be at least 1, got {value}")
+    if options.sample is not None and options.sample < 1:
+        raise NbnasError(f"--sample must be at least 1, got {options.sample}")
     setting = Setting(options.space, options.dataset, options.batch_size, options.inputs)
     tables = score_many(
         sample_architectures(setting.space, options.archs, options.sample),

@@ -41,9 +41,12 @@ class Searchable(Protocol):
 
 
 def architecture_costs(setting: Setting, arch: str) -> dict[str, float]:
-    """Return the costs of an architecture by the space's ``costs``, or counted from the built network."""
+    """Return the costs of an architecture by the space's ``costs``, or counted from the built network.
+
+    Costs for inputs that are not square are always counted.
+    """
     space, shape = setting.space, setting.shape
-    if hasattr(space, "costs"):
+    if hasattr(space, "costs") and isinstance(shape.resolution, int):
         costs: Mapping[str, Any] = space.costs(arch, shape.resolution, shape.num_classes)
     else:
         network = space.build(arch, shape.num_classes)
