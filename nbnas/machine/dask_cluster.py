@@ -76,7 +76,7 @@ class DaskExecutor(Executor):
     def submit(self, function: Callable, *arguments: object) -> Future:
         task = pickle.dumps((function, arguments))
 
-        # A scheduler without this package could not read a task that names it, and a worker without would die of it
+        # A scheduler without this package could not read a task that names it, and a worker without it would die
         # before it could say so. A local function is sent as code that names nothing but pickle.
         def run() -> object:
             function, arguments = pickle.loads(task)

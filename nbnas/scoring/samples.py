@@ -19,8 +19,8 @@ def named_set(space: Any, name: str) -> dict[int, str]:
 def sample_architectures(space: Any, name: str | None = None, size: int | None = None) -> list[str]:
     """Return the first ``size`` architectures of a named set, by default all, in the order of a hash.
 
-    That order is the same everywhere. ``space`` is a search space or its name; without ``name``, the set is the
-    ``default_set`` of the space. Errors are those of :func:`named_set`.
+    That order is the same everywhere. ``space`` is a search space or its name; without a name, the set is the
+    ``default_set`` of the space.
     """
     found = get_space(space) if isinstance(space, str) else space
     return list(_shuffled(tuple(named_set(found, name or found.default_set).values()))[:size])
