@@ -21,6 +21,7 @@ from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
 
 __version__ = "0.1.0"
+"""Version of the package."""
 
 _LOADED_WHEN_USED = ("search", "testing", "training")
 

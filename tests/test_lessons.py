@@ -97,10 +97,10 @@ def test_links_lead_somewhere(path):
 
 @every_lesson
 def test_formulas_are_drawn_without_network(path):
-    from nbnas.reproduce.report.notebook_page import _markdown_to_html
+    from nbnas.reproduce.report.notebook_page import markdown_to_html
 
     for cell in cells_of(path, "markdown"):
-        page = _markdown_to_html(cell.source)
+        page = markdown_to_html(cell.source)
         assert "$" not in page, cell.source
         assert "<merror" not in page
 

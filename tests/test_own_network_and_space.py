@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 import nbnas
+from nbnas.search import Evolution, evolve
 from nbnas.spaces import SPACES
 from nbnas.testing import check_network, check_space
 from tests.networks import CLASSES, NETWORKS, SHAPE, Constant, IgnoresItsInput
+from tests.search_spaces import DigitSpace
 
 BROKEN = {"constant", "ignores its input", "no parameters", "BatchNorm without statistics", "dict", "tuple"}
 LOGITS = {"dict": "logits", "tuple": 1}
@@ -125,3 +127,22 @@ def test_what_is_wrong_with_a_space_is_said(changes, message):
 
 def test_the_space_that_the_broken_ones_are_made_of_passes():
     check_space(Good(), samples=2, resolution=8)
+
+
+def test_a_space_without_a_name_or_costs_works_in_checks_tables_and_searches(tmp_path):
+    space = DigitSpace()
+    check_space(space, samples=1, resolution=8)
+    setting = nbnas.Setting(space, batch_size=4, resolution=8)
+    archs = ["00000000", "12345012"]
+    alone = [setting.score(arch, "naswot").loc["naswot", "value"] for arch in archs]
+    found = evolve(space, "naswot", strategy=Evolution(population=2), steps=3, scoring=setting, progress=False).history
+    assert set(found["status"]) == {"ok"}
+    assert found["naswot"].tolist() == [setting.score(arch, "naswot").loc["naswot", "value"] for arch in found["arch"]]
+
+    stored = nbnas.Setting(space, batch_size=4)
+    options = {"store": tmp_path, "progress": False}
+    tables = nbnas.score_many(archs, "naswot", stored, workers=nbnas.Workers(number=1), **options)
+    again = [stored.score(arch, "naswot").loc["naswot", "value"] for arch in tables["naswot"]["arch"]]
+    assert tables["naswot"]["naswot"].tolist() == again
+    assert nbnas.load_scores("naswot", stored, tmp_path)["arch"].tolist() == archs
+    assert alone != again

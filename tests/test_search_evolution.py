@@ -26,9 +26,8 @@ from nbnas.networks.layers import weight_layers
 from nbnas.rankings import CombinedRanking, aggregate_ranks
 from nbnas.rankings.published import RANKINGS
 from nbnas.search import Budget, Evolution, candidates, evolve
-from nbnas.search.candidate_scoring import TOO_SLOW
+from nbnas.search.candidates import TOO_SLOW
 from nbnas.search.evolution import as_ranking
-from nbnas.search.searchable import architecture_costs
 from nbnas.search.strategy import KINDS
 from nbnas.seeding import derive_seed
 from tests import search_spaces
@@ -142,9 +141,10 @@ def test_every_candidate_is_within_the_budget(kind):
 
 def test_costs_of_inputs_that_are_not_square_are_those_of_the_network():
     space = nbnas.get_space("zen_resnet")
-    arch = space.sample(np.random.default_rng(0))
-    costs = architecture_costs(Setting(space, resolution=(32, 64)), arch)
-    assert costs["flops"] == nbnas.score(space.build(arch, 10), "flops", input_shape=(1, 3, 32, 64)).value["flops"]
+    scoring = Setting(space, resolution=(32, 64))
+    (row,) = search("flops", space, scoring=scoring, strategy=Evolution("random"), steps=1).history.itertuples()
+    network = space.build(row.arch, 10)
+    assert row.flops == nbnas.score(network, "flops", input_shape=(1, 3, 32, 64)).value["flops"]
 
 
 def test_costs_of_a_space_without_counts_are_those_of_the_network():
@@ -168,9 +168,7 @@ def test_costs_of_the_spaces_of_the_package(space):
 
 
 def test_slow_networks_are_neither_scored_nor_parents(monkeypatch):
-    from nbnas.search import candidate_scoring
-
-    monkeypatch.setattr(candidate_scoring.CandidateScorer, "_latency", lambda _, arch: total(arch) / 10)
+    monkeypatch.setattr(candidates.CandidateScorer, "_latency", lambda _, arch: total(arch) / 10)
     scored = []
     result = search(lambda arch: scored.append(arch) or noise(arch), budget=Budget(latency=2.0), initial=20)
     history = result.history
@@ -233,7 +231,7 @@ def test_search_ends_when_there_is_nothing_new(monkeypatch):
         def network_form(self, arch):
             return arch[:1]
 
-    with pytest.warns(UserWarning, match=r"ends after 6 candidates: 500 draws .* 500 seen before"):
+    with pytest.warns(UserWarning, match=r"ends after 6 candidates: none new .* in 500 draws .* 500 seen before"):
         result = search(total, TwoDigits())
     assert result.ended == "exhausted"
     assert len(result.history) == 6

@@ -102,8 +102,8 @@ def test_order_of_equal_cells_depends_on_the_seed(accuracies, tmp_path):
     [
         ({"methods": ["greedy"]}, "unknown method 'greedy'; choose from random, regularised_evolution, vkdnw_agg"),
         ({"methods": []}, "unknown method ''"),
-        ({"evaluations": 0}, "evaluations must be at least 1, got 0"),
-        ({"evaluations": 10_000}, "there are 9,445 cells to evaluate, not 10,000"),
+        ({"evaluations": 0}, "evaluations must be from 1 to 9,445 cells, got 0"),
+        ({"evaluations": 10_000}, "evaluations must be from 1 to 9,445 cells, got 10,000"),
         ({"dataset": "cifar100"}, "cifar100 test accuracies are not in source 'made up'"),
         ({"methods": ["tcet_snip"]}, "no stored scores of 'tcet_snip'"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.machine.executors import available_cores, require_workers
+from nbnas.machine.executors import Workers, available_cores, require_workers
 from nbnas.machine.paths import notebooks_folder
 from nbnas.reproduce.notebook import FOLDERS, read_notebook
 from nbnas.reproduce.notebook_runs import Job, describe_outcome, run_jobs, shared_inputs
@@ -53,13 +53,13 @@ def reproduce(
     require_workers(workers)
     reports = profile_reports(profile)
     if profile == "full":
-        run_plan(device)
+        run_plan(Workers(device=device))
     jobs = [job for job in plan(profile, device) if not items or job.item in items]
     unknown = set(items) - {job.item for job in jobs}
     if unknown:
         raise NbnasError(f"no notebook for {', '.join(sorted(unknown))}")
     waiting = sorted((job for job in jobs if not job.up_to_date), key=lambda job: (job.notebook.alone, -job.minutes))
-    # Notebooks use a GPU from several processes themselves.
+    # Each notebook already uses a GPU from several processes.
     workers = workers or (1 if device.startswith("cuda") else available_cores())
     _announce(profile, len(jobs), waiting, workers)
     failures, done = [], 0

@@ -109,7 +109,7 @@ def compare(
 
 
 def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
-    """Add to the notes of all rows of one item what is known of its published numbers, such as that they are quoted."""
+    """Add to the notes of one item what is known of its published numbers, such as that they are quoted."""
     published = load_published(table["item"].iloc[0])
     notes = [
         f"{note.rstrip('.')}. On the published value: {remark}." if remark else note

@@ -1,11 +1,9 @@
 """Search for architectures: evolution under budgets, the published searches, simulation on benchmarks."""
 
-from nbnas.search.budget import Budget
 from nbnas.search.evolution import SearchResult, evolve
 from nbnas.search.presets import PRESETS, Preset, get_preset
-from nbnas.search.searchable import Searchable
 from nbnas.search.simulation import SearchSimulation, simulate
-from nbnas.search.strategy import Evolution
+from nbnas.search.strategy import Budget, Evolution, Searchable
 
 __all__ = [
     "PRESETS",

@@ -14,21 +14,12 @@ from nbnas.machine.append_log import AppendLog, read_log
 
 @contextmanager
 def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tuple[dict[int, dict], AppendLog]]:
-    """Open an append-only log: first the configuration of the search, then a row per candidate, as it is scored.
+    """Open or create an append-only log: first the configuration of the search, then a row per candidate when scored.
 
-    Each row reaches the operating system at once, so a killed search loses the candidates in flight and nothing else.
-    There is no other state: a search that finds a candidate here inserts it as if it had just been scored.
+    There is no other state: a search that finds a candidate here inserts it as if it had just been scored. Yields
+    number of a candidate -> its row, for those that were there, and the log, for further rows.
 
-    Args:
-        path: The file; it is created where it is missing.
-        configuration: Plain values that decide the trajectory.
-
-    Yields:
-        Number of a candidate -> its row, for those that were there; and the log, for further rows.
-
-    Raises:
-        NbnasError: If the file is of a search with another configuration, is something else, or another search is
-            writing it.
+    Raises :class:`NbnasError` if the file is something else or of another configuration, or another search writes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock", timeout=0)

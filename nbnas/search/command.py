@@ -9,10 +9,9 @@ from nbnas.errors import NbnasError
 from nbnas.machine.executors import add_worker_options, workers_of
 from nbnas.machine.replace_file import replace_file
 from nbnas.scoring.setting import Setting
-from nbnas.search.budget import Budget
 from nbnas.search.evolution import SearchResult, as_ranking, evolve
 from nbnas.search.presets import PRESETS, Preset
-from nbnas.search.strategy import Evolution
+from nbnas.search.strategy import COSTS, Budget, Evolution
 from nbnas.spaces import SPACES
 
 
@@ -21,9 +20,8 @@ def add_search(commands: argparse._SubParsersAction) -> None:
     search = commands.add_parser("search", help="search a space for the best network within a budget, resumable")
     search.add_argument("target", help="search space, e.g. zen_resnet, or published search, see --list", nargs="?")
     search.add_argument("--list", action="store_true", help="only list the published searches")
-    scores = "scores whose ranks are multiplied, or vkdnw_agg ..."
-    search.add_argument("--score", nargs="+", metavar="NAME", help=scores)
-    for name in ("params", "flops", "layers"):
+    search.add_argument("--score", nargs="+", metavar="NAME", help="scores whose ranks are multiplied, or vkdnw_agg")
+    for name in COSTS:
         search.add_argument(f"--max-{name}", dest=name, type=float, metavar="N", help=f"largest number of {name}")
     search.add_argument("--max-latency", dest="latency", type=float, metavar="SECONDS", help="of one image")
     search.add_argument("--strategy", dest="kind", help="evolution (default), regularised_evolution or random")
@@ -45,14 +43,14 @@ def add_search(commands: argparse._SubParsersAction) -> None:
 
 def _search(options: argparse.Namespace) -> None:
     if options.list:
-        print("\n".join(f"{preset.name:<26} {preset.description}" for preset in PRESETS.values()))
+        print("\n".join(f"{name:<26} {preset.description}" for name, preset in PRESETS.items()))
         return
     if options.target is None:
         raise NbnasError("name a search space, or a published search as listed by --list")
     checkpoint = options.checkpoint or Path(f"{options.target}-seed{options.seed}.search")
     if options.history:  # Now, lest the search end with a folder that is not there.
         options.history.parent.mkdir(parents=True, exist_ok=True)
-    result = run_search(options, checkpoint)
+    result = _run(options, checkpoint)
     if options.history:
         replace_file(options.history, lambda path: result.history.to_csv(path))
     if not result.history.empty:
@@ -65,12 +63,8 @@ def _search(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt
 
 
-def run_search(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
-    """Run a published search with some arguments changed, or one put together from options.
-
-    Raises:
-        NbnasError: As :func:`nbnas.search.evolve`; also if the target is neither space nor search, or lacks a score.
-    """
+def _run(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
+    """Run a published search with some arguments changed, or one put together from options."""
     target = options.target
     if target in PRESETS:
         preset = PRESETS[target]
@@ -79,7 +73,7 @@ def run_search(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
     elif options.score is None:
         raise NbnasError(f"a search of {target} needs --score")
     else:
-        preset = Preset(target, "", as_ranking(options.score), Setting(target), Evolution(), Budget(), 1000)
+        preset = Preset("", as_ranking(options.score), Setting(target), Evolution(), Budget(), 1000)
     scoring = preset.scoring
     if options.dataset:  # It takes the place of the published inputs, but how networks are built stays.
         sizes = {"resolution": options.resolution, "num_classes": options.num_classes}

@@ -20,12 +20,9 @@ from nbnas.rankings import CombinedRanking
 from nbnas.rankings.published import RANKINGS
 from nbnas.scoring.score import usable_device
 from nbnas.scoring.setting import Setting
-from nbnas.search.budget import Budget
-from nbnas.search.candidate_scoring import CandidateScorer, ScoreFunction
-from nbnas.search.candidates import Row, Trajectory
+from nbnas.search.candidates import CandidateScorer, Row, ScoreFunction, Trajectory
 from nbnas.search.checkpoint import open_checkpoint
-from nbnas.search.searchable import COSTS, Searchable
-from nbnas.search.strategy import Evolution
+from nbnas.search.strategy import COSTS, Budget, Evolution, Searchable
 
 Ending = Literal["complete", "interrupted", "exhausted"]
 
@@ -45,11 +42,7 @@ class SearchResult:
 
     @property
     def best(self) -> str:
-        """The architecture with the largest objective, of equal ones the oldest.
-
-        Raises:
-            NbnasError: If no candidate has one.
-        """
+        """The architecture with the largest objective, of equal ones the oldest; raises :class:`NbnasError` if none."""
         if not self.history["objective"].notna().any():
             raise NbnasError("no candidate of the search has a score")
         return str(self.history.loc[self.history["objective"].idxmax(), "arch"])
@@ -68,13 +61,17 @@ def evolve(
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> SearchResult:
-    """Search a space for the architecture with the largest score.
+    """Search a space for the architecture with the largest score, among ``steps`` candidates that keep the budget.
 
     The trajectory depends on the arguments up to ``scoring`` and not on the workers: candidate i is drawn from a random
-    stream of its own, when all candidates but the ``in_flight`` - 1 before it have their scores.
+    stream of its own, when all candidates but the ``in_flight`` - 1 before it have their scores. ``seed`` decides
+    draws, weights and inputs.
 
-    Ctrl-C returns what is there. With a checkpoint, even ``kill -9`` loses nothing but the candidates in flight, and
-    the same call continues as if it had not been interrupted, also with more steps.
+    Ctrl-C returns what is there. With a ``checkpoint``, the file of all scored candidates, even ``kill -9`` loses only
+    the candidates in flight, and the same call continues as if it had not been interrupted, also with more steps.
+
+    Raises :class:`NbnasError` if an argument is unusable, no architecture within the budget is found, workers die, the
+    disk is full, or the checkpoint is of another search.
 
     >>> import nbnas
     >>> from nbnas.search import Budget, Evolution, evolve
@@ -90,51 +87,36 @@ def evolve(
             ``vkdnw_agg``; several names, whose ranks among everything seen are multiplied; a
             :class:`~nbnas.rankings.CombinedRanking`; or a function of the architecture that returns a number, or
             several by name, whose ranks are multiplied.
-        strategy: How candidates are drawn; ``None`` is ``Evolution()``.
-        budget: Limits that every candidate keeps.
-        steps: Number of candidates.
-        seed: Seed of draws, weights and inputs.
         scoring: Inputs, classes and build options for named scores, of the same space; ``None`` is ``Setting(space)``.
         workers: Where to score; without an executor in this process, on one thread.
-        checkpoint: File to write every scored candidate to, and to resume from.
-        progress: Show a progress bar.
-
-    Raises:
-        NbnasError: If an argument is unusable, no architecture within the budget is found, workers die, the disk is
-            full, or the checkpoint is of another search.
     """
     own = Setting(space)
     strategy, budget = strategy or Evolution(), budget or Budget()
     scoring, workers = scoring or own, workers or Workers()
     _check(own.space, strategy, budget, scoring, workers, steps)
-    strategy = strategy.completed(own.space)
-    objective = None if callable(score) else as_ranking(score)
-    trajectory = Trajectory(scoring, objective, budget, strategy, seed, steps)
-    names = tuple(name for name in objective.scores if name not in COSTS) if objective else score
-    scorer = CandidateScorer(names, scoring, seed, workers.device, budget.latency)
+    objective = CombinedRanking(()) if callable(score) else as_ranking(score)
+    trajectory = Trajectory(scoring, objective, budget, strategy.completed(own.space), seed, steps)
+    names = tuple(name for name in objective.scores if name not in COSTS)
+    scorer = CandidateScorer(score if callable(score) else names, scoring, seed, workers.device, budget.latency)
     opening, keeping = nullcontext((None, None)), nullcontext(({}, None))
     if isinstance(workers.executor, str):
-        _check_portable(scorer)
+        try:
+            pickle.dumps(scorer)
+        except Exception as error:
+            needed = "space and score function cannot be sent to other processes, define them in a module"
+            raise NbnasError(f"{needed}: {first_line(error)}") from error
     if workers.executor is not None:
-        opening = open_executor(workers, strategy.in_flight, "nbnas.search.candidate_scoring")
+        opening = open_executor(workers, strategy.in_flight, "nbnas.search.candidates")
     if checkpoint is not None:
-        keeping = open_checkpoint(Path(checkpoint), _record(trajectory, objective or score, workers.device))
+        keeping = open_checkpoint(Path(checkpoint), _record(trajectory, score, workers.device))
     unit = "draw" if strategy.count_rejected else "net"
-    with (
-        opening as (executor, _),
-        keeping as (logged, log),
-        tqdm(total=steps, unit=unit, disable=not progress) as bar,
-    ):
+    with opening as (executor, _), keeping as (logged, log), tqdm(total=steps, unit=unit, disable=not progress) as bar:
         ended = _run(trajectory, scorer, executor, logged, log, bar)
     return SearchResult(trajectory.history(), ended)
 
 
 def as_ranking(score: str | Sequence[str] | CombinedRanking) -> CombinedRanking:
-    """Return the ranking that a user's ``score`` stands for.
-
-    Raises:
-        NbnasError: If a name is unknown or there is none.
-    """
+    """Return the ranking that a user's ``score`` stands for; :class:`NbnasError` if a name is unknown or none given."""
     ranking = score
     if not isinstance(score, CombinedRanking):
         names = [score] if isinstance(score, str) else list(score) if isinstance(score, Iterable) else []
@@ -143,10 +125,9 @@ def as_ranking(score: str | Sequence[str] | CombinedRanking) -> CombinedRanking:
         single = RANKINGS.get(names[0]) if len(names) == 1 else None
         ranking = single or CombinedRanking.of(*names)
     for name in set(ranking.scores) - set(COSTS):
-        proxies = select_proxies(name)
-        if not any(name in proxy.info.scores for proxy in proxies):
-            first = proxies[0].info.scores[0]
-            raise NbnasError(f"{name!r} names a proxy with several scores; name one of them, such as {first!r}")
+        known = [each for proxy in select_proxies(name) for each in proxy.info.scores]
+        if name not in known:
+            raise NbnasError(f"{name!r} names a proxy with several scores; name one of them, such as {known[0]!r}")
     return ranking
 
 
@@ -206,8 +187,8 @@ def _check(
     space: Searchable, strategy: Evolution, budget: Budget, scoring: Setting, workers: Workers, steps: int
 ) -> None:
     """Raise :class:`NbnasError` for what no search can use."""
-    arguments = {"strategy": strategy, "budget": budget, "scoring": scoring, "workers": workers}
-    for (name, argument), kind in zip(arguments.items(), (Evolution, Budget, Setting, Workers), strict=True):
+    kinds = {"strategy": Evolution, "budget": Budget, "scoring": Setting, "workers": Workers}
+    for (name, kind), argument in zip(kinds.items(), (strategy, budget, scoring, workers), strict=True):
         if not isinstance(argument, kind):
             raise NbnasError(f"{name} must be an object of {kind.__name__}, got {argument!r}")
     # A class has the methods too, but they want an object.
@@ -223,22 +204,13 @@ def _check(
     scoring.images()  # Before any worker starts: here a missing folder is one clear line.
 
 
-def _check_portable(scorer: CandidateScorer) -> None:
-    try:
-        pickle.dumps(scorer)
-    except Exception as error:
-        raise NbnasError(
-            f"space and score function cannot be sent to other processes, define them in a module: {first_line(error)}"
-        ) from error
-
-
-def _record(trajectory: Trajectory, score: CombinedRanking | ScoreFunction, device: str) -> dict[str, Any]:
+def _record(trajectory: Trajectory, score: Any, device: str) -> dict[str, Any]:
     """Return all that decides the trajectory as plain values, in the form in which checkpoints hold it."""
-    name = f"{getattr(score, '__module__', '')}.{getattr(score, '__qualname__', type(score).__qualname__)}"
+    function = f"{getattr(score, '__module__', '')}.{getattr(score, '__qualname__', type(score).__qualname__)}"
     scoring, drawing = trajectory.setting, asdict(trajectory.strategy)
     return {
         "space": scoring.space_name,
-        "score": asdict(score) if isinstance(score, CombinedRanking) else name,
+        "score": function if callable(score) else asdict(trajectory.objective),
         "budget": asdict(trajectory.budget),
         "strategy": drawing.pop("kind"),
         **drawing,

@@ -31,13 +31,10 @@ ROUNDING = 1e-9
 
 
 class Population:
-    """At most ``size`` networks out of all that were inserted, with up-to-date scores.
+    """At most ``size`` networks out of all that were inserted, scored by ``log`` ranks or the ``sum`` of ranks, now.
 
-    Args:
-        size: Largest number of members.
-        how: ``log`` sums the logarithms of ranks, ``sum`` the ranks.
-        keep: ``best`` keeps the best of everything seen so far, of equal ones the older; a network that left comes
-            back when the others' ranks have grown less than its own. ``newest`` keeps the last ``size``.
+    ``best`` keeps the best of everything seen so far, of equal ones the older; a network that left comes back when its
+    ranks have grown more than those of others. ``newest`` keeps the last ``size``.
     """
 
     def __init__(
@@ -59,19 +56,18 @@ class Population:
         return len(self.members)
 
     def insert(self, number: int, keys: Sequence[Key]) -> None:
-        """Add a network.
-
-        Args:
-            number: Larger than that of any network before.
-            keys: One per term, without NaN; a network that failed in a term has minus infinity there.
-        """
+        """Add a network, of a larger number than any before, by a key per term; minus infinity where a term failed."""
         keys = tuple(tuple(map(float, key)) for key in keys)
         if not self.seen:
             self._columns = [SortedList() for _ in keys]
             self._ranks = np.empty((len(keys), 0))
             self._member_keys = [np.empty((len(key), 0)) for key in keys]
         for ranks, column, members, key in zip(self._ranks, self._columns, self._member_keys, keys, strict=True):
-            ranks += _rank_gain(members, key)
+            # Members gain 1 where they are larger, 1/2 where equal; the first number that differs decides.
+            gain = np.full(len(self), 0.5)
+            for values, value in zip(members[::-1], key[::-1], strict=True):
+                gain = np.where(values == value, gain, values > value)
+            ranks += gain
             column.add(key)
         self.seen += 1
         self._keys[number] = keys
@@ -97,32 +93,25 @@ class Population:
 
     def _admit(self, entering: list[int]) -> None:
         numbers = np.append(self.members, entering)
-        entering_keys = [self._keys[number] for number in entering]
-        ranks = np.hstack([self._ranks, np.array([self._average_ranks(keys) for keys in entering_keys]).T])
-        member_keys = [
-            np.hstack([members, np.array(keys).T])
-            for members, keys in zip(self._member_keys, zip(*entering_keys, strict=True), strict=True)
-        ]
+        ranks, member_keys = [], []
+        terms = zip(*(self._keys[number] for number in entering), strict=True)
+        for old, column, members, keys in zip(self._ranks, self._columns, self._member_keys, terms, strict=True):
+            own = [(column.bisect_left(key) + column.bisect_right(key) + 1) / 2 for key in keys]
+            ranks.append(np.append(old, own))
+            member_keys.append(np.hstack([members, np.array(keys).T]))
+        ranks = np.stack(ranks)
         scores = self._aggregate(ranks)
-        preference = numbers if self._keep == "newest" else scores
-        order = np.lexsort((numbers, -preference))
-        kept, left = np.sort(order[: self._size]), order[self._size :]
+        order = np.lexsort((numbers, -(numbers if self._keep == "newest" else scores)))
+        kept, left = order[: self._size], order[self._size :]
         kept = kept[np.argsort(numbers[kept])]
         self.members, self.scores, self._ranks = numbers[kept], scores[kept], ranks[:, kept]
-        self._member_keys = [members[:, kept] for members in member_keys]
+        self._member_keys = [keys[:, kept] for keys in member_keys]
         if len(left) and self._keep == "best" and len(self._columns) > 1:
             self._schedule(numbers[left], ranks[:, left])
         else:
             # One term ranks any two networks for ever as it does now.
             for number in numbers[left].tolist():
                 del self._keys[number]
-
-    def _average_ranks(self, keys: tuple[Key, ...]) -> list[float]:
-        """Average rank in each term, of a network that is among those counted."""
-        return [
-            (column.bisect_left(key) + column.bisect_right(key) + 1) / 2
-            for column, key in zip(self._columns, keys, strict=True)
-        ]
 
     def _schedule(self, numbers: np.ndarray, ranks: np.ndarray) -> None:
         """Say when networks that are no members must be looked at again."""
@@ -137,14 +126,3 @@ class Population:
 
     def _aggregate(self, ranks: np.ndarray) -> np.ndarray:
         return (np.log(ranks) if self._how == "log" else ranks).sum(axis=0)
-
-
-def _rank_gain(members: np.ndarray, key: Key) -> np.ndarray:
-    """What a new network adds to the ranks of members: 1 where they are larger, 1/2 where equal."""
-    equal = np.ones(members.shape[1], dtype=bool)
-    gain = np.zeros(members.shape[1])
-    for values, value in zip(members, key, strict=True):
-        gain[equal & (values > value)] = 1
-        equal &= values == value
-    gain[equal] = 0.5
-    return gain

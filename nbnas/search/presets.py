@@ -16,9 +16,8 @@ from typing import Any
 from nbnas.errors import NbnasError
 from nbnas.rankings import CombinedRanking
 from nbnas.scoring.setting import Setting
-from nbnas.search.budget import Budget
 from nbnas.search.evolution import SearchResult, evolve
-from nbnas.search.strategy import Evolution
+from nbnas.search.strategy import Budget, Evolution
 from nbnas.spaces import get_space
 
 
@@ -26,7 +25,6 @@ from nbnas.spaces import get_space
 class Preset:
     """A published search."""
 
-    name: str
     description: str
     """Source, and what is assumed where the source is silent."""
     score: CombinedRanking
@@ -41,32 +39,25 @@ class Preset:
         return evolve(self.scoring.space, **published | changes)
 
 
-_TCET = Evolution(
-    population=512,
-    initial=11,
-    mutation={"candidates": "published", "replacements": 2},
-    start_mutation={"candidates": "published", "replacements": 1},
-    duplicates="score",
-    count_rejected=True,
-    in_flight=1,
-)
-_RESNET = replace(_TCET, start=get_space("zen_resnet").start)
-_MOBILENETV2 = replace(_TCET, start=get_space("mobilenetv2").start)
-
 _VKDNW = Preset(
-    "vkdnw_mbv2",
     "Tybl & Neumann, CVPR 2025, Table 2, released script: product of five ranks. 10 classes, as in the authors' logs; "
     "the script says 1,000.",
     CombinedRanking.of("flops", "az_expressivity", "az_progressivity", "vkdnw_mobilenetv2_entropy", "az_trainability"),
     Setting("mobilenetv2", num_classes=10),
-    # The scripts say 1,024; the parents are the best 1,023.
-    replace(_MOBILENETV2, population=1023, count_rejected=False),
+    Evolution(
+        population=1023,  # The scripts say 1,024; the parents are the best 1,023.
+        start=get_space("mobilenetv2").start,
+        initial=11,
+        mutation={"candidates": "published", "replacements": 2},
+        start_mutation={"candidates": "published", "replacements": 1},
+        duplicates="score",
+        in_flight=1,
+    ),
     Budget(flops=450e6, layers=14),
     steps=100_000,
 )
 _AZ_NAS = replace(
     _VKDNW,
-    name="az_nas_mbv2",
     description="Lee & Ham, CVPR 2024, whose search VKDNW took over: the product of four ranks. Settings as in VKDNW's "
     "script, with its 1,000 classes.",
     score=CombinedRanking.of("flops", "az_expressivity", "az_progressivity", "az_trainability"),
@@ -74,50 +65,40 @@ _AZ_NAS = replace(
 )
 
 
+def _tcet(saliency: str, source: str, images: str, scoring: Setting, budget: Budget, steps: int) -> Preset:
+    description = f"{source}, scored without shortcuts{images}"
+    strategy = replace(_VKDNW.strategy, population=512, start=scoring.space.start, count_rejected=True)
+    return Preset(description, CombinedRanking.of(f"tcet_{saliency}_log"), scoring, strategy, budget, steps)
+
+
 def _tcet_cifar(saliency: str) -> Preset:
-    return Preset(
-        f"tcet_{saliency}_cifar_1m",
-        "Xiang et al., AutoML 2023, Table 5: 480,000 draws below 1e6 counted parameters, scored without shortcuts "
-        "on CIFAR-100 images.",
-        CombinedRanking.of(f"tcet_{saliency}_log"),
-        Setting("zen_resnet", "cifar100", inputs="images", build={"residual": False}),
-        _RESNET,
-        Budget(params=1e6, layers=18),
-        steps=480_000,
-    )
+    source = "Xiang et al., AutoML 2023, Table 5: 480,000 draws below 1e6 counted parameters"
+    scoring = Setting("zen_resnet", "cifar100", inputs="images", build={"residual": False})
+    return _tcet(saliency, source, " on CIFAR-100 images.", scoring, Budget(params=1e6, layers=18), 480_000)
 
 
-def _tcet_imagenet(saliency: str, size: str, flops: float, note: str = "") -> Preset:
-    return Preset(
-        f"tcet_{saliency}_imagenet_{size}",
-        f"Released script of T-CET, no result published: 100,000 draws below {flops:g} counted operations, scored "
-        f"without shortcuts; here on Gaussian noise in place of ImageNet.{note}",
-        CombinedRanking.of(f"tcet_{saliency}_log"),
-        Setting("mobilenetv2", build={"residual": False}),
-        _MOBILENETV2,
-        Budget(flops=flops, layers=14),
-        steps=100_000,
-    )
+def _tcet_imagenet(saliency: str, flops: float, note: str = "") -> Preset:
+    source = f"Released script of T-CET, no result published: 100,000 draws below {flops:g} counted operations"
+    images = f"; here on Gaussian noise in place of ImageNet.{note}"
+    scoring = Setting("mobilenetv2", build={"residual": False})
+    return _tcet(saliency, source, images, scoring, Budget(flops=flops, layers=14), 100_000)
 
 
 PRESETS: Mapping[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        _VKDNW,
-        _AZ_NAS,
-        _tcet_cifar("snip"),
-        _tcet_cifar("synflow"),
-        _tcet_imagenet("snip", "450m", 450e6, " The script asks for the score Params."),
-        _tcet_imagenet("snip", "600m", 600e6),
-        _tcet_imagenet("snip", "1g", 1e9, " The script asks for the score Params."),
-        _tcet_imagenet("synflow", "450m", 450e6),
-    )
+    "vkdnw_mbv2": _VKDNW,
+    "az_nas_mbv2": _AZ_NAS,
+    "tcet_snip_cifar_1m": _tcet_cifar("snip"),
+    "tcet_synflow_cifar_1m": _tcet_cifar("synflow"),
+    "tcet_snip_imagenet_450m": _tcet_imagenet("snip", 450e6, " The script asks for the score Params."),
+    "tcet_snip_imagenet_600m": _tcet_imagenet("snip", 600e6),
+    "tcet_snip_imagenet_1g": _tcet_imagenet("snip", 1e9, " The script asks for the score Params."),
+    "tcet_synflow_imagenet_450m": _tcet_imagenet("synflow", 450e6),
 }
 """Name -> published search."""
 
 
 def get_preset(name: str) -> Preset:
-    """Return a published search.
+    """Return a published search, one of :data:`PRESETS`; raises :class:`NbnasError` for any other name.
 
     >>> import nbnas
     >>> from nbnas.search import get_preset
@@ -125,9 +106,6 @@ def get_preset(name: str) -> Preset:
     >>> result = get_preset("vkdnw_mbv2").run(steps=2, scoring=tiny, progress=False)
     >>> list(result.history.status)
     ['ok', 'ok']
-
-    Raises:
-        NbnasError: If there is none of that name.
     """
     if name not in PRESETS:
         raise NbnasError(f"unknown search {name!r}; choose from {', '.join(PRESETS)}")

@@ -21,10 +21,8 @@ import pandas as pd
 
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings import CombinedRanking
-from nbnas.rankings.published import RANKINGS
 from nbnas.scoring.architecture_scores import load_architecture_scores
-from nbnas.search.evolution import evolve
+from nbnas.search.evolution import as_ranking, evolve
 from nbnas.search.strategy import Evolution
 from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space
@@ -36,19 +34,10 @@ VALIDATION_COLUMNS = {
 }
 """Data set -> column of the accuracies to choose by. Those of CIFAR-10 are after training on half of the images."""
 
-GUIDES: Mapping[str, CombinedRanking] = {
-    "vkdnw_agg": RANKINGS["vkdnw_agg"],
-    "tcet_snip": CombinedRanking.of("tcet_snip"),
-    "tcet_synflow": CombinedRanking.of("tcet_synflow"),
-}
+GUIDES = {name: as_ranking(name) for name in ("vkdnw_agg", "tcet_snip", "tcet_synflow")}
 """Rankings that may guide a search. T-CET takes no logarithm on NAS-Bench-201."""
 
 BASELINES = ("random", "regularised_evolution")
-
-METHODS = (*BASELINES, "vkdnw_agg", "tcet_snip")
-
-AGEING = Evolution("regularised_evolution", population=10, tournament=3, in_flight=1)
-"""Regularised evolution, as NAS-Bench-201's own runs had it (Dong & Yang, ICLR 2020)."""
 
 
 @dataclass(frozen=True)
@@ -64,23 +53,18 @@ class SearchSimulation:
     """Of the accuracies."""
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Return mean ``regret`` and the quantiles ``low`` and ``high`` that enclose a share ``level`` of the seeds.
-
-        There is a row per method and number of evaluations.
-        """
+        """Return mean ``regret`` per method and evaluations; ``low`` to ``high`` holds a share ``level`` of seeds."""
         groups = self.table.groupby(["method", "evaluations"], sort=False)["regret"]
         low, high = groups.quantile((1 - level) / 2), groups.quantile((1 + level) / 2)
         return pd.DataFrame({"regret": groups.mean(), "low": low, "high": high}).reset_index()
 
 
 class _Cells:
-    """The cells of a named set as a space to search in."""
-
-    name = "nasbench201 cells"
+    """Some cells of NAS-Bench-201 as a space to search in."""
 
     def __init__(self, cells: Sequence[str]) -> None:
         self._space = get_space("nasbench201")
-        self._cells, self._members = list(cells), set(cells)
+        self._cells, self._members = cells, set(cells)
 
     def sample(self, rng: np.random.Generator) -> str:
         return self._cells[int(rng.integers(len(self._cells)))]
@@ -93,7 +77,7 @@ class _Cells:
 
 
 def simulate(
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = (*BASELINES, "vkdnw_agg", "tcet_snip"),
     dataset: str = "cifar10",
     subset: str = "filtered",
     *,
@@ -102,77 +86,60 @@ def simulate(
     source: str = "auto",
     store: Path | None = None,
 ) -> SearchSimulation:
-    """Simulate searches on NAS-Bench-201.
+    """Simulate searches on NAS-Bench-201 that train up to ``evaluations`` cells, each method once per seed.
 
     Where scores are stored for a sample of cells only, a ranking can choose from these alone, and ``notes`` says so.
+    Raises :class:`NbnasError` if an argument is unusable, or accuracies or scores are missing; the message says how to
+    get them.
 
     Args:
-        methods: Out of :data:`BASELINES` and :data:`GUIDES`.
+        methods: Of ``random``, ``regularised_evolution``, ``vkdnw_agg``, ``tcet_snip`` and ``tcet_synflow``.
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
         subset: ``filtered`` (the 9,445 cells without dead edges) or ``all``: what is searched, and whose best cell
             regret is against.
-        evaluations: Largest number of trained cells.
-        seeds: Each is one run of every method; of a ranking it decides the order of equal cells.
         source: Of the accuracies, see :func:`nbnas.load_benchmark`.
         store: Folder of score tables; ``None`` is ``data/scores``.
-
-    Raises:
-        NbnasError: If an argument is unusable, or accuracies or scores are missing; the message says how to get them.
     """
-    unknown = [name for name in methods if name not in BASELINES and name not in GUIDES]
+    known = [*BASELINES, *GUIDES]
+    unknown = [name for name in methods if name not in known]
     if unknown or not methods:
-        raise NbnasError(f"unknown method {', '.join(unknown)!r}; choose from {', '.join([*BASELINES, *GUIDES])}")
-    if evaluations < 1:
-        raise NbnasError(f"evaluations must be at least 1, got {evaluations}")
+        raise NbnasError(f"unknown method {', '.join(unknown)!r}; choose from {', '.join(known)}")
     space, benchmark = get_space("nasbench201"), load_benchmark("nasbench201", source)
     test, column = benchmark.accuracy(dataset), VALIDATION_COLUMNS[dataset]
     if column not in benchmark.table:
         raise NbnasError(f"{dataset} validation accuracies are not in source {benchmark.source!r}: {benchmark.hint}")
     indices = space.subset(subset)
-    if evaluations > len(indices):
-        raise NbnasError(f"there are {len(indices):,} cells to evaluate, not {evaluations:,}")
+    if not 1 <= evaluations <= len(indices):
+        raise NbnasError(f"evaluations must be from 1 to {len(indices):,} cells, got {evaluations:,}")
     validation = benchmark.table[column].to_numpy(dtype=float)[indices]
     accuracies = pd.DataFrame({"validation": validation, "test": test[indices]}, [space[index] for index in indices])
     visible, best = accuracies["validation"].to_dict(), accuracies["test"].max()
     tables, notes = [], {}
     for method in methods:
-        scores, notes[method] = None, f"{len(indices):,} cells."
+        scores, notes[method] = pd.Series(0.0, list(visible)), f"{len(indices):,} cells."
         if method in GUIDES:
-            guide = GUIDES[method]
-            found = load_architecture_scores(guide.scores, dataset, subset, store=store)
-            scores = pd.Series(guide.rank(found.table), [space[index] for index in found.table.index])
+            found = load_architecture_scores(GUIDES[method].scores, dataset, subset, store=store)
+            scores = pd.Series(GUIDES[method].rank(found.table), [space[index] for index in found.table.index])
             least = best - accuracies["test"][scores.index].max()
             notes[method] = f"{len(scores):,} cells, of which the best has a regret of {least:.2f}. {found.description}"
         for seed in seeds:
-            trained = _trained(method, visible, scores, evaluations, seed)
-            tables.append(_report(accuracies.loc[trained], best).assign(method=method, seed=seed))
-    columns = ["method", "seed", "evaluations", "validation", "test", "regret"]
-    return SearchSimulation(pd.concat(tables, ignore_index=True)[columns], notes, benchmark.source)
+            trained = accuracies.loc[_trained(method, visible, scores, evaluations, seed)].reset_index(drop=True)
+            so_far = trained["validation"].cummax()
+            # The cell with the best validation accuracy after each evaluation, of equal ones the first.
+            reached = trained["test"].where(trained["validation"] > so_far.shift(fill_value=-np.inf)).ffill()
+            columns = {"method": method, "seed": seed, "evaluations": trained.index + 1, "validation": so_far}
+            tables.append(pd.DataFrame({**columns, "test": reached, "regret": best - reached}))
+    return SearchSimulation(pd.concat(tables, ignore_index=True), notes, benchmark.source)
 
 
-def _trained(
-    method: str, visible: Mapping[str, float], scores: pd.Series | None, evaluations: int, seed: int
-) -> list[str]:
+def _trained(method: str, visible: Mapping[str, float], scores: pd.Series, evaluations: int, seed: int) -> list[str]:
     """Return the cells that a search trains, in its order; all that it sees of them is their validation accuracy."""
-    cells = list(visible)
     if method == "regularised_evolution":
-        found = evolve(
-            _Cells(cells), visible.__getitem__, strategy=AGEING, steps=evaluations, seed=seed, progress=False
-        )
+        # As NAS-Bench-201's own runs had it (Dong & Yang, ICLR 2020).
+        options = {"strategy": Evolution(method, population=10, tournament=3, in_flight=1), "progress": False}
+        found = evolve(_Cells(list(visible)), visible.__getitem__, steps=evaluations, seed=seed, **options)
         return found.history["arch"].tolist()
-    if method == "random":
-        rng = np.random.default_rng(derive_seed(seed, "random"))
-        return [cells[place] for place in rng.permutation(len(cells))[:evaluations]]
-    rng = np.random.default_rng(derive_seed(seed, "guided"))
+    # Equal cells come in random order: in random search that is all of them.
+    rng = np.random.default_rng(derive_seed(seed, "guided" if method in GUIDES else "random"))
     shuffled = scores.iloc[rng.permutation(len(scores))]
     return shuffled.sort_values(ascending=False, kind="stable").index[:evaluations].tolist()
-
-
-def _report(trained: pd.DataFrame, best: float) -> pd.DataFrame:
-    """Say, after each evaluation, which cell has the best validation accuracy, and what it reaches on the test set."""
-    trained = trained.reset_index(drop=True)
-    so_far = trained["validation"].cummax()
-    # Of equal cells the first.
-    reached = trained["test"].where(trained["validation"] > so_far.shift(fill_value=-np.inf)).ffill()
-    table = pd.DataFrame({"validation": so_far, "test": reached, "regret": best - reached})
-    return table.assign(evaluations=table.index + 1)
