@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nbnas
-from nbnas.machine.freed_memory import keep_freed_memory
+from nbnas.machine.executors import keep_freed_memory
 from nbnas.machine.provenance import describe_device
 from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.networks.exact_kernels import exact_kernels

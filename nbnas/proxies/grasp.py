@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nbnas.networks.autograd_graph import differentiating_twice
+from nbnas.networks.autograd import differentiating_twice
 from nbnas.networks.layers import total, weight_layers
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nbnas.errors import NbnasError
-from nbnas.networks.fast_batch_norm import use_cheap_second_derivative
+from nbnas.networks.fast_norms import use_cheap_second_derivative
 from nbnas.networks.feature_maps import feature_blocks
 from nbnas.networks.layers import WEIGHT_LAYERS, UnsupportedModelError, weight_layers
 from nbnas.networks.recording import LayerCall, Recording, record

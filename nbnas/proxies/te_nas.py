@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from nbnas.networks.autograd import directions_at_once, gradients_along
 from nbnas.networks.eigenvalues import eigenvalues
-from nbnas.networks.gradients_along import directions_at_once, gradients_along
 from nbnas.networks.layers import UnsupportedModelError
 from nbnas.networks.per_sample_gradients import per_sample_gradients, samples_interact
 from nbnas.networks.recording import Recording

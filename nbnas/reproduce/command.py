@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from nbnas.machine.options import DEFAULT_WORKERS
+from nbnas.machine.executors import DEFAULT_WORKERS
 
 
 def add_run(commands: argparse._SubParsersAction) -> None:

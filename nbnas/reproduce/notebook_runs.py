@@ -14,10 +14,9 @@ from pathlib import Path
 from nbnas.benchmarks import accuracy_files
 from nbnas.errors import NbnasError
 from nbnas.machine import provenance
-from nbnas.machine.executors import Workers, describe_failure, open_executor
+from nbnas.machine.executors import Workers, describe_failure, in_flight, open_executor
 from nbnas.machine.paths import data_folder, project_root
 from nbnas.machine.replace_file import replace_file
-from nbnas.machine.window import in_flight
 from nbnas.reproduce.notebook import Notebook, Value, last_run, run_notebook, stamp_file
 
 
