@@ -172,7 +172,10 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
     except Exception as error:
         if partial.exists():
             partial.replace(failed)
-        message = f"{notebook.path.name} failed {_describe(error)}; log: {failed}; rerun: "
+        reason = first_line(error) if str(error) else type(error).__name__
+        if hasattr(error, "ename"):
+            reason = f"in cell {error.cell_index}: {error.ename}: {first_line(error.evalue)}"
+        message = f"{notebook.path.name} failed {reason}; log: {failed}; rerun: "
         raise NbnasError(message + rerun_command(notebook, parameters)) from error
     partial.replace(output)
     failed.unlink(missing_ok=True)
@@ -182,10 +185,3 @@ def rerun_command(notebook: Notebook, parameters: Mapping[str, Value]) -> str:
     """Return the shell command that runs a notebook with these parameters."""
     options = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
     return shlex.join(["nbnas", "run", str(notebook.path), *options])
-
-
-def _describe(error: Exception) -> str:
-    if hasattr(error, "ename"):
-        message = str(error.evalue).strip().partition("\n")[0]
-        return f"in cell {error.cell_index}: {error.ename}: {message}"
-    return first_line(error) if str(error) else type(error).__name__

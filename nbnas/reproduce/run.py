@@ -49,7 +49,14 @@ def reproduce(
     waiting = sorted((job for job in jobs if not job.up_to_date), key=lambda job: (job.notebook.alone, -job.minutes))
     # Notebooks use a GPU from several processes themselves.
     workers = workers or (1 if device.startswith("cuda") else available_cores())
-    _announce(profile, len(jobs), waiting, workers)
+    print(f"profile {profile!r}: {len(jobs)} notebooks, {len(jobs) - len(waiting)} up to date")
+    print(f"accuracies: {load_benchmark('nasbench201').description}")
+    if waiting:
+        minutes = [job.minutes for job in waiting if not job.notebook.alone]
+        alone = sum(job.minutes for job in waiting if job.notebook.alone)
+        total = max(max(minutes, default=0), sum(minutes) / workers) + alone
+        names = ", ".join(job.item for job in waiting)
+        print(f"to run, about {total:.0f} min, {workers} at a time: {names}", flush=True)
     failures, done = [], 0
     for alone, number in ((False, workers), (True, 1)):
         batch = [job for job in waiting if job.notebook.alone == alone]
@@ -63,14 +70,3 @@ def reproduce(
     if failures:
         raise NbnasError("\n".join(failures))
     return index
-
-
-def _announce(profile: str, jobs: int, waiting: Sequence[Job], workers: int) -> None:
-    print(f"profile {profile!r}: {jobs} notebooks, {jobs - len(waiting)} up to date")
-    print(f"accuracies: {load_benchmark('nasbench201').description}")
-    if waiting:
-        minutes = [job.minutes for job in waiting if not job.notebook.alone]
-        alone = sum(job.minutes for job in waiting if job.notebook.alone)
-        total = max(max(minutes, default=0), sum(minutes) / workers) + alone
-        names = ", ".join(job.item for job in waiting)
-        print(f"to run, about {total:.0f} min, {workers} at a time: {names}", flush=True)

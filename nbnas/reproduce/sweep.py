@@ -24,7 +24,7 @@ by an axis ``hue``, panels by an axis ``panel``, intervals from columns ``low`` 
 import hashlib
 import itertools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,9 +46,6 @@ from nbnas.reproduce.report.rendering import facts, headings, notebook_body, wri
 
 RESULT = "result"
 """Item under which a swept notebook saves its table."""
-
-Saved = tuple[pd.DataFrame, dict[str, object]]
-"""Table of a point with the axes in front, and what its notebook said of it."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -141,14 +138,6 @@ class Sweep(_Strict):
         everything = {**self.notebook.parameters, **self.parameters}
         return {name: value for name, value in everything.items() if name not in self.axes}
 
-    def require_columns(self, columns: Collection[str]) -> None:
-        """Check that a table has what the plots show; :class:`NbnasError` if not."""
-        for name in (name for plot in self.plots for name in plot.columns if name not in columns):
-            raise NbnasError(
-                f"a plot of sweep {self.name!r} shows {name!r}, but the table of {self.notebook.path.name} has "
-                f"only {', '.join(columns)}"
-            )
-
 
 def read_sweep(specification: Path) -> Sweep:
     """Read a specification and check all that can be known before a kernel starts.
@@ -208,10 +197,8 @@ def sweep(specification: Path, workers: int | None = None) -> Path:
     was finished is kept.
 
     Returns the page ``reports/sweeps/NAME.html``; beside it ``NAME.csv`` has a column per axis and those of the tables.
-
-    Raises:
-        NbnasError: If the specification is malformed, a plot shows a column that the tables lack, or, after all other
-            points have run, a point failed.
+    :class:`NbnasError` if the specification is malformed, a plot shows a column that the tables lack, or, after all
+    other points have run, a point failed.
     """
     plan = read_sweep(specification)
     require_workers(workers)
@@ -248,14 +235,21 @@ def _plan_points(plan: Sweep) -> list[Job]:
     return jobs
 
 
-def _load_point(job: Job, plan: Sweep) -> Saved | None:
-    """Return what a point saved, or None; :class:`NbnasError` if the table lacks what the plots show."""
+def _load_point(job: Job, plan: Sweep) -> tuple[pd.DataFrame, dict[str, object]] | None:
+    """Return the table that a point saved, with the axes in front, and what its notebook said of it; None if nothing.
+
+    :class:`NbnasError` if the table lacks what the plots show.
+    """
     saved = results.load(RESULT, job.reports)
     if saved is None:
         return None
     table = saved[0].assign(**{name: job.parameters[name] for name in plan.axes})
     table = table[[*plan.axes, *table.columns.difference(plan.axes, sort=False)]]
-    plan.require_columns(table.columns)
+    for name in (name for plot in plan.plots for name in plot.columns if name not in table):
+        raise NbnasError(
+            f"a plot of sweep {plan.name!r} shows {name!r}, but the table of {plan.notebook.path.name} has "
+            f"only {', '.join(table)}"
+        )
     return table, saved[1]["protocol"]
 
 
@@ -274,40 +268,34 @@ def _run(plan: Sweep, waiting: Sequence[Job], workers: int) -> dict[str, str]:
 
 
 def _summarise(plan: Sweep, jobs: Sequence[Job], errors: Mapping[str, str], device: str) -> Path:
-    """Save the joined table and the plots, then write the page."""
-    finished = {job.item: _load_point(job, plan) for job in jobs if job.item not in errors}
-    tables = [table for table, _ in finished.values()]
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(plan.axes))
-    figures = {}
-    for number, plot in enumerate(plan.plots if tables else (), start=1):
-        shown = swept_values(table, plot.model_dump(), plan.axes, plan.labels, plot.title, from_zero=plot.from_zero)
-        figures[f"{number}-{plot.y}"] = shown
-    protocol = {"notebook": plan.notebook.path.name, "axes": plan.axes, "parameters": plan.fixed}
-    record = results.save(f"sweeps/{plan.name}", table, figures, protocol | {"failed": list(errors)}, device)
-    return _write_pages(record.with_suffix(".html"), plan, jobs, finished, errors)
-
-
-def _write_pages(
-    page: Path, plan: Sweep, jobs: Sequence[Job], saved: Mapping[str, Saved], errors: Mapping[str, str]
-) -> Path:
-    """Write a page from the result that was saved beside it, and a page beside the notebook of every finished point."""
-    folder = page.parent.absolute()
+    """Save the joined table and the plots; write their page, and a page beside the notebook of every finished point."""
+    folder = reports_folder().absolute() / "sweeps"
     report = (folder.parent / "index.html").exists()
-    table, record = results.load(plan.name, folder)
-    links, protocols, minutes, failed = [], [], 0.0, []
+    tables, protocols, links, failed, minutes = [], [], [], [], 0.0
     for job in jobs:
         if job.item in errors:
             command = rerun_command(job.notebook, job.parameters)
             error = errors[job.item].removesuffix(f"; rerun: {command}")
             failed.append({"label": job.item, "error": error, "command": command})
             continue
-        point_page, body = job.output.with_suffix(".html"), notebook_body(job.output)
+        page, body = job.output.with_suffix(".html"), notebook_body(job.output)
         shown = {"sweep": plan, "title": job.item, "body": body, "contents": headings(body)}
-        write_page("sweep_point.html.jinja", point_page, "../../../", report, **shown)
-        rows, protocol = saved[job.item]
+        write_page("sweep_point.html.jinja", page, "../../../", report, **shown)
+        table, protocol = _load_point(job, plan)
+        tables.append(table)
         protocols.append(protocol.items())
-        links += [{"number": len(protocols), "href": point_page.relative_to(folder).as_posix()}] * len(rows)
+        links += [{"number": len(tables), "href": page.relative_to(folder).as_posix()}] * len(table)
         minutes += job.minutes
+
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(plan.axes))
+    figures = {}
+    for number, plot in enumerate(plan.plots if tables else (), start=1):
+        shown = swept_values(table, plot.model_dump(), plan.axes, plan.labels, plot.title, from_zero=plot.from_zero)
+        figures[f"{number}-{plot.y}"] = shown
+    protocol = {"notebook": plan.notebook.path.name, "axes": plan.axes, "parameters": plan.fixed}
+    results.save(f"sweeps/{plan.name}", table, figures, protocol | {"failed": list(errors)}, device)
+    table, record = results.load(plan.name, folder)
+
     # What the points say of themselves counts as far as they agree.
     common = {name: value for name, value in (protocols or [()])[0] if all((name, value) in p for p in protocols)}
     settings = {name: value for name, value in {**plan.fixed, **common}.items() if name not in (*plan.axes, "device")}
@@ -315,7 +303,7 @@ def _write_pages(
     cells = (map(_text, row) for row in table.itertuples(index=False))
     return write_page(
         "sweep.html.jinja",
-        page,
+        reports_folder() / f"sweeps/{plan.name}.html",
         "../",
         report,
         sweep=plan,
@@ -324,7 +312,7 @@ def _write_pages(
         rows=[{**link, "cells": list(row)} for link, row in zip(links, cells, strict=True)],
         figures=record["figures"],
         failed=failed,
-        finished=len(protocols),
+        finished=len(tables),
         axes={name: ", ".join(map(str, values)) for name, values in plan.axes.items()},
         settings=settings | {name: value for name, value in facts(record).items() if name not in record["protocol"]},
     )

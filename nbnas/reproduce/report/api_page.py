@@ -5,10 +5,10 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import griffe
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -37,8 +37,7 @@ _ENTRY = re.compile(r"^(\*{0,2}\w[\w.*, ]*): ", re.MULTILINE)
 _DOCTEST = re.compile(r"(?:^>>> .*\n(?:^(?!>>> ).+\n)*)+", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A module, a public name of it, or a documented member of a class."""
 
     name: str
@@ -51,7 +50,7 @@ class Entry:
     source: str = ""
     location: str = ""
     """File and line."""
-    members: list["Entry"] = field(default_factory=list)
+    members: Sequence["Entry"] = ()
 
 
 def api_sections() -> list[Entry]:

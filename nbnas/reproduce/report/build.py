@@ -15,9 +15,6 @@ from nbnas.reproduce.report.api_page import api_sections
 from nbnas.reproduce.report.rendering import facts, headings, notebook_body, unlink, write_page
 from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, count_verdicts, load_published, not_attempted
 
-PAPERS = ("vkdnw", "tcet")
-OTHERS = ("studies", "lessons")
-
 
 class Page(NamedTuple):
     """An executed notebook."""
@@ -62,8 +59,8 @@ def build_report(reports: Path, profile: str) -> Path:
         "index.html.jinja",
         reports / "index.html",
         profile=profile,
-        papers=[_paper(key, verdicts, {page.item: page for page in pages}, records) for key in PAPERS],
-        others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in OTHERS},
+        papers=[_paper(key, verdicts, {page.item: page for page in pages}, records) for key in ("vkdnw", "tcet")],
+        others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in ("studies", "lessons")},
         sweeps=sorted(path.stem for path in (reports / "sweeps").glob("*.html")),
         totals=count_verdicts(verdicts),
         sources=sorted(set(verdicts["source"]) & set(BENCHMARKS["nasbench201"].by_name)),

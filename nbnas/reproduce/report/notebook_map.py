@@ -25,9 +25,8 @@ def notebook_map(profile: str = "default") -> pd.DataFrame:
     """
     notebooks, reports = notebooks_folder(), profile_reports(profile)
     verdicts = reports / "verdicts.csv"
-    counts = {}
-    if verdicts.exists():
-        counts = {item: count_verdicts(rows) for item, rows in pd.read_csv(verdicts).groupby("item")}
+    judged = pd.read_csv(verdicts).groupby("item") if verdicts.exists() else ()
+    counts = {item: count_verdicts(rows) for item, rows in judged}
     rows = {}
     for folder in HEADINGS:
         items = [f"{folder}/{path.stem}" for path in (notebooks / folder).glob("*.ipynb")]
@@ -50,12 +49,15 @@ def show_notebook_map(profile: str = "default") -> HTML:
     """Return :func:`notebook_map` as tables with links, for a notebook in ``notebooks/`` to show."""
     table = notebook_map(profile)
     index = profile_reports(profile) / "index.html"
-    template = open_templates().get_template("map.html.jinja")
-    text = template.render(
-        sections={HEADINGS[folder]: rows for folder, rows in table.groupby("folder", sort=False)},
-        verdicts=VERDICTS,
-        totals=table[list(VERDICTS)].sum().astype(int),
-        profile=profile,
-        report=os.path.relpath(index, notebooks_folder()) if index.exists() else "",
+    text = (
+        open_templates()
+        .get_template("map.html.jinja")
+        .render(
+            sections={HEADINGS[folder]: rows for folder, rows in table.groupby("folder", sort=False)},
+            verdicts=VERDICTS,
+            totals=table[list(VERDICTS)].sum().astype(int),
+            profile=profile,
+            report=os.path.relpath(index, notebooks_folder()) if index.exists() else "",
+        )
     )
     return HTML(text)

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Container
-from functools import cache
+from functools import cache, partialmethod
 from pathlib import Path
 from posixpath import dirname, join, normpath
 
@@ -63,22 +63,17 @@ def _number(value: float) -> str:
 class _MathMLRenderer(IPythonRenderer):
     """Renders formulas as MathML, which browsers draw themselves; MathJax would be fetched from the network."""
 
-    def block_math(self, body: str) -> str:
-        return _to_mathml(body, "block")
+    def block_math(self, body: str, display: str = "block") -> str:
+        # Without a space, the logarithm of p reads as one word.
+        names = r"(<mi>[a-z]{2,}</mi>)(?=<mi>|<mn>|<msub>|<msup>)"
+        return re.sub(names, r'\1<mspace width="0.17em"/>', latex_to_mathml(body, display=display))
 
-    def inline_math(self, body: str) -> str:
-        return _to_mathml(body, "inline")
+    inline_math = partialmethod(block_math, display="inline")
 
     def heading(self, text: str, level: int, **_: object) -> str:
         # The identifier that JupyterLab gives it, for links from other notebooks to work in both.
         plain = html.unescape(re.sub(r"<[^>]+>", "", text))
         return f'<h{level} id="{html.escape(plain.replace(" ", "-"))}">{text}</h{level}>\n'
-
-
-def _to_mathml(body: str, display: str) -> str:
-    # Without a space, the logarithm of p reads as one word.
-    names = r"(<mi>[a-z]{2,}</mi>)(?=<mi>|<mn>|<msub>|<msup>)"
-    return re.sub(names, r'\1<mspace width="0.17em"/>', latex_to_mathml(body, display=display))
 
 
 def markdown_to_html(source: str) -> str:
