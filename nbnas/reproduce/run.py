@@ -47,7 +47,7 @@ def reproduce(
     if unknown:
         raise NbnasError(f"no notebook for {', '.join(sorted(unknown))}")
     waiting = sorted((job for job in jobs if not job.up_to_date), key=lambda job: (job.notebook.alone, -job.minutes))
-    # Notebooks use a GPU from several processes themselves.
+    # Each notebook already uses a GPU from several processes.
     workers = workers or (1 if device.startswith("cuda") else available_cores())
     print(f"profile {profile!r}: {len(jobs)} notebooks, {len(jobs) - len(waiting)} up to date")
     print(f"accuracies: {load_benchmark('nasbench201').description}")

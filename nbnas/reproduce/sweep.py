@@ -107,7 +107,7 @@ class Sweep(_Strict):
             if len(set(map(repr, values))) < len(values):
                 raise ValueError(f"axis {name!r} has a value twice: {values!r}")
             if name in self.parameters:
-                raise ValueError(f"{name!r} stands both in 'axes' and in 'parameters'")
+                raise ValueError(f"{name!r} is both in 'axes' and in 'parameters'")
         for plot in self.plots:
             if len(set(plot.axes)) < len(plot.axes):
                 raise ValueError(f"a plot uses one axis twice: {', '.join(plot.axes)}")
@@ -115,7 +115,7 @@ class Sweep(_Strict):
                 raise ValueError("a plot needs 'low' and 'high' together")
             for name in sorted(set(plot.axes) - set(self.axes)):
                 known = ", ".join(self.axes)
-                raise ValueError(f"a plot has {name!r} as x, hue or panel, which is no axis: {known}")
+                raise ValueError(f"a plot has {name!r} as x, hue or panel, but the axes are {known}")
             for name in sorted(set(plot.columns) & set(self.axes)):
                 raise ValueError(f"a plot has the axis {name!r} as y, low or high, which are columns of the table")
         for point in self.points:
@@ -214,8 +214,8 @@ def sweep(specification: Path, workers: int | None = None) -> Path:
     page = _summarise(plan, jobs, errors, device)
     if errors:
         raise NbnasError(
-            f"{len(errors)} of {len(jobs)} points failed, the others stand in {page}; the same command tries only the "
-            "failed ones again:\n" + "\n".join(f"{label}: {error}" for label, error in errors.items())
+            f"{len(errors)} of {len(jobs)} points failed; the others are in {page}; run the same command again to "
+            "retry only the failed ones:\n" + "\n".join(f"{label}: {error}" for label, error in errors.items())
         )
     return page
 
@@ -228,7 +228,7 @@ def _plan_points(plan: Sweep) -> list[Job]:
         label = " ".join(f"{name}={value}" for name, value in values.items())
         whole = label.replace(" ", "-")
         name = re.sub(r"[^\w.=-]", "_", whole)[:100]
-        # Where something was replaced or cut, two labels may have become one.
+        # After replacing or cutting characters, two labels may be the same.
         folder = root / (name if name == whole else f"{name}-{hashlib.sha256(label.encode()).hexdigest()[:8]}")
         output = folder / f"{RESULT}.ipynb"
         jobs.append(Job(label, plan.notebook, {**plan.parameters, **values}, output, folder, inputs))
@@ -296,10 +296,10 @@ def _summarise(plan: Sweep, jobs: Sequence[Job], errors: Mapping[str, str], devi
     results.save(f"sweeps/{plan.name}", table, figures, protocol | {"failed": list(errors)}, device)
     table, record = results.load(plan.name, folder)
 
-    # What the points say of themselves counts as far as they agree.
+    # Shows only facts on which all points agree.
     common = {name: value for name, value in (protocols or [()])[0] if all((name, value) in p for p in protocols)}
     settings = {name: value for name, value in {**plan.fixed, **common}.items() if name not in (*plan.axes, "device")}
-    settings["time"] = f"{minutes:.1f} minutes, all runs added up"
+    settings["time"] = f"{minutes:.1f} minutes for all runs together"
     cells = (map(_text, row) for row in table.itertuples(index=False))
     return write_page(
         "sweep.html.jinja",

@@ -45,7 +45,7 @@ def _read_all(folder: Path) -> pd.DataFrame:
     numbers = pd.concat([pd.read_csv(file, dtype=str, keep_default_na=False) for file in files], ignore_index=True)
     deviations = numbers[numbers["metric"].str.endswith("_std")]
     deviations = deviations.replace({"metric": "_std$"}, "", regex=True).astype({"value": float})
-    # The deviations are known for the older runs only; a newer run of the same row is as noisy.
+    # Deviations are known for the older runs only; newer runs of the same row are taken to be as noisy.
     shared = ["row_key", "column", "archs", "metric"]
     largest = deviations.groupby(shared)["value"].max().rename("std").reset_index()
     return numbers.merge(largest, how="left", on=shared).fillna({"std": 0.0})

@@ -49,15 +49,12 @@ def show_notebook_map(profile: str = "default") -> HTML:
     """Return :func:`notebook_map` as tables with links, for a notebook in ``notebooks/`` to show."""
     table = notebook_map(profile)
     index = profile_reports(profile) / "index.html"
-    text = (
-        open_templates()
-        .get_template("map.html.jinja")
-        .render(
-            sections={HEADINGS[folder]: rows for folder, rows in table.groupby("folder", sort=False)},
-            verdicts=VERDICTS,
-            totals=table[list(VERDICTS)].sum().astype(int),
-            profile=profile,
-            report=os.path.relpath(index, notebooks_folder()) if index.exists() else "",
-        )
+    template = open_templates().get_template("map.html.jinja")
+    text = template.render(
+        sections={HEADINGS[folder]: rows for folder, rows in table.groupby("folder", sort=False)},
+        verdicts=VERDICTS,
+        totals=table[list(VERDICTS)].sum().astype(int),
+        profile=profile,
+        report=os.path.relpath(index, notebooks_folder()) if index.exists() else "",
     )
     return HTML(text)
