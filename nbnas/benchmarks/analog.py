@@ -46,8 +46,7 @@ def installed_data_file() -> Path | None:
 def read_analog_accuracies(path: Path) -> np.ndarray:
     """Return the CIFAR-10 test accuracies of a data file in percent in NATS-Bench index order.
 
-    Raises:
-        NbnasError: If the file is damaged, asks for any other class, or lacks cells.
+    :class:`NbnasError` if the file is damaged, asks for any other class, or lacks cells.
     """
     space = get_space("nasbench201")
     accuracies = np.full(len(space), np.nan)

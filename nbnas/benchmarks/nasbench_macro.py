@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nbnas.benchmarks.accuracy_table import user_file
-from nbnas.benchmarks.benchmark import Benchmark, Sources
+from nbnas.benchmarks.benchmark import Benchmark, Sources, user_file
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 
