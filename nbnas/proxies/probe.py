@@ -67,20 +67,6 @@ class ScoringSession:
         """Name of the initialisation under which this proxy sees the network."""
         return info.initialisation if self.init == "published" else None
 
-    def build(self, initialisation: str | None, mode: str) -> nn.Module:
-        """Return a fresh copy of the network, initialised from the seed, in ``mode``, every parameter trainable."""
-        network = copy_network(self.model).train(mode == "train")
-        for parameter in network.parameters():
-            if parameter.is_floating_point():
-                parameter.requires_grad_(True)
-        if initialisation is not None:
-            INITIALISATIONS[initialisation](network, generator_for(self.seed, "weights"))
-        network = move_network(network, self.device)
-        refuse_single_values(network)
-        if self.logits is not None:
-            network.register_forward_hook(lambda module, arguments, output: self.logits(output))
-        return network
-
     def keep_only(self, initialisation: str | None) -> None:
         """Drop the passes of other initialisations."""
         self.passes = {key: value for key, value in self.passes.items() if key[0] == initialisation}
@@ -93,7 +79,7 @@ class Probe:
     """
 
     def __init__(self, session: ScoringSession, info: ProxyInfo) -> None:
-        self._session, self._info = session, info
+        self._session, self._initialisation = session, session.initialisation_of(info)
         self._used: list[tuple] = []
         self._seconds_computing = 0.0
         self.mode = info.mode
@@ -119,8 +105,19 @@ class Probe:
         return self._session.model
 
     def new_network(self, mode: str | None = None) -> nn.Module:
-        """Return another copy of the network for this proxy alone."""
-        return self._session.build(self._session.initialisation_of(self._info), mode or self.mode)
+        """Return another copy of the network for this proxy alone, initialised from the seed, all of it trainable."""
+        session = self._session
+        network = copy_network(session.model).train((mode or self.mode) == "train")
+        for parameter in network.parameters():
+            if parameter.is_floating_point():
+                parameter.requires_grad_(True)
+        if self._initialisation is not None:
+            INITIALISATIONS[self._initialisation](network, generator_for(session.seed, "weights"))
+        network = move_network(network, session.device)
+        refuse_single_values(network)
+        if session.logits is not None:
+            network.register_forward_hook(lambda module, arguments, output: session.logits(output))
+        return network
 
     def share(self, name: str, compute: Callable[[], Any], *details: Any) -> Any:
         """Return what ``compute`` gives, computed once for all proxies that see the network under one initialisation.
@@ -129,7 +126,7 @@ class Probe:
         result besides ``name``, for example mode and batch number.
         """
         passes = self._session.passes
-        key = (self._session.initialisation_of(self._info), name, *details)
+        key = (self._initialisation, name, *details)
         if key in passes:
             self.flags += passes[key].flags
             self.shared_seconds += sum(passes[part].seconds for part in passes[key].parts.difference(self._used))

@@ -119,9 +119,7 @@ def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
     chosen = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         listed = [proxy.info for proxy in registered() if not (proxy.info.ablation and set(pattern) & set("*?["))]
-        matches = {
-            info.name for info in listed if any(fnmatchcase(name, pattern) for name in (info.name, *info.scores))
-        }
+        matches = {info.name for info in listed if any(fnmatchcase(n, pattern) for n in (info.name, *info.scores))}
         if not matches:
             raise NbnasError(f"no proxy matches {pattern!r}; there are {', '.join(_registry)}")
         chosen |= matches

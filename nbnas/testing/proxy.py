@@ -47,7 +47,7 @@ def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
     >>> table = nbnas.score(network, "logit_spread", input_shape=(16, 3, 8, 8))
     >>> table.status["logit_spread"], round(table.value["logit_spread"])
     ('ok', 0)
-    >>> forget("logit_spread")  # else the name is taken until Python ends, when a notebook cell is run again too
+    >>> forget("logit_spread")  # else the name stays taken, also when this runs again
 
     The proxy is scored on seven networks of a few hundred weights, in seconds, on the CPU. An AssertionError says which
     rule it breaks first, and on which network:
@@ -60,7 +60,7 @@ def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
     * The same seed gives the same scores, bit for bit. Random numbers come from ``probe.generator``; the global
       generators of torch, numpy and Python are neither read nor changed.
     * Scores do not depend on other proxies, and shared passes are not written into.
-    * In float64 the scores are those of float32 up to ``tolerance``, a share of the larger modulus, or 1e-9.
+    * In float64 the scores are those of float32 up to ``tolerance``, a share of the larger modulus, plus 1e-9.
 
     Not checked: whether the score measures what its formula says, whether a degenerate network is recognised, speed,
     memory, other devices than the CPU, and larger networks.
@@ -84,7 +84,8 @@ def _require(condition: bool, info: ProxyInfo, sentence: str) -> None:
 
 def _check_record(info: ProxyInfo) -> None:
     for field in ("name", "title", "family", "paper", "formula", "requires", "cost"):
-        _require(str(getattr(info, field) or "").strip() != "", info, f"has nothing in the field {field!r}")
+        value = getattr(info, field)
+        _require(isinstance(value, str) and value.strip() != "", info, f"has nothing in the field {field!r}")
     _require(isinstance(info.needs_labels, bool), info, "has neither True nor False in the field 'needs_labels'")
     inputs, starts = ("noise", "images", "none"), (*INITIALISATIONS, None)
     for field, values in {"mode": ("train", "eval"), "inputs": inputs, "initialisation": starts}.items():
