@@ -122,10 +122,7 @@ def az_progressivity(probe: Probe) -> dict[str, Tensor]:
 
 
 @register(
-    title="AZ-NAS trainability",
-    formula="mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||",
-    cost="F + I",
-    **_BASE,
+    title="AZ-NAS trainability", formula="mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||", cost="F + I", **_BASE
 )
 def az_trainability(probe: Probe) -> dict[str, Tensor]:
     """Score a network by how well its blocks preserve the size of gradients: at most 1e-6."""

@@ -22,7 +22,7 @@ from nbnas.proxies.registry import register
     cost="F + B",
 )
 def fisher(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the Fisher saliency, at least 0, of the channels of every call of a convolution or linear layer."""
+    """Score a network by the Fisher saliency, at least 0, of all channels, in each call of a layer with weights."""
     parts, recording = [], probe.forward()
     for call, gradient in probe.output_gradients():
         recording.require_samples_first(call.output)
