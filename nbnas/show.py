@@ -5,7 +5,6 @@ and ``figure.get_label()`` is its alternative text. matplotlib is imported by th
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
 from nbnas.proxies.vkdnw import fisher_eigenvalues
-from nbnas.rankings import bootstrap_interval, kendall_tau
+from nbnas.rankings import bootstrap_estimate, kendall_tau
 from nbnas.scoring.score import GivenInputs
 
 if TYPE_CHECKING:
@@ -63,33 +62,30 @@ def spectrum(
     >>> figure = nbnas.show.spectrum(network, input_shape=(8, 3, 4, 4))
 
     Args:
-        networks: A network; or eigenvalues; or name -> one of these, for a line each.
+        networks: A network; or finite eigenvalues; or name -> one of these, for a line each.
         quantiles: Where eigenvalues are given: which quantiles of a spectrum they are, ascending like them, such as
             :data:`nbnas.proxies.fisher_information.QUANTILES` for the deciles of a score. ``None`` is a whole spectrum.
         variant: ``official`` or ``paper``, see :class:`nbnas.proxies.fisher_information.FisherSetting`.
         inputs: For networks, arguments of :func:`nbnas.score`, such as ``input_shape`` or ``batches``.
-
-    Raises:
-        NbnasError: If a network does not have a spectrum, or eigenvalues are not finite numbers.
     """
-    from nbnas.plots import spectra
+    from nbnas.plots.networks import spectrum as draw
 
-    def eigenvalues(probe: Probe) -> np.ndarray:
+    def of_network(probe: Probe) -> np.ndarray:
         return fisher_eigenvalues(probe, variant).cpu().numpy()
 
-    drawn = _values(networks, "vkdnw", eigenvalues, partial(_numbers, what="eigenvalues"), inputs)
+    drawn = _values(networks, "vkdnw", of_network, lambda given: _numbers(given, "eigenvalues"), inputs)
     for values in drawn.values():
-        if (values < 0).any() or not values.any():
-            raise NbnasError("eigenvalues must be at least 0, and one of them larger")
+        if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
+            raise NbnasError("eigenvalues must be finite and at least 0, and one of them larger")
         if quantiles is not None and len(quantiles) != len(values):
             raise NbnasError(f"{len(quantiles)} quantiles for {len(values)} eigenvalues")
-    return spectra.spectrum(drawn, title, quantiles)[0]
+    return draw(drawn, title, quantiles)[0]
 
 
 def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = None) -> "Figure":
     """Scatter scores against accuracies, with Kendall's τ and its 95 % bootstrap interval unless one side is constant.
 
-    Networks without both numbers are left out; the title says how many.
+    Networks without both numbers are left out; the title says how many. At least two must have both.
 
     >>> import nbnas
     >>> figure = nbnas.show.ranking([1.0, 2.5, 2.0], [88.1, 93.2, 91.0])
@@ -99,10 +95,6 @@ def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = Non
         accuracies: (n,), in percent unless their name says otherwise. Where both are pandas series they are matched by
             their index, and networks that are in one alone do not count.
         title: First line of the title; ``None`` is the number of networks.
-
-    Raises:
-        NbnasError: If the lengths differ, series have no network in common or one twice, or fewer than two networks
-            have both numbers.
     """
     from nbnas.plots.rankings import scores_against_accuracy
 
@@ -113,12 +105,11 @@ def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = Non
     title = title or f"{len(whole):,} networks"
     if len(whole) < len(pairs):
         title += f" ({len(pairs) - len(whole):,} without a number left out)"
-    score, accuracy = whole["score"], whole["accuracy"]
+    score = whole["scores"].rename(getattr(scores, "name", None) or "score")
+    accuracy = whole["accuracies"].rename(getattr(accuracies, "name", None) or "accuracy (%)")
     if (whole.nunique() > 1).all():
-        low, high = bootstrap_interval(kendall_tau, score, accuracy)
-        title += f"\nKendall's τ = {kendall_tau(score, accuracy):.2f}, 95 % interval {low:.2f} to {high:.2f}"
-    score = score.rename(getattr(scores, "name", None) or "score")
-    accuracy = accuracy.rename(getattr(accuracies, "name", None) or "accuracy (%)")
+        tau, low, high = bootstrap_estimate(kendall_tau, score, accuracy)
+        title += f"\nKendall's τ = {tau:.2f}, 95 % interval {low:.2f} to {high:.2f}"
     return scores_against_accuracy(score, accuracy, title)[0]
 
 
@@ -144,11 +135,8 @@ def layers(
             these, for a line each.
         saliency: ``snip`` or ``synflow``, for networks.
         inputs: As for :func:`spectrum`.
-
-    Raises:
-        NbnasError: If a network does not have the vectors, or a table lacks a column.
     """
-    from nbnas.plots.layers import layer_vectors
+    from nbnas.plots.networks import layer_vectors
 
     if saliency not in ("snip", "synflow"):
         raise NbnasError(f"saliency must be 'snip' or 'synflow', got {saliency!r}")
@@ -162,9 +150,7 @@ def layers(
     return layer_vectors(seen, title)[0]
 
 
-def _values(
-    networks: Any, proxy: str, compute: Callable[[Probe], Any], read: Callable[[Any], Any], inputs: Mapping[str, Any]
-) -> dict[str, Any]:
+def _values(networks: Any, proxy: str, compute: Callable, read: Callable, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return name -> what ``compute`` gives for the probe that a proxy has of a network, else what ``read`` gives."""
     by_name = networks if isinstance(networks, Mapping) else {"network": networks}
     if not by_name:
@@ -188,23 +174,23 @@ def _matched(scores: ArrayLike, accuracies: ArrayLike) -> pd.DataFrame:
     by_index = isinstance(scores, pd.Series) and isinstance(accuracies, pd.Series)
     columns = {}
     for name, given in (("scores", scores), ("accuracies", accuracies)):
-        if by_index and given.index.has_duplicates:
+        columns[name] = pd.Series(_numbers(given, "numbers"), given.index if by_index else None)
+        if columns[name].index.has_duplicates:
             raise NbnasError(f"a network is twice in the index of {name}")
-        columns[name] = pd.Series(_numbers(given, "numbers", finite=False), given.index if by_index else None)
     first, second = map(len, columns.values())
     if not by_index and first != second:
         raise NbnasError(f"{first} scores and {second} accuracies are not of the same networks")
-    pairs = pd.concat(columns.values(), axis=1, join="inner", keys=["score", "accuracy"])
+    pairs = pd.concat(columns, axis=1, join="inner")
     if pairs.empty:
         raise NbnasError("scores and accuracies have no network in common: their indices differ")
     return pairs
 
 
-def _numbers(values: ArrayLike, what: str, *, finite: bool = True) -> np.ndarray:
+def _numbers(values: ArrayLike, what: str) -> np.ndarray:
     try:
         array = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise NbnasError(f"not {what}: {first_line(error)}") from error
-    if array.ndim != 1 or not len(array) or (finite and not np.isfinite(array).all()):
-        raise NbnasError(f"{what} must be {'finite and ' if finite else ''}in one row, got shape {array.shape}")
+    if array.ndim != 1 or not len(array):
+        raise NbnasError(f"{what} must be in one row, got shape {array.shape}")
     return array

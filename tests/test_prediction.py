@@ -14,9 +14,8 @@ from sklearn.model_selection import train_test_split
 import nbnas
 from nbnas.errors import NbnasError
 from nbnas.rankings import kendall_tau, ndcg, spearman_rho
-from nbnas.rankings.forest import forest_ranking
 from nbnas.rankings.graph_features import FAMILIES, PUBLISHED_FAMILIES, graph_feature_table
-from nbnas.rankings.learned import VKDNW_FEATURES, ZERO_COST_FEATURES
+from nbnas.rankings.learned import VKDNW_FEATURES, ZERO_COST_FEATURES, forest_ranking
 from nbnas.seeding import derive_seed
 
 OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]

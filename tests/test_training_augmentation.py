@@ -11,7 +11,7 @@ from scipy import stats
 
 from nbnas.errors import NbnasError
 from nbnas.training import get_recipe
-from nbnas.training.augmentation import (
+from nbnas.training.batches import (
     COLOUR_COMPONENTS,
     COLOUR_VARIANCES,
     Augmentation,

@@ -7,8 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nbnas.datasets.images import Images
-from nbnas.datasets.training_images import PictureFiles, random_box
+from nbnas.datasets.images import Images, PictureFiles, random_box
 from nbnas.errors import NbnasError
 from nbnas.training import load_data
 from tests.training_data import write_cifar10, write_imagenet

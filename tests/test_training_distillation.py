@@ -10,12 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nbnas.datasets.training_images import ImageData
+from nbnas.datasets.images import ImageData
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 from nbnas.training import build_network, get_recipe
-from nbnas.training.distillation import Distillation, Teacher, feature_blocks
-from nbnas.training.loss import Objective
+from nbnas.training.loss import Distillation, Objective, Teacher, feature_blocks
 
 MOBILE = get_space("mobilenetv2").start
 MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)

@@ -9,7 +9,7 @@ from torch import nn
 
 from nbnas.spaces import get_space
 from nbnas.spaces.super_blocks.network import UnitModule
-from nbnas.training.start_weights import TRAINING_INITIALISATIONS
+from nbnas.training.recipe import TRAINING_INITIALISATIONS
 from tests.training_data import STRUCTURE
 
 ZERO_RESIDUAL = ["xavier_normal_zero_residual", "kaiming_normal_zero_residual"]

@@ -18,7 +18,7 @@ RECIPE = dataclasses.replace(get_recipe("cifar"), epochs=10, warmup_epochs=2, ba
 
 def batches(*arguments, epoch=0, first=0):
     sampler = EpochBatches(*arguments)
-    sampler.start_at(epoch, first)
+    sampler.epoch, sampler.first = epoch, first
     return list(sampler)
 
 

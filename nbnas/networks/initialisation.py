@@ -19,7 +19,7 @@ def kaiming_normal(model: nn.Module, generator: Generator) -> None:
 
     Source: He et al., ICCV 2015; the initialisation of VKDNW, AZ-NAS and their baselines.
     """
-    _draw_normal(model, generator, lambda fan_in: (2 / fan_in) ** 0.5)
+    draw_normal(model, generator, lambda weight: (2 / weight[0].numel()) ** 0.5)
 
 
 def standard_normal(model: nn.Module, generator: Generator) -> None:
@@ -27,7 +27,7 @@ def standard_normal(model: nn.Module, generator: Generator) -> None:
 
     Source: Lin et al., ICCV 2021; the initialisation of the Zen-score.
     """
-    _draw_normal(model, generator, lambda fan_in: 1.0)
+    draw_normal(model, generator, lambda weight: 1.0)
 
 
 def torch_default(model: nn.Module, generator: Generator) -> None:
@@ -35,26 +35,27 @@ def torch_default(model: nn.Module, generator: Generator) -> None:
 
     The initialisation of methods whose code starts from a freshly built network: T-CET, ZiCo, TE-NAS, GradSign.
     """
-    for layer, fan_in in _layers(model):
+    for layer in _layers(model):
         for name in ("weight", "bias"):
             if getattr(layer, name) is not None:
                 noise = torch.rand(getattr(layer, name).shape, generator=generator, dtype=torch.float32)
-                _assign(layer, name, (2 * noise - 1) / fan_in**0.5)
+                _assign(layer, name, (2 * noise - 1) / layer.weight[0].numel() ** 0.5)
 
 
-def _draw_normal(model: nn.Module, generator: Generator, deviation: Callable[[int], float]) -> None:
-    for layer, fan_in in _layers(model):
+def draw_normal(model: nn.Module, generator: Generator, deviation: Callable[[Tensor], float]) -> None:
+    """Draw convolution and linear weights from N(0, d^2), d = deviation(weight); biases are 0."""
+    for layer in _layers(model):
         noise = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
-        _assign(layer, "weight", noise * deviation(fan_in))
+        _assign(layer, "weight", noise * deviation(layer.weight))
         if layer.bias is not None:
             _assign(layer, "bias", torch.zeros(layer.bias.shape))
 
 
-def _layers(model: nn.Module) -> Iterator[tuple[nn.Module, int]]:
-    """Yield convolutions and linear layers with their fan-in, in registration order; reset normalisations."""
+def _layers(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield convolutions and linear layers in registration order; reset normalisations."""
     for module in model.modules():
         if isinstance(module, WEIGHT_LAYERS):
-            yield module, module.weight[0].numel()
+            yield module
         elif isinstance(module, NORMALISATIONS):
             module.reset_parameters()
 

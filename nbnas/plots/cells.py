@@ -1,6 +1,8 @@
 """Cells as graphs: nodes in a row, edges as arcs between them."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -9,8 +11,8 @@ from matplotlib.patches import FancyArrowPatch
 
 from nbnas.errors import NbnasError
 from nbnas.plots.drawing import CENTRED, finished, wrapped_grid
-from nbnas.spaces import get_space, nasbench101, nasbench201, nasbench301, transnasbench101
-from nbnas.spaces.four_node_cell import EDGES, edges_on_paths
+from nbnas.spaces import get_space, nasbench101, nasbench301, transnasbench101
+from nbnas.spaces.four_node_cell import EDGES
 from nbnas.spaces.nasbench301 import NODES
 
 _STYLES = {"live": "-", "dead": "--", "none": ":"}
@@ -30,42 +32,19 @@ _COLOURS = {
 }
 """Okabe and Ito's colours, which stay apart for colour-blind eyes; operations are named as well."""
 
-_SHORT_NAMES = {
-    "skip_connect": "skip",
-    "skip connection": "skip",
-    "nor_conv_1x1": "conv 1x1",
-    "nor_conv_3x3": "conv 3x3",
-    "1x1 convolution": "conv 1x1",
-    "3x3 convolution": "conv 3x3",
-    "conv1x1-bn-relu": "conv 1x1",
-    "conv3x3-bn-relu": "conv 3x3",
-    "maxpool3x3": "max 3x3",
-    "max_pool_3x3": "max 3x3",
-    "avg_pool_3x3": "pool 3x3",
-    "input": "in",
-    "output": "out",
-}
-
 
 class _Edge(NamedTuple):
     source: int
     target: int
-    operation: str | None
-    """Short name; ``None`` where operations are on the nodes."""
-    bend: float
-    """Height of its arc as a share of its length; above the nodes where positive."""
+    operation: str | None  # Short name; None where operations are on the nodes.
+    height: float  # Of its arc; above the nodes where positive.
     style: str = "live"
-
-    @property
-    def height(self) -> float:
-        return self.bend * (self.target - self.source) / 2
 
 
 class _Graph(NamedTuple):
-    name: str
-    """Of the cell, where an architecture has several."""
     nodes: tuple[str, ...]
-    edges: tuple[_Edge, ...]
+    edges: list[_Edge]
+    name: str = ""  # Of the cell, where an architecture has several.
 
 
 def cell_graphs(cells: Mapping[str, str], space: str = "nasbench201", columns: int = 2) -> tuple[Figure, str]:
@@ -97,83 +76,65 @@ def cell_graphs(cells: Mapping[str, str], space: str = "nasbench201", columns: i
 
 
 def _draw_edge(axis: plt.Axes, edge: _Edge, nodes: tuple[str, ...]) -> None:
-    colour = _COLOURS[edge.operation or "skip"]
+    ends = edge.source, edge.target
+    bend = -2 * edge.height / (edge.target - edge.source)
+    style = {"linestyle": _STYLES[edge.style], "edgecolor": _COLOURS[edge.operation or "skip"]}
     # Straight edges end at the boxes of their nodes, whose half width in points this is about.
-    gaps = [13 if len(nodes[end]) < 4 else 8 + 2.4 * len(nodes[end]) for end in (edge.source, edge.target)]
-    start_gap, end_gap = gaps if edge.bend == 0 else (14, 14)
-    arrow = FancyArrowPatch(
-        (edge.source, 0),
-        (edge.target, 0),
-        connectionstyle=f"arc3,rad={-edge.bend}",
-        arrowstyle="-|>",
-        mutation_scale=12,
-        shrinkA=start_gap,
-        shrinkB=end_gap,
-        linestyle=_STYLES[edge.style],
-        linewidth=1 if edge.style == "none" else 2,
-        color=colour,
-    )
-    axis.add_patch(arrow)
+    gaps = [14 if edge.height else 13 if len(nodes[end]) < 4 else 8 + 2.4 * len(nodes[end]) for end in ends]
+    arrow = {"arrowstyle": "-|>", "mutation_scale": 12, "connectionstyle": f"arc3,rad={bend}"}
+    arrow |= {"facecolor": style["edgecolor"], "linewidth": 1 if edge.style == "none" else 2}
+    axis.add_patch(FancyArrowPatch(*((end, 0) for end in ends), shrinkA=gaps[0], shrinkB=gaps[1], **arrow, **style))
     if edge.operation is not None:
-        place = (edge.source + edge.target) / 2, edge.height
-        box = {"facecolor": "white", "edgecolor": colour, "linestyle": _STYLES[edge.style]}
-        axis.text(*place, edge.operation, fontsize=8, bbox={**box, "boxstyle": "round,pad=0.25"}, **CENTRED)
+        box = {"facecolor": "white", "boxstyle": "round,pad=0.25", **style}
+        axis.text(sum(ends) / 2, edge.height, edge.operation, fontsize=8, bbox=box, **CENTRED)
 
 
 def _short(operation: str) -> str:
-    return _SHORT_NAMES.get(operation, operation.replace("_conv_", " "))
+    """Shorten "max_pool_3x3" to "max 3x3", "1x1 convolution" to "conv 1x1", "input" to "in"."""
+    kinds = re.findall("skip|sep|dil|max|avg|conv|in|out|none", operation)
+    return " ".join([kinds[0].replace("avg", "pool"), *re.findall(r"\dx\d", operation)])
 
 
-_BENDS = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): 0.55, (1, 3): -0.55, (0, 3): 0.7}
+_HEIGHTS = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): 0.55, (1, 3): -0.55, (0, 3): 1.05}
 
 
-def _four_nodes(operations: tuple[str, ...]) -> Iterator[_Graph]:
-    placed = dict(zip(EDGES, operations, strict=True))
-    live = edges_on_paths([edge for edge, name in placed.items() if name != "none"])
-    edges = tuple(
-        _Edge(*edge, _short(name), _BENDS[edge], "none" if name == "none" else "live" if edge in live else "dead")
-        for edge, name in placed.items()
-    )
-    yield _Graph("", ("in", "1", "2", "out"), edges)
-
-
-def _nasbench201(arch: str) -> Iterator[_Graph]:
-    return _four_nodes(nasbench201.parse_cell(arch))
-
-
-def _transnasbench101_micro(arch: str) -> Iterator[_Graph]:
-    return _four_nodes(tuple(transnasbench101.OPERATIONS[digit] for digit in transnasbench101.parse_cell(arch)))
+def _four_nodes(space_name: str, arch: str) -> Iterator[_Graph]:
+    space, edges = get_space(space_name), []
+    for edge, choice, kept in zip(EDGES, space.parse(arch), space.parse(space.live_form(arch)), strict=True):
+        name = transnasbench101.OPERATIONS[choice] if isinstance(choice, int) else choice
+        style = "none" if name == "none" else "live" if choice == kept else "dead"
+        edges.append(_Edge(*edge, _short(name), _HEIGHTS[edge], style))
+    yield _Graph(("in", "1", "2", "out"), edges)
 
 
 def _nasbench101(arch: str) -> Iterator[_Graph]:
     graph = nasbench101.parse_cell(arch)
-
-    def bend(source: int, target: int) -> float:
+    edges = []
+    for source, target in graph.edges:
         # Straight to the next; above to the output, below to the others.
-        return 0.0 if target == source + 1 else 0.5 if target == graph.output else -0.5
-
-    edges = tuple(_Edge(source, target, None, bend(source, target)) for source, target in graph.edges)
-    yield _Graph("", tuple(map(_short, graph.operations)), edges)
+        bend = 0 if target == source + 1 else 0.5 if target == graph.output else -0.5
+        edges.append(_Edge(source, target, None, bend * (target - source) / 2))
+    yield _Graph(tuple(map(_short, graph.operations)), edges)
 
 
 def _nasbench301(arch: str) -> Iterator[_Graph]:
     for name, cell in zip(nasbench301.CELLS, nasbench301.parse_architecture(arch), strict=True):
         # The nearer input arrives from below, the farther one from above.
-        edges = tuple(
-            _Edge(edge.source, target, _short(edge.operation), bend)
+        edges = [
+            _Edge(edge.source, target, _short(edge.operation), side * (target - edge.source))
             for target, node in zip(NODES, cell, strict=True)
-            for edge, bend in zip(node, (0.6, -0.6), strict=True)
-        )
-        yield _Graph(f"{name} cell", ("k-2", "k-1", *map(str, NODES)), edges)
+            for edge, side in zip(node, (0.3, -0.3), strict=True)
+        ]
+        yield _Graph(("k-2", "k-1", *map(str, NODES)), edges, f"{name} cell")
 
 
 CELL_SPACES: Mapping[str, Callable[[str], Iterator[_Graph]]] = {
-    "nasbench201": _nasbench201,
+    "nasbench201": partial(_four_nodes, "nasbench201"),
     "nasbench101": _nasbench101,
     "nasbench1shot1_ss1": _nasbench101,
     "nasbench1shot1_ss2": _nasbench101,
     "nasbench1shot1_ss3": _nasbench101,
     "nasbench301": _nasbench301,
-    "transnasbench101_micro": _transnasbench101_micro,
+    "transnasbench101_micro": partial(_four_nodes, "transnasbench101_micro"),
 }
 """Space whose architectures are cells -> the graphs of one, two where it has a normal and a reduction cell."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -15,10 +14,8 @@ CENTRED = {"ha": "center", "va": "center"}
 BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
 """Where and how a figure has its legend."""
 
-RING = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 10}
-"""A published value."""
-
-RING_LEGEND = "ring: published, dot and bar: reproduced with interval"
+THIN = {"color": "#555555", "linewidth": 0.8}
+"""A line at zero, or at one."""
 
 
 def grid(
@@ -56,19 +53,6 @@ def name_rows(axis: plt.Axes, names: Iterable[str]) -> None:
     names = list(names)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.4, -0.6)
-
-
-def dot_bar_and_ring(axis: plt.Axes, height: int, row: Any, colour: Any) -> None:
-    """Draw ``value``, the interval ``low`` to ``high`` and ``published`` (NaN: no ring) of a row of a table."""
-    axis.plot([row.low, row.high], [height, height], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
-    axis.plot(row.value, height, "o", color=colour, markersize=5)
-    if not np.isnan(row.published):
-        axis.plot(row.published, height, "o", **RING)
-
-
-def error_bars(axis: plt.Axes, places: Any, rows: pd.DataFrame, value: str, **style: Any) -> None:
-    """Draw a column with the intervals ``low`` to ``high``."""
-    axis.errorbar(places, rows[value], [rows[value] - rows["low"], rows["high"] - rows[value]], capsize=3, **style)
 
 
 def finished(figure: Figure, alt: str, title: str | None = None) -> tuple[Figure, str]:

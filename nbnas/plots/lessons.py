@@ -1,4 +1,4 @@
-"""Figures that only the lessons draw. Each function returns a figure and its alternative text."""
+"""Figures that only the lessons draw."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,19 +7,19 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from nbnas.plots.drawing import BELOW, CENTRED, finished, grid, name_rows
+from nbnas.plots.drawing import BELOW, CENTRED, THIN, finished, grid, name_rows
 
 
 def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str]:
     """Draw the two columns of a table row by row, joined by a line, sorted by the first, largest on top."""
     first, second = table.columns
     ordered = table.sort_values(first, ascending=False)
-    heights = np.arange(len(ordered))
+    heights = range(len(ordered))
     figure, [[axis]] = grid((7.2, 1.6 + 0.26 * len(ordered)))
     axis.hlines(heights, ordered[first], ordered[second], color="#bbbbbb", linewidth=2)
     axis.plot(ordered[first], heights, "o", color="#33658a", label=first)
     axis.plot(ordered[second], heights, "o", color="#b26a00", label=second)
-    axis.axvline(0, color="#555555", linewidth=0.8)
+    axis.axvline(0, **THIN)
     axis.set(title=title, xlabel=xlabel)
     name_rows(axis, ordered.index)
     figure.legend(ncols=2, **BELOW)

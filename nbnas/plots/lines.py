@@ -1,8 +1,7 @@
-"""Values along a line."""
+"""Figures of values along a line. All are available as ``nbnas.plots.NAME``."""
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -17,12 +16,11 @@ def lines_over_size(
     Columns are ``panel``, ``line``, ``x``, ``value``, ``low`` and ``high`` (NaN: no bar). ``references``: panel ->
     value to mark by a dashed line.
     """
-    references = references or {}
     panels, palette = table["panel"].unique(), colours(table["line"].unique())
     figure, axes = wrapped_grid(len(panels), 2, 4.6, 3.0, 0.9)
     for axis, panel in zip(axes, panels, strict=True):
         in_panel = table[table["panel"] == panel].sort_values("x")
-        if panel in references:
+        if references and panel in references:
             axis.axhline(references[panel], color="#555555", linewidth=1, linestyle="--")
         for number, (line, colour) in enumerate(palette.items()):
             own = in_panel[in_panel["line"] == line]
@@ -85,59 +83,40 @@ def swept_values(
         title: By default y against x.
         from_zero: Whether the axis upwards begins at zero.
     """
-    x, y, hue, panel, low = map(columns.get, ("x", "y", "hue", "panel", "low"))
-    names = {name: labels.get(name, name.replace("_", " ")) for name in (x, y, hue, panel) if name}
-    title = title or f"{names[y][:1].upper()}{names[y][1:]} against {names[x]}"
-    table = table[table[y].notna()]
-    palette = colours(order[hue] if hue else [None])
-    panels = order[panel] if panel else [None]
+    parts = {part: columns[part] for part in ("x", "y", "hue", "panel", "low", "high") if columns.get(part)}
+    names = {part: labels.get(column, column.replace("_", " ")) for part, column in parts.items()}
+    title = title or f"{names['y'][:1].upper()}{names['y'][1:]} against {names['x']}"
+    steps = order[parts["x"]]
+    panels, lines = (order[parts[part]] if part in parts else [""] for part in ("panel", "hue"))
+    absent = {"hue": "", "panel": "", "low": float("nan"), "high": float("nan")}
+    runs = pd.DataFrame(absent | {part: table[column] for part, column in parts.items()}).dropna(subset="y")
+    palette, width = colours(lines), 0.6 / len(lines)  # The distance between two values of x is 1.
     figure, axes = wrapped_grid(len(panels), 2, 4.6 if len(panels) > 1 else 6.4, 3.4, 0.9, sharey=True)
     changes = []
-    for axis, shown in zip(axes, panels, strict=True):
-        in_panel = table[table[panel] == shown] if panel else table
+    for axis, panel in zip(axes, panels, strict=True):
         for number, (line, colour) in enumerate(palette.items()):
-            own = in_panel[in_panel[hue] == line] if hue else in_panel
+            own = runs[(runs["panel"] == panel) & (runs["hue"] == line)]
             if own.empty:
                 continue
-            steps = own[x].map({value: step for step, value in enumerate(order[x])})
-            middle = _WIDTH / len(palette) * (number - (len(palette) - 1) / 2)
-            means = _draw_runs(axis, own, columns, steps + middle, 0.8 * _WIDTH / len(palette), colour)
-            named = ", ".join(str(value) for value in (shown, line) if value is not None)
+            middle = own["x"].map(list(steps).index) + width * (number - (len(lines) - 1) / 2)
+            count = own.groupby(middle).cumcount()
+            places = middle + 0.8 * width * ((count + 0.5) / (count.max() + 1) - 0.5)
+            axis.vlines(places, own["low"], own["high"], color=colour, linewidth=1.5, alpha=0.45)
+            axis.plot(places, own["y"], "o", color=colour, markersize=4)
+            means = own["y"].groupby(middle).mean()
+            axis.plot(means, "-", color=colour, linewidth=1.2)
+            named = ", ".join(str(value) for value in (panel, line) if value != "")
             changes.append(f"{named + ': ' if named else ''}{means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
-        axis.set(xlabel=names[x], ylabel=names[y], xlim=(-0.5, len(order[x]) - 0.5))
-        axis.set_xticks(range(len(order[x])), map(str, order[x]))
+        axis.set(xlabel=names["x"], ylabel=names["y"], xlim=(-0.5, len(steps) - 0.5))
+        axis.set_xticks(range(len(steps)), map(str, steps))
         axis.grid(axis="x", visible=False)
         if from_zero:
             axis.set_ylim(bottom=0)
-        if panel:
-            axis.set_title(f"{names[panel]} {shown}", fontsize=10)
-    if hue:
+        if "panel" in parts:
+            axis.set_title(f"{names['panel']} {panel}", fontsize=10)
+    if "hue" in parts:
         handles = line_handles(palette, markersize=4)
-        figure.legend(handles=handles, title=names[hue], ncols=4, title_fontsize=9, **BELOW)
-    runs = f"{len(table)} runs{', with intervals' if low else ''}"
-    alt = f"{title}: {runs}. Mean from the first to the last {names[x]}: {'; '.join(changes) or 'none'}."
-    return finished(figure, alt, title)
-
-
-_WIDTH = 0.6
-"""Share of the distance between two values of x that the runs at one value take up."""
-
-
-def _draw_runs(
-    axis: plt.Axes,
-    runs: pd.DataFrame,
-    columns: Mapping[str, str | None],
-    steps: pd.Series,
-    width: float,
-    colour: tuple[float, float, float],
-) -> pd.Series:
-    """Draw the runs of one line about their steps, side by side within a width; return their means in order."""
-    values = runs[columns["y"]]
-    number = values.groupby(steps).cumcount()
-    places = steps + width * ((number + 0.5) / (number.max() + 1) - 0.5)
-    if columns.get("low"):
-        axis.vlines(places, runs[columns["low"]], runs[columns["high"]], color=colour, linewidth=1.5, alpha=0.45)
-    axis.plot(places, values, "o", color=colour, markersize=4)
-    means = values.groupby(steps).mean()
-    axis.plot(means.index, means, "-", color=colour, linewidth=1.2)
-    return means
+        figure.legend(handles=handles, title=names["hue"], ncols=4, title_fontsize=9, **BELOW)
+    intervals = ", with intervals" if "low" in parts else ""
+    means = f"Mean from the first to the last {names['x']}: {'; '.join(changes) or 'none'}"
+    return finished(figure, f"{title}: {len(runs)} runs{intervals}. {means}.", title)

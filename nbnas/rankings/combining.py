@@ -18,26 +18,15 @@ def lexicographic_rank(*keys: ArrayLike) -> np.ndarray:
 
     VKDNW_single is ``lexicographic_rank(trainable_layers, vkdnw_entropy)``. Errors as for :func:`kendall_tau`.
     """
-    columns = _checked(*keys)
-    # numpy sorts by the last key first.
-    order = np.lexsort(columns[::-1])
-    stacked = np.stack(columns)[:, order]
-    differs = np.concatenate([[True], (stacked[:, 1:] != stacked[:, :-1]).any(axis=0)])
-    ranks = np.empty(len(order), dtype=int)
-    ranks[order] = np.cumsum(differs)
-    return ranks
+    _, ranks = np.unique(np.stack(_checked(*keys)), axis=1, return_inverse=True)
+    return ranks.ravel() + 1
 
 
 def aggregate_ranks(columns: Sequence[ArrayLike], how: str = "log") -> np.ndarray:
     """Combine several scores (n,) of the same networks into one (n,) by their ascending average ranks.
 
-    Args:
-        columns: Scores; larger is better, here and in the result.
-        how: ``log`` sums ln(rank), that is ranks by the product of ranks (VKDNW_agg, AZ-NAS); ``sum`` sums ranks
-            (TE-NAS).
-
-    Raises:
-        NbnasError: If ``how`` is neither; else as for :func:`kendall_tau`.
+    Larger is better, in the scores and in the result. ``log`` sums ln(rank), that is ranks by the product of ranks
+    (VKDNW_agg, AZ-NAS); ``sum`` sums ranks (TE-NAS). Errors as for :func:`kendall_tau`.
     """
     _check_how(how)
     ranks = np.stack([stats.rankdata(column) for column in _checked(*columns)])
@@ -79,16 +68,10 @@ class CombinedRanking:
         return tuple(dict.fromkeys(name for term in self.terms for name in term))
 
     def rank(self, table: pd.DataFrame) -> np.ndarray:
-        """Rank networks as the papers do: a network without a score counts as the worst of that score.
+        """Rank networks as the papers do, (n,): a network without a score counts as the worst of that score.
 
-        Args:
-            table: A row per network, a column per score; NaN where it failed.
-
-        Returns:
-            (n,), larger is better.
-
-        Raises:
-            NbnasError: If no network has one of the scores.
+        ``table`` has a row per network and a column per score, NaN where it failed. Raises :class:`NbnasError` if no
+        network has one of the scores.
         """
         absent = [name for name in self.scores if name not in table or table[name].isna().all()]
         if absent:

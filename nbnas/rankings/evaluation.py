@@ -15,15 +15,9 @@ from numpy.typing import ArrayLike
 from nbnas.benchmarks import load_benchmark
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings import (
-    CombinedRanking,
-    Estimate,
-    bootstrap_estimate,
-    kendall_tau,
-    ndcg,
-    ndcg_tie_interval,
-    spearman_rho,
-)
+from nbnas.rankings.combining import CombinedRanking
+from nbnas.rankings.intervals import Estimate, bootstrap_estimate, ndcg_tie_interval
+from nbnas.rankings.metrics import kendall_tau, ndcg, spearman_rho
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 from nbnas.scoring.setting import Setting
 
@@ -32,7 +26,7 @@ METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 FEWEST = 20
 """Distinct networks of a sample below which no verdict rests on it."""
 
-NDCG_OF_SAMPLE = "nDCG@1000 needs the whole set, scores are a sample"
+NDCG_OF_SAMPLE = "nDCG@1000 needs scores of the whole set; here only a sample is scored"
 
 
 def evaluate(
@@ -45,11 +39,9 @@ def evaluate(
 ) -> pd.DataFrame:
     """Measure how a ranking by given scores, indexed by the rows of the benchmark, agrees with trained accuracies.
 
-    Networks without one of the scores rank last, and the note counts them.
-
-    Returns:
-        Rows as of :func:`metric_rows`. If no network has a score, fewer than :data:`FEWEST` were sampled or the
-        benchmark lacks the data set, the numbers are NaN and the note says so.
+    Networks without one of the scores rank last, and the note counts them. Returns rows as of :func:`metric_rows`. If
+    no network has a score, fewer than :data:`FEWEST` were sampled or the benchmark lacks the data set, the numbers are
+    NaN and the note says so.
     """
     failed = int(found.table[list(method.scores)].isna().any(axis=1).sum())
     description = f"{found.description} {failed:,} without a score rank last." if failed else found.description
@@ -82,28 +74,16 @@ def evaluate_methods(
     repeats: int = 1000,
     **stored: object,
 ) -> pd.DataFrame:
-    """Evaluate rankings, each on as much of the set as its scores are stored for.
+    """Evaluate rankings, row key -> ranking, each on as much of the set as its scores are stored for.
 
-    Args:
-        methods: Row key -> ranking, such as :data:`nbnas.rankings.published.RANKINGS`.
-        benchmark: The accuracies, or their source, see :func:`nbnas.load_benchmark`.
-        dataset: A data set of the space.
-        subset: See :func:`nbnas.scoring.architecture_scores.load_architecture_scores`.
-        space: Name of the search space.
-        repeats: Number of bootstrap resamples.
-        stored: Other options of ``load_architecture_scores``.
-
-    Returns:
-        Rows as of :func:`evaluate`; where scores or accuracies are not there, the note says how to get them.
+    ``benchmark`` is the accuracies, or their source, see :func:`nbnas.load_benchmark`; ``subset`` and ``stored`` are
+    options of :func:`nbnas.scoring.architecture_scores.load_architecture_scores`. Returns rows as of :func:`evaluate`;
+    where scores or accuracies are not there, the note says how to get them.
     """
-    if isinstance(benchmark, str):
-        try:
-            benchmark = load_benchmark(space, benchmark)
-        except NbnasError as error:
-            return pd.concat([missing(row_key, dataset, str(error)) for row_key in methods], ignore_index=True)
     tables = []
     for row_key, method in methods.items():
         try:
+            benchmark = load_benchmark(space, benchmark) if isinstance(benchmark, str) else benchmark
             found = load_architecture_scores(method.scores, Setting(space, dataset), subset, **stored)
         except NbnasError as error:
             tables.append(missing(row_key, dataset, str(error)))
@@ -131,10 +111,10 @@ def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:
     return metric_rows(row_key, dataset, [], "", reason)
 
 
-def _estimates_over_ties(scores: ArrayLike, accuracy: np.ndarray, splits: int = 20) -> list[Estimate]:
+def _estimates_over_ties(scores: ArrayLike, accuracy: np.ndarray) -> list[Estimate]:
     rng = np.random.default_rng(0)
     # Positions in the order of accuracy, equal ones in random order.
-    untied = [np.argsort(np.lexsort((rng.random(len(accuracy)), accuracy))) for _ in range(splits)]
+    untied = [np.argsort(np.lexsort((rng.random(len(accuracy)), accuracy))) for _ in range(20)]
     estimates = []
     for statistic in (kendall_tau, spearman_rho):
         values = [statistic(scores, order) for order in (accuracy, *untied)]

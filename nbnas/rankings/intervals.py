@@ -69,12 +69,9 @@ def bootstrap_interval(
         columns: Arrays (n,), resampled together.
         groups: (n,) labels; whole groups are resampled instead of rows. Use it where scores were computed once per
             network.
-        repeats: Number of resamples.
+        repeats: Number of resamples, at least 2.
         level: Share of the resamples inside the interval.
         seed: Of the resampling; the global random state has no effect.
-
-    Raises:
-        NbnasError: If the lengths differ or there are fewer than 2 resamples.
     """
     if repeats < 2:
         raise NbnasError(f"a bootstrap interval needs at least 2 resamples, got {repeats}")

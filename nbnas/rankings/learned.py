@@ -1,22 +1,23 @@
-"""Model-driven rankings: accuracies predicted by forests from scores and graph features of trained cells.
+"""Model-driven rankings: a random forest learns accuracies of some networks and predicts those of the rest.
 
 Source: Tybl & Neumann, CVPR 2025 (``tybl2025vkdnw``), the rows of Table 1 marked m.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spearman_rho
+from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spearman_rho, worst_for_missing
 from nbnas.rankings.evaluation import metric_rows, missing
-from nbnas.rankings.forest import forest_ranking
 from nbnas.rankings.graph_features import PUBLISHED_FAMILIES, graph_feature_table
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
+from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space
 
 VKDNW_FEATURES = (*(f"vkdnw_decile_{decile}" for decile in range(1, 10)), "trainable_layers", "flops")
@@ -29,8 +30,7 @@ ZERO_COST_FEATURES = (
 """Scores by other methods."""
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """What a forest learns from."""
 
     scores: tuple[str, ...] = ()
@@ -46,6 +46,15 @@ MODELS = {
 """Row key of the published tables -> model."""
 
 
+class ForestRanking(NamedTuple):
+    """Predictions for the networks that the forest did not learn from; rows are positions in the table, ascending."""
+
+    train_rows: np.ndarray
+    test_rows: np.ndarray
+    predictions: np.ndarray
+    """Predicted accuracy of ``test_rows`` in percent; the ranking is to be judged on these rows alone."""
+
+
 def evaluate_model(
     row_key: str,
     benchmark: Benchmark,
@@ -58,7 +67,12 @@ def evaluate_model(
     store: Path | None = None,
     **forest: int,
 ) -> pd.DataFrame:
-    """Fit a forest per seed and judge its predictions on the networks held out.
+    """Fit a forest per seed, and judge its predictions on the networks held out.
+
+    Returns rows as of :func:`nbnas.rankings.evaluation.metric_rows`. On a complete set the interval is the range over
+    seeds. On a sample it is a bootstrap interval, averaged over seeds; isomorphic cells, which share stored scores,
+    then stay on one side of the split, and nDCG is not attempted. Features come from Gaussian noise alone where too few
+    networks were scored on images to learn from; where too few are scored at all, the numbers are NaN.
 
     Args:
         row_key: Key of :data:`MODELS`.
@@ -69,13 +83,7 @@ def evaluate_model(
         seeds: A split and a forest each; results are means over them.
         repeats: Bootstrap resamples of each split.
         store: Folder of score tables; ``None`` is ``data/scores``.
-        forest: ``train_size``, ``trees`` and ``jobs`` of :func:`nbnas.rankings.forest.forest_ranking`.
-
-    Returns:
-        Rows as of :func:`nbnas.rankings.evaluation.metric_rows`. On a complete set the interval is the range over
-        seeds. On a sample it is a bootstrap interval, averaged over seeds; isomorphic cells, which share stored scores,
-        then stay on one side of the split, and nDCG is not attempted. Features come from Gaussian noise alone where too
-        few networks were scored on images to learn from; where too few are scored at all, the numbers are NaN.
+        forest: ``train_size``, ``trees`` and ``jobs`` of :func:`forest_ranking`.
     """
     if dataset not in benchmark.accuracy_columns:
         return missing(row_key, dataset, benchmark.hint)
@@ -89,7 +97,7 @@ def evaluate_model(
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     if len(cells.table) < 1.2 * train_size:
-        reason = f"needs {train_size:,} cells to learn from and a fifth more to judge by; {cells.description}"
+        reason = f"needs {train_size:,} cells to learn from and a fifth more to test on; {cells.description}"
         return missing(row_key, dataset, reason)
 
     accuracy = benchmark.accuracy(dataset)[cells.table.index]
@@ -114,7 +122,7 @@ def _evaluate_split(
         space = get_space("nasbench201")
         graphs = graph_feature_table([space[cell] for cell in features.index], PUBLISHED_FAMILIES)
         features = features.join(graphs.set_axis(features.index))
-    # Scores stored once per class would carry accuracies of one cell over to its equals.
+    # Isomorphic cells share stored scores, so a forest could recall the accuracy of one for the others.
     groups = cells.groups if cells.table.shape[1] else None
     ranking = forest_ranking(features, accuracy, groups=groups, **forest)
     columns = ranking.predictions, accuracy[ranking.test_rows]
@@ -122,3 +130,112 @@ def _evaluate_split(
         return [Estimate(statistic(*columns)) for statistic in (kendall_tau, spearman_rho, ndcg)]
     options = {"groups": cells.groups[ranking.test_rows], "repeats": repeats}
     return [bootstrap_estimate(statistic, *columns, **options) for statistic in (kendall_tau, spearman_rho)]
+
+
+def forest_ranking(
+    features: pd.DataFrame | ArrayLike,
+    accuracy: ArrayLike,
+    *,
+    train_size: int = 1024,
+    trees: int = 300,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+    jobs: int = 1,
+) -> ForestRanking:
+    """Fit a random forest to standardised features of ``train_size`` networks and predict the others.
+
+    The training networks are those of scikit-learn's ``train_test_split`` with the seed as its random state, and all
+    other settings of the forest are scikit-learn's. Before the split, infinities become the largest or smallest finite
+    value of their column and NaN the smallest. What cannot be learned from is an :class:`nbnas.NbnasError`.
+
+    Cells that are the same network train to nearly the same accuracy and share scores that are stored once. Split
+    apart, the forest recalls an accuracy that it has seen. With ``groups``, the sorted labels are shuffled by the seed,
+    and whole groups go to the training side in that order until it has ``train_size`` rows or more.
+
+    The published rankings did not use ``groups``. They have 300 trees and are means of seeds 1 to 5, but their forests
+    were not seeded; these are.
+
+    Args:
+        features: (n, d), a row per network.
+        accuracy: (n,), in percent, in the same order; the index of a series plays no part.
+        train_size: Number of networks to learn from, below n.
+        trees: Number of trees.
+        seed: Of the split and of the forest, from 0 to 2^32 - 1.
+        groups: (n,) labels whose rows stay together, such as canonical forms.
+        jobs: Threads that grow trees; -1 is one per core. The result does not depend on it.
+    """
+    try:
+        from sklearn import ensemble, model_selection, preprocessing
+    except ImportError as error:
+        raise NbnasError("a model-driven ranking needs scikit-learn: run pip install 'nbnas[lab]'") from error
+    table = _finite_table(features)
+    accuracy = np.asarray(accuracy, dtype=float)
+    if accuracy.shape != (len(table),):
+        raise NbnasError(f"features have {len(table)} rows, accuracy has shape {accuracy.shape}")
+    if not np.isfinite(accuracy).all():
+        raise NbnasError(f"{int((~np.isfinite(accuracy)).sum())} of {len(accuracy)} accuracies are not finite")
+    if not (1 <= train_size < len(table) and trees >= 1 and 0 <= seed < 2**32):
+        raise NbnasError(
+            f"a forest needs trees >= 1, 0 <= seed < 2^32 and 1 <= train_size < {len(table)}, the number of rows; "
+            f"got trees={trees!r}, seed={seed!r}, train_size={train_size!r}"
+        )
+    if groups is None:
+        # The published share of test rows, 1 - train_size / n, gives this split too, but for some n one row less.
+        rows = np.arange(len(table))
+        train_rows, _ = model_selection.train_test_split(rows, train_size=int(train_size), random_state=seed)
+    else:
+        train_rows = _whole_groups(groups, len(table), train_size, seed)
+    is_training = np.zeros(len(table), dtype=bool)
+    is_training[train_rows] = True
+
+    with np.errstate(over="ignore", invalid="ignore"):  # Refused next.
+        scaler = preprocessing.StandardScaler().fit(table[is_training])
+    if not np.isfinite(scaler.scale_).all():
+        names = _named(features, ~np.isfinite(scaler.scale_))
+        raise NbnasError(f"the variance of {names} overflows; give the logarithm or the rank instead")
+    random_state = derive_seed(seed, "forest") % 2**32
+    forest = ensemble.RandomForestRegressor(n_estimators=trees, random_state=random_state, n_jobs=jobs)
+    forest.fit(scaler.transform(table[is_training]), accuracy[is_training])
+    # Threads would add up the trees in an order of their own, and last bits decide ties.
+    forest.set_params(n_jobs=1)
+    # Trees compare in float32. Standardised training values are below sqrt(n), so every threshold is too, and a test
+    # value beyond float32 falls on the same side of it as the largest float32.
+    limit = np.finfo(np.float32).max
+    predictions = forest.predict(scaler.transform(table[~is_training]).clip(-limit, limit))
+    return ForestRanking(np.flatnonzero(is_training), np.flatnonzero(~is_training), predictions)
+
+
+def _finite_table(features: pd.DataFrame | ArrayLike) -> np.ndarray:
+    """Return the features as finite floats, (n, d)."""
+    try:
+        frame = pd.DataFrame(features)
+    except ValueError as error:
+        raise NbnasError(f"features must be a table of rows and columns, got shape {np.shape(features)}") from error
+    if frame.empty:
+        raise NbnasError(f"features have {frame.shape[0]} rows and {frame.shape[1]} columns, there is nothing to learn")
+    text = [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    if any(text):
+        raise NbnasError(f"features must be numbers; not numeric: {_named(frame, text)}")
+    table = pd.DataFrame(frame.to_numpy(dtype=float, na_value=np.nan))
+    useless = ~np.isfinite(table).any()
+    if useless.any():
+        raise NbnasError(f"features without a finite value: {_named(frame, useless)}")
+    return worst_for_missing(table).to_numpy()
+
+
+def _whole_groups(groups: ArrayLike, rows: int, train_size: int, seed: int) -> np.ndarray:
+    groups = np.asarray(groups)
+    if groups.shape != (rows,):
+        raise NbnasError(f"features have {rows} rows, groups has shape {groups.shape}")
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(derive_seed(seed, "groups")).permutation(len(sizes))
+    taken = 1 + np.searchsorted(np.cumsum(sizes[order]), train_size)
+    if taken == len(sizes):
+        raise NbnasError(f"{rows} rows in {len(sizes)} groups leave none to predict beside {train_size} to learn from")
+    return np.flatnonzero(np.isin(group, order[:taken]))
+
+
+def _named(features: pd.DataFrame | ArrayLike, chosen: ArrayLike) -> str:
+    """Name the chosen columns, the first few of many, on one line."""
+    names = [repr(name) for name in pd.DataFrame(features).columns[np.asarray(chosen)]]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -10,18 +10,11 @@ from nbnas.errors import NbnasError
 def kendall_tau(scores: ArrayLike, accuracy: ArrayLike) -> float:
     """Kendall's tau-b: (concordant - discordant pairs) / sqrt(pairs untied in x * pairs untied in y).
 
+    Both columns are (n,), and infinities rank at the ends. NaN if one side is constant. Raises :class:`NbnasError` if
+    the lengths differ, or a value is NaN: a failed score has no rank.
+
     >>> round(kendall_tau([10, 9, 8, 7], [100, 90, 70, 80]), 4)
     0.6667
-
-    Args:
-        scores: (n,); infinities rank at the ends.
-        accuracy: (n,).
-
-    Returns:
-        Between -1 and 1; NaN if one side is constant.
-
-    Raises:
-        NbnasError: If the lengths differ, or a value is NaN: a failed score has no rank.
     """
     return float(stats.kendalltau(*_checked(scores, accuracy), variant="b").statistic)
 
@@ -31,7 +24,6 @@ def partial_kendall_tau(first: ArrayLike, second: ArrayLike, accuracy: ArrayLike
 
     (tau_xy - tau_xz tau_yz) / sqrt((1 - tau_xz^2) (1 - tau_yz^2)), every tau of Kendall's b; z is accuracy. NaN if a
     column is constant, or if a score ranks exactly as accuracy does. Errors as for :func:`kendall_tau`.
-
     Source: Xiang et al., AutoML 2023 (``xiang2023tcet``), Eq. 1.
     """
     both = kendall_tau(first, second)
@@ -41,10 +33,7 @@ def partial_kendall_tau(first: ArrayLike, second: ArrayLike, accuracy: ArrayLike
 
 
 def spearman_rho(scores: ArrayLike, accuracy: ArrayLike) -> float:
-    """Spearman's rho: Pearson correlation of the ranks, ties given their average rank.
-
-    Arguments, result and errors as for :func:`kendall_tau`.
-    """
+    """Spearman's rho: Pearson correlation of the ranks, ties given their average rank; else as :func:`kendall_tau`."""
     ranks = [stats.rankdata(column) for column in _checked(scores, accuracy)]
     if not all(map(np.ptp, ranks)):
         return float("nan")
@@ -56,8 +45,7 @@ def ndcg(scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, ties: str = "ave
 
     1/Z sum_(j=1..k) (2^a_j - 1) / log2(1 + j), where a_j is the accuracy in percent of the network at position j and
     Z the same sum for the ideal order. One point of accuracy doubles the gain, so the very best networks decide.
-
-    Source: Tybl & Neumann, CVPR 2025 (``tybl2025vkdnw``), Eq. 13-14.
+    Source: Tybl & Neumann, CVPR 2025 (``tybl2025vkdnw``), Eq. 13-14. Errors as for :func:`kendall_tau`.
 
     Args:
         scores: (n,).
@@ -65,9 +53,6 @@ def ndcg(scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, ties: str = "ave
         k: Cut-off P of the paper; a value above n means n.
         ties: ``average`` gives each member of a group of equal scores the group's mean gain, the expectation over
             random orders; ``ignore`` keeps tied networks in the order given.
-
-    Raises:
-        NbnasError: If ``k`` or ``ties`` is unusable; else as for :func:`kendall_tau`.
     """
     scores, accuracy = _checked(scores, accuracy)
     if k < 1 or ties not in ("average", "ignore"):
@@ -110,5 +95,5 @@ def _checked(*columns: ArrayLike) -> list[np.ndarray]:
     for number, array in enumerate(arrays):
         failed = np.count_nonzero(np.isnan(array))
         if failed:
-            raise NbnasError(f"column {number} has {failed} NaN; leave failed scores out and say so")
+            raise NbnasError(f"column {number} has {failed} NaN; leave out failed scores and report how many")
     return arrays

@@ -14,12 +14,10 @@ from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spea
 def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, repeats: int = 500) -> pd.DataFrame:
     """Compare two seeds of each score: with each other, and in how they rank trained networks.
 
-    Both tables have a row per network and a column per score; accuracies are indexed like them.
-
-    Returns:
-        A row per score: ``agreement`` is Kendall's tau between the seeds, with ``low`` and ``high``; ``tau_first`` and
-        ``tau_second`` are those with accuracy, ``tau_low`` and ``tau_high`` the interval of the first; ``networks`` is
-        the number of networks for which both seeds gave a number. Scores that are constant are left out.
+    Both tables have a row per network and a column per score; accuracies are indexed like them. The result has a row
+    per score that is not constant: ``agreement`` is Kendall's tau between the seeds, with ``low`` and ``high``;
+    ``tau_first`` and ``tau_second`` are those with accuracy, ``tau_low`` and ``tau_high`` the interval of the first;
+    ``networks`` is the number of networks for which both seeds gave a number.
     """
     rows = {}
     for name in first.columns.intersection(second.columns):
@@ -37,14 +35,11 @@ def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, r
 def run_agreement(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
     """Compare two trainings of the same networks by their accuracies (n,) in percent.
 
+    Of nDCG@1000, ``ndcg_1000`` is the mean of both directions, ``ndcg_low`` and ``ndcg_high`` are the two values.
     ``ceiling`` bounds what any ranking can reach against one run, whatever it knows. Of two networks let q be the
     probability that a run finds the first one better. Two runs disagree on them with probability 2q(1 - q), the best
     ranking disagrees with a run with probability min(q, 1 - q), which is at least half of that. So if two runs agree to
     tau, no ranking can be expected to agree with one of them to more than (1 + tau) / 2.
-
-    Returns:
-        ``kendall_tau``, ``spearman_rho``, ``ceiling``, and of nDCG@1000 the mean of both directions ``ndcg_1000`` and
-        the two values ``ndcg_low`` and ``ndcg_high``.
     """
     tau = kendall_tau(first, second)
     directions = ndcg(first, second), ndcg(second, first)
@@ -82,16 +77,9 @@ def sample_intervals(
 ) -> pd.DataFrame:
     """Draw ``samples`` random samples of ``size`` of the groups (n,), and measure each as if it were all we had.
 
-    Args:
-        metric: ``kendall_tau``, or ``ndcg`` with the cut-off 1000 scaled by the sample's share of all cells.
-        intervals: How many of them get a bootstrap interval.
-        bootstrap: Options of :func:`nbnas.rankings.bootstrap_interval`, such as ``repeats``.
-
-    Returns:
-        A row per sample: ``value``, ``low`` and ``high``, the last two NaN after the first ``intervals`` samples.
-
-    Raises:
-        NbnasError: If the metric is unknown or there are fewer groups.
+    ``metric`` is ``kendall_tau``, or ``ndcg`` with the cut-off 1000 scaled by the sample's share of all cells. A row
+    per sample has ``value``, ``low`` and ``high``, the last two NaN after the first ``intervals`` samples.
+    ``bootstrap`` are options of :func:`nbnas.rankings.bootstrap_interval`, such as ``repeats``.
     """
     scores, accuracy, groups = (np.asarray(column) for column in (scores, accuracy, groups))
     labels = np.unique(groups)
@@ -120,11 +108,9 @@ def scaled_cutoff(cells: int, all_cells: int, cutoff: int = 1000) -> int:
 def summarise_intervals(table: pd.DataFrame, truth: float) -> dict[str, float]:
     """Say how honest the intervals of :func:`sample_intervals` are, given the value on the whole set.
 
-    Returns:
-        ``coverage``, the share of intervals that contain the truth, with its own 95 % Wilson interval
-        ``coverage_low`` and ``coverage_high``; ``width``, the mean width of the intervals; ``spread``, the width of the
-        range that holds the middle 95 % of the samples' values; ``bias``, the mean of these values less the truth;
-        ``intervals``, their number.
+    ``coverage`` is the share of intervals that contain the truth, with its own 95 % Wilson interval ``coverage_low`` to
+    ``coverage_high``; ``width`` the mean width of the intervals; ``spread`` the width of the range that holds the
+    middle 95 % of the samples' values; ``bias`` the mean of these values less the truth; ``intervals`` their number.
     """
     done = table.dropna()
     inside = int(((done["low"] <= truth) & (truth <= done["high"])).sum())

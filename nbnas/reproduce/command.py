@@ -22,14 +22,14 @@ def add_reproduce(commands: argparse._SubParsersAction) -> None:
     reproduce.add_argument("items", nargs="*", metavar="ITEM", help="only these, e.g. vkdnw/table1")
     reproduce.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
     reproduce.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    workers = "notebooks that run at a time (default: one per core)"
+    workers = "notebooks that run at the same time (default: one per core)"
     reproduce.add_argument("--workers", type=int, metavar="N", help=workers)
     reproduce.set_defaults(command=_reproduce)
 
 
 def add_report(commands: argparse._SubParsersAction) -> None:
     """Add ``nbnas report``."""
-    report = commands.add_parser("report", help="build the report from what the notebooks left")
+    report = commands.add_parser("report", help="build the report from the saved results")
     report.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
     report.set_defaults(command=_report)
 
@@ -38,7 +38,7 @@ def add_sweep(commands: argparse._SubParsersAction) -> None:
     """Add ``nbnas sweep``."""
     sweep = commands.add_parser("sweep", help="run a notebook over a grid of parameters, resumable")
     sweep.add_argument("specification", type=Path, help="notebooks/sweeps/NAME.yml")
-    sweep.add_argument("--workers", type=int, metavar="N", help=f"points that run at a time {DEFAULT_WORKERS}")
+    sweep.add_argument("--workers", type=int, metavar="N", help=f"points that run at the same time {DEFAULT_WORKERS}")
     sweep.set_defaults(command=_sweep)
 
 
@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
     notebook = read_notebook(options.notebook)
     parameters = {name: parse_parameter(notebook, name, text) for name, text in options.parameter}
     output = (options.output or Path(f"{options.notebook.stem}.out.ipynb")).absolute()
-    # What it saves goes beside the output: the report must not take a run with other parameters for its own.
+    # Results go beside the output: the report must not take a run with other parameters for one of its own.
     os.environ.setdefault("NBNAS_REPORTS", str(output.with_suffix(".reports")))
     run_notebook(notebook, parameters, output)
     print(f"wrote {output}, tables and figures in {os.environ['NBNAS_REPORTS']}")
@@ -83,5 +83,5 @@ def _exercises(_: argparse.Namespace) -> None:
     from nbnas.reproduce.exercises import make_exercises
 
     for name, what in make_exercises().items():
-        reason = "" if what == "written" else ": you have worked in it; move it away for a fresh one"
+        reason = "" if what == "written" else ": you have worked in it; move it away to get a fresh copy"
         print(f"notebooks/exercises/{name} {what}{reason}")

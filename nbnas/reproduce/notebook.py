@@ -60,7 +60,7 @@ def read_notebook(path: Path) -> Notebook:
         raise NbnasError(f"{path} is not a notebook: {first_line(error)}") from error
     cells = [cell for cell in content.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise NbnasError(f"{path} must have exactly one cell tagged 'parameters', it has {len(cells)}")
+        raise NbnasError(f"{path} must have exactly one cell tagged 'parameters'; it has {len(cells)}")
     metadata = content.metadata.get("nbnas", {})
     return Notebook(
         path,
@@ -173,7 +173,7 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_suffix(".part.ipynb")
     failed = output.with_suffix(".failed.ipynb")
-    # What the kernel logs, even on its way out, would break the progress.
+    # Messages that the kernel logs, even while it shuts down, would garble the progress output.
     quiet = {"progress_bar": False, "extra_arguments": ["--log-level=50"]}
     try:
         papermill.execute_notebook(notebook.path, partial, parameters=checked, cwd=notebook.path.parent, **quiet)
@@ -198,7 +198,7 @@ def _check_complete(path: Path) -> None:
     # A cell that calls sys.exit(0) ends a papermill run successfully, with the later cells not run.
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
         if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
-            raise NbnasError(f"in cell {number}: it was not executed, an earlier cell ended the run")
+            raise NbnasError(f"in cell {number}: it was not executed because an earlier cell ended the run")
 
 
 def _describe(error: Exception) -> str:

@@ -63,7 +63,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> I
     """
     with open_executor(Workers(number=workers), len(jobs)) as (executor, _):
         try:
-            # No more than run: a process pool starts what waits in its queue even after an error.
+            # Submit no more than run at once: a process pool starts queued jobs even after an error.
             for job, future in in_flight(jobs, lambda job: executor.submit(_run_job, job, one_thread), lambda: workers):
                 try:
                     outcome = future.result()
@@ -71,16 +71,16 @@ def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> I
                     outcome = error
                 yield job, outcome
         except BrokenExecutor as error:
-            raise NbnasError(f"{describe_failure(error)}; finished notebooks are kept, rerun to continue") from error
+            raise NbnasError(f"{describe_failure(error)}; finished notebooks are kept; rerun to continue") from error
         except BaseException:
-            # A notebook may take long, and nobody wants its result any more. A kernel ends with its parent.
+            # The results are no longer needed, and a notebook may take long. A kernel ends with its parent.
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
 
 
 def describe_outcome(outcome: float | NbnasError) -> str:
-    """Say in two words how a run ended that :func:`run_jobs` yields."""
+    """Say in a few words how a run that :func:`run_jobs` yields ended."""
     return "failed" if isinstance(outcome, NbnasError) else f"done in {outcome:.0f} s"
 
 
@@ -104,7 +104,7 @@ def _run_job(job: Job, one_thread: bool) -> float:
 def shared_inputs() -> str:
     """Return the digest of the package, its libraries, the stored scores, the published numbers and the accuracies."""
     root, data = project_root(), data_folder()
-    # What draws pages from finished notebooks, or runs them over a grid, is no reason to run them again.
+    # Code that draws pages from finished notebooks, or runs them over a grid, does not change their results.
     package = sorted((root / "nbnas").rglob("*.py"))
     files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(root).parts)]
     for pattern in ("published/*.csv", "scores/**/*.parquet", "scores/**/*.jsonl"):

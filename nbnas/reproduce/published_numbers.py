@@ -40,7 +40,7 @@ def _read_all(folder: Path) -> pd.DataFrame:
     deviations = deviations.assign(
         metric=deviations["metric"].str.removesuffix("_std"), std=deviations["value"].astype(float)
     )
-    # The deviations are known for the older runs only; a newer run of the same row is as noisy.
+    # Deviations are known for the older runs only; newer runs of the same row are taken to be as noisy.
     shared = ["row_key", "column", "archs", "metric"]
     largest = deviations.groupby(shared, as_index=False)["std"].max()
     return numbers.merge(largest, how="left", on=shared).fillna({"std": 0.0})

@@ -46,7 +46,7 @@ def load(item: str, reports: Path) -> tuple[pd.DataFrame, dict[str, object]] | N
     path = reports / f"{item}.json"
     if not path.exists():
         return None
-    # A row may be named "8".
+    # A row may be named "8", which must stay text.
     text = dict.fromkeys(("row", "dataset", "published", "source", "note"), str)
     table = pd.read_csv(path.with_suffix(".csv"), dtype=text)
     return table.fillna(dict.fromkeys(text, "")), json.loads(path.read_text())

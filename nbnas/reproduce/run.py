@@ -59,7 +59,7 @@ def reproduce(
     if unknown:
         raise NbnasError(f"no notebook for {', '.join(sorted(unknown))}")
     waiting = sorted((job for job in jobs if not job.up_to_date), key=lambda job: (job.notebook.alone, -job.minutes))
-    # Notebooks use a GPU from several processes themselves.
+    # Each notebook already uses a GPU from several processes.
     workers = workers or (1 if device.startswith("cuda") else available_cores())
     _announce(profile, len(jobs), waiting, workers)
     failures, done = [], 0

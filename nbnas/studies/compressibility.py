@@ -15,7 +15,7 @@ The formulas are ours; the scores are those of Xiang et al., AutoML 2023 (``xian
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -31,7 +31,6 @@ from nbnas.proxies.probe import Batch
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
-from nbnas.spaces.nasbench201 import OPERATIONS, format_cell, parse_cell
 
 
 def layer_profile(
@@ -39,10 +38,9 @@ def layer_profile(
 ) -> pd.DataFrame:
     """Measure both halves of T-CET layer by layer and set them against the size of the layer.
 
-    Returns:
-        As :func:`nbnas.proxies.tcet.layer_vectors`, and ``depth`` (1 for the first layer), ``units``, ``shape``
-        (S / sigma / n), ``ideal_signal_to_noise`` (c n), ``ideal_log_determinant`` and ``deficit`` (how much of it is
-        missing, in nats per sample; NaN where the kernel is singular).
+    Columns are those of :func:`nbnas.proxies.tcet.layer_vectors`, and ``depth`` (1 for the first layer), ``units``,
+    ``shape`` (S / sigma / n), ``ideal_signal_to_noise`` (c n), ``ideal_log_determinant`` and ``deficit`` (how much of
+    it is missing, in nats per sample; NaN where the kernel is singular).
     """
     network = Setting(space).network(arch, seed, initialisation)
     table = layer_vectors(network, batch, saliency).assign(units=layer_sizes(space, arch)["units"])
@@ -71,11 +69,8 @@ def sensitivity(
     """Score the same networks, with the same weights, on more and fewer samples of several batches.
 
     The first samples of each batch, named by the kind of its inputs, make the smaller ones; ``sizes`` larger than a
-    batch are left out for it. ``seed`` is that of the weights.
-
-    Returns:
-        A row per architecture, kind and size: ``arch``, ``inputs``, ``batch_size``, the columns of
-        :func:`scores_of_profile` (SNIP), and ``deficit``, the median over layers.
+    batch are left out for it. ``seed`` is that of the weights. A row per architecture, kind and size has ``arch``,
+    ``inputs``, ``batch_size``, the columns of :func:`scores_of_profile` (SNIP), and the median ``deficit`` of layers.
     """
     rows = []
     for arch in archs:
@@ -91,10 +86,7 @@ def classifier_codes(logits: Tensor) -> dict[str, int]:
     """Count what makes the kernel of a classifier with logits (N, L) singular.
 
     With signs s = 2 c - 1 the kernel is K = (L 1 1^T + s s^T) / 2, so its rank is at most L + 1, and at most the number
-    of distinct codes.
-
-    Returns:
-        ``samples`` N, ``classes`` L, ``distinct`` codes and the ``rank`` of K.
+    of distinct codes. Returns ``samples`` N, ``classes`` L, ``distinct`` codes and the ``rank`` of K.
     """
     samples, classes = logits.shape
     distinct = len((logits > 0).unique(dim=0))
@@ -103,10 +95,9 @@ def classifier_codes(logits: Tensor) -> dict[str, int]:
 
 
 def right_among_equals(scores: ArrayLike, accuracy: ArrayLike, sizes: ArrayLike) -> tuple[float, int]:
-    """Of all pairs of networks of equal size that differ in score and accuracy, the share in the right order.
+    """Of pairs of networks of equal size that differ in score and accuracy: the share in the right order, the number.
 
-    Returns:
-        The share, where 1/2 is chance (NaN without such pairs), and the number of pairs.
+    A share of 1/2 is chance; without such pairs it is NaN.
     """
     table = pd.DataFrame({"score": scores, "accuracy": accuracy, "size": sizes})
     right = pairs = 0
@@ -121,7 +112,6 @@ _UNIFORM, _NORMAL, _CONSTANT = (1 / 2, 1 / 3), (math.sqrt(2 / math.pi), 1.0), (1
 """E|x| and E x^2 of U(-1, 1), of N(0, 1) and of a constant."""
 
 _WEIGHT_MOMENTS = {"torch_default": _UNIFORM, "kaiming_normal": _NORMAL, "standard_normal": _NORMAL}
-
 _FACTOR_MOMENTS = {"snip": _NORMAL, "synflow": _CONSTANT}
 
 
@@ -142,10 +132,7 @@ def ideal_log_determinant(units: ArrayLike, batch_size: int) -> np.ndarray:
 
 
 def layer_sizes(space: str, arch: str) -> pd.DataFrame:
-    """Return sizes of the convolutions and linear layers of one network, in registration order.
-
-    Columns: ``weights``, ``units`` (outputs per sample), ``linear`` (boolean).
-    """
+    """Return ``weights``, ``units`` (outputs per sample) and ``linear`` (boolean) of layers with weights, in order."""
     setting = Setting(space, batch_size=1)
     units = {}
     with torch.device("meta"), torch.no_grad():  # No numbers are needed.
@@ -158,11 +145,8 @@ def layer_sizes(space: str, arch: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["layer", "weights", "units", "linear"]).set_index("layer")
 
 
-_SLOTS: Mapping[str, tuple[str, Sequence[str], Callable[[str], Sequence[str]], Callable[[tuple[str, ...]], str]]] = {
-    "nasbench201": (r"\.edges\.(\d)\.", OPERATIONS, parse_cell, format_cell),
-    "nasbench_macro": (r"^operations\.(\d)\.", "012", tuple, "".join),
-}
-"""Space -> pattern that finds a layer's slot in its name, choices, architecture to choices, choices to architecture."""
+_SLOTS = {"nasbench201": r"\.edges\.(\d)\.", "nasbench_macro": r"^operations\.(\d)\."}
+"""Space -> pattern that finds the place of a layer's choice in its name."""
 
 
 @cache
@@ -171,61 +155,46 @@ def _layers_by_choice(space: str) -> pd.DataFrame:
 
     In these spaces the widths do not depend on the choices. So the networks that make one choice everywhere show all.
     """
-    pattern, choices, parse, form = _SLOTS[space]
-    slots = len(parse(get_space(space)[0]))
-    tables = [layer_sizes(space, form((choice,) * slots)).assign(choice=choice) for choice in choices]
-    layers = pd.concat(tables)
-    layers["slot"] = layers.index.str.extract(pattern, expand=False).fillna("-1").astype(int)
-    return layers[(layers["slot"] >= 0) | (layers["choice"] == choices[0])].set_index(["slot", "choice"])
+    own = get_space(space)
+    alike = {choice: layer_sizes(space, own.format([choice] * own.places)) for choice in own.options}
+    layers = pd.concat(table.assign(choice=choice) for choice, table in alike.items())
+    layers["slot"] = layers.index.str.extract(_SLOTS[space], expand=False).fillna("-1").astype(int)
+    return layers[(layers["slot"] >= 0) | (layers["choice"] == own.options[0])].set_index(["slot", "choice"])
 
 
 def size_forecasts(space: str, archs: Sequence[str], batch_size: int = 64, saliency: str = "snip") -> pd.DataFrame:
-    """Return the scores that networks would have if layers differed in size alone, see the module's head.
+    """Return the scores that networks of NAS-Bench-201 or NAS-Bench-Macro would have if layers differed in size alone.
 
-    The kernel of a linear layer counts 0, as a classifier's does.
-
-    Returns:
-        A row per architecture: ``layers``, ``weights`` (sum of n), ``log_weights`` (sum of ln n), ``ssnr``,
-        ``ssnr_log``, ``lnwot``, ``tcet`` and ``tcet_log``.
-
-    Raises:
-        NbnasError: For other spaces than NAS-Bench-201 and NAS-Bench-Macro.
+    See the module's head. The kernel of a linear layer counts 0, as a classifier's does. A row per architecture has
+    ``layers``, ``weights`` (sum of n), ``log_weights`` (sum of ln n), ``ssnr``, ``ssnr_log``, ``lnwot``, ``tcet`` and
+    ``tcet_log``.
     """
     if space not in _SLOTS:
         raise NbnasError(f"size forecasts are known for {' and '.join(_SLOTS)}, not for {space!r}")
     layers = _layers_by_choice(space)
     weights, ratio = layers["weights"], ideal_shape(saliency) * layers["weights"]
     determinant = ideal_log_determinant(layers["units"], batch_size) * ~layers["linear"]
-    terms = {
-        "layers": 1.0,
-        "weights": weights,
-        "log_weights": np.log(weights),
-        "ssnr": ratio,
-        "ssnr_log": np.log(ratio),
-    }
+    terms = {"layers": 1.0, "weights": weights, "log_weights": np.log(weights)}
+    terms |= {"ssnr": ratio, "ssnr_log": np.log(ratio)}
     terms |= {"lnwot": determinant, "tcet": ratio * determinant, "tcet_log": np.log(ratio) * determinant}
     sums = pd.DataFrame(terms, layers.index).groupby(level=["slot", "choice"]).sum()
     parts = dict(zip(sums.index, sums.to_numpy(), strict=True))
-    common, parse = sums.loc[-1].to_numpy()[0], _SLOTS[space][2]
+    common, parse = sums.loc[-1].to_numpy()[0], get_space(space).parse
     rows = [common + sum(parts.get(own, 0) for own in enumerate(parse(arch))) for arch in archs]
     return pd.DataFrame(rows, index=pd.Index(archs, name="arch"), columns=sums.columns)
 
 
 def choice_effects(space: str, archs: Sequence[str], values: ArrayLike, choices: Sequence[str]) -> np.ndarray:
-    """Return by how much one more of each choice in a network moves a quantity, whose ``values`` are (n,).
-
-    It is the least-squares fit of a constant and the counts of the choices.
-    """
-    parse = _SLOTS[space][2]
-    counts = np.array([[1, *(list(parse(arch)).count(choice) for choice in choices)] for arch in archs], dtype=float)
+    """Fit values (n,) by a constant and the counts of choices in networks; return what one more of each choice adds."""
+    parse = get_space(space).parse
+    counts = np.array([[1, *map(parse(arch).count, choices)] for arch in archs], dtype=float)
     return np.linalg.lstsq(counts, np.asarray(values, dtype=float), rcond=None)[0][1:]
 
 
 def main_effect_shares(archs: Sequence[str], values: ArrayLike) -> np.ndarray:
     """Return for each position the variance of the mean values of its choices, divided by the sum over positions.
 
-    Over all strings of a length, a choice per character, these are the shares of the positions in what is additive in
-    ``values``.
+    Over all strings of a length, these are the shares of the positions in what is additive in ``values``.
     """
     table, values = pd.DataFrame([list(arch) for arch in archs]), pd.Series(np.asarray(values, dtype=float))
     variances = np.array([values.groupby(table[place]).transform("mean").var(ddof=0) for place in table])

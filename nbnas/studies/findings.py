@@ -22,6 +22,8 @@ class Finding(NamedTuple):
 class Findings:
     """A growing table of numbers under named keys, in which no number is missing and none is there twice.
 
+    What breaks that, and keys that are not there, is an :class:`NbnasError`.
+
     >>> findings = Findings("section", "score")
     >>> findings.add("agreement", "flops", value=Estimate(0.62, 0.6, 0.64), networks=9445)
     >>> findings["agreement", "flops"].value
@@ -33,11 +35,7 @@ class Findings:
         self._found: dict[tuple[Hashable, ...], Finding] = {}
 
     def add(self, *keys: Hashable, value: float | Estimate, networks: int) -> None:
-        """Keep one number under its keys, with its interval if it has one.
-
-        Raises:
-            NbnasError: If the value is not finite, or a number is there already under these keys.
-        """
+        """Keep one number under its keys, with its interval if it has one; it must be finite, and the first there."""
         name = self._check(keys)
         estimate = value if isinstance(value, Estimate) else Estimate(value)
         if keys in self._found:
@@ -47,7 +45,7 @@ class Findings:
         self._found[keys] = Finding(*map(float, estimate), int(networks))
 
     def __getitem__(self, keys: Hashable | tuple[Hashable, ...]) -> Finding:
-        """Return the number under these keys; raises :class:`NbnasError` if there is none."""
+        """Return the number under these keys."""
         keys = keys if isinstance(keys, tuple) else (keys,)
         name = self._check(keys)
         if keys not in self._found:
@@ -61,11 +59,7 @@ class Findings:
         return pd.DataFrame(rows, columns=[*self._keys, *Finding._fields])
 
     def select(self, **keys: Hashable) -> pd.DataFrame:
-        """Return the rows of the table with these keys, without the columns that are then all the same.
-
-        Raises:
-            NbnasError: If there are none, or there is no such column.
-        """
+        """Return the rows of the table with these keys, without the columns that are then all the same."""
         unknown = set(keys) - set(self._keys)
         if unknown:
             raise NbnasError(f"no key {', '.join(sorted(unknown))}; there are {', '.join(self._keys)}")
@@ -78,10 +72,8 @@ class Findings:
     def with_intervals(self, index: str, columns: str, digits: int = 3, **keys: Hashable) -> pd.DataFrame:
         """Return selected numbers as text, "value (low to high)", or "value" where there is no interval.
 
-        The values of the key ``index`` get a row each, those of ``columns`` a column; the others select.
-
-        Raises:
-            NbnasError: As :meth:`select`, or if two numbers fall into one cell.
+        The values of the key ``index`` get a row each, those of ``columns`` a column; the others select. Two numbers
+        in one cell are an error.
         """
         rows = self.select(**keys)
         if rows.duplicated([index, columns]).any():

@@ -40,19 +40,13 @@ def jacobian_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Ten
 
 
 def entropy_of(
-    jacobian: Tensor,
-    logits: Tensor,
-    variant: str = "official",
-    smoothing: float = 0.05,
-    *,
-    half_precision_constants: bool = True,
+    jacobian: Tensor, logits: Tensor, variant: str = "official", smoothing: float = 0.05, **setting: bool
 ) -> float:
     """Return the entropy that VKDNW gives a network, in nats; NaN if all deciles are zero.
 
-    The last arguments are those of :class:`nbnas.proxies.fisher_information.FisherSetting`.
+    ``setting`` are other options of :class:`nbnas.proxies.fisher_information.FisherSetting`.
     """
-    setting = FisherSetting(variant=variant, smoothing=smoothing, half_precision_constants=half_precision_constants)
-    return float(setting.scores(jacobian, logits)["entropy"])
+    return float(FisherSetting(variant=variant, smoothing=smoothing, **setting).scores(jacobian, logits)["entropy"])
 
 
 def released_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
@@ -90,11 +84,8 @@ def compare_rankings(
     """Say how entropies rank trained networks, and what they gain on the published ones of the same networks.
 
     All columns are (n,). ``published`` are entropies in the setting of the published tables; ``layers``, the numbers of
-    trainable layers, are what VKDNW_single ranks by first.
-
-    Returns:
-        By quantity: tau of both entropies, without an interval; tau with accuracy, and the difference from that of the
-        published ones; the same two after the layers.
+    trainable layers, are what VKDNW_single ranks by first. Returns, by quantity, tau of both entropies, without an
+    interval; tau with accuracy, and the difference from that of the published ones; the same two after the layers.
     """
     after_layers = [lexicographic_rank(layers, own) for own in (entropies, published)]
     gain = paired_difference(kendall_tau)

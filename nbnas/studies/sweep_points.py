@@ -21,11 +21,7 @@ from nbnas.scoring.setting import Setting
 def score_sample(score: str, setting: Setting, networks: int, seed: int = 0, device: str = "cpu") -> pd.DataFrame:
     """Score the first ``networks`` by one score, in this process and without the store.
 
-    Returns:
-        A row per network: ``arch``, ``value`` (NaN where it has none), ``status``, ``seconds``.
-
-    Raises:
-        NbnasError: If there is no such score, or what the setting asks for is not there.
+    A row per network has ``arch``, ``value`` (NaN where it has none), ``status`` and ``seconds``.
     """
     if not any(score in proxy.info.scores for proxy in select_proxies(score)):
         raise NbnasError(f"{score!r} is not the name of a score")
@@ -42,13 +38,8 @@ def score_sample_by_fisher(
     """Score the same networks by VKDNW with a Fisher matrix of another make; 128 and 1 are those of the published one.
 
     The matrix has ``dimension`` parameters, fewer in a network without so many tensors: ``entries_per_tensor`` entries
-    of each of the first tensors, evenly spaced.
-
-    Returns:
-        As :func:`score_sample`, and ``dimension``, what the matrix really has.
-
-    Raises:
-        NbnasError: If the dimension is no multiple of the entries, or inputs are not Gaussian.
+    of each of the first tensors, evenly spaced. Inputs must be Gaussian. The result is that of :func:`score_sample`,
+    and ``dimension``, what the matrix really has.
     """
     if entries_per_tensor < 1 or dimension < 1 or dimension % entries_per_tensor:
         raise NbnasError(
@@ -71,16 +62,10 @@ def score_sample_by_fisher(
 def rank_sample(scores: pd.DataFrame, setting: Setting, benchmark: Benchmark, repeats: int = 500) -> pd.DataFrame:
     """Measure how scored networks are ranked, by the score alone and by it after the number of layers.
 
-    Networks without a value rank last.
-
-    Returns:
-        One row: ``kendall_tau`` of the score with accuracy, its 95 % interval ``low`` to ``high``; ``tau_layers_first``
-        of the ranking by the number of trainable layers first and the score second (of VKDNW's entropy that is
-        VKDNW_single), ``low_layers_first``, ``high_layers_first``; ``seconds_per_network`` on one thread; ``networks``,
-        of which ``without_score`` have none; ``accuracies``, the source.
-
-    Raises:
-        NbnasError: If no network has a value, or the benchmark lacks the data set.
+    Networks without a value rank last. The one row has ``kendall_tau`` of the score with accuracy, its 95 % interval
+    ``low`` to ``high``; ``tau_layers_first`` of the ranking by the number of trainable layers first and the score
+    second (VKDNW_single, where it is VKDNW's entropy), ``low_layers_first``, ``high_layers_first``;
+    ``seconds_per_network`` on one thread; ``networks``, ``without_score`` of them; the source of ``accuracies``.
     """
     failed = scores["value"].isna()
     if failed.all():

@@ -1,6 +1,6 @@
 """Training of found networks by the published recipes."""
 
-from nbnas.datasets.training_images import ImageData, load_data
+from nbnas.datasets.images import ImageData, load_data
 from nbnas.training.recipe import RECIPES, Recipe, build_network, change_recipe, get_recipe
 from nbnas.training.trainer import train
 

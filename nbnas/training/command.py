@@ -1,37 +1,32 @@
 """The command ``nbnas train``."""
 
 import argparse
+import os
 from pathlib import Path
 
 from nbnas.training import build_network, change_recipe, get_recipe, load_data, train
-from nbnas.training.processes import is_first_process
 
 
 def add_train(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
     parser = commands.add_parser("train", help="train a found network by a published recipe, resumable")
-    parser.add_argument("space", help="search space, e.g. zen_resnet")
-    parser.add_argument("arch", help="architecture, e.g. a structure string")
-    parser.add_argument("--dataset", default="cifar10", help="cifar10, cifar100 or imagenet (default: %(default)s)")
-    parser.add_argument("--recipe", help="cifar, imagenet or imagenet_150_epochs (default: the data set's)")
-    parser.add_argument(
-        *("-p", "--parameter"),
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="change the recipe, e.g. -p epochs 30",
-    )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run; a rerun goes on there")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of data sets (default: $NBNAS_DATA)")
-    parser.add_argument("--train-images", type=int, metavar="N", help="train on N of the images")
-    parser.add_argument("--test-images", type=int, metavar="N", help="test with N of the images")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=0, help="processes that prepare images (default: %(default)s)")
+    add = parser.add_argument
+    add("space", help="search space, e.g. zen_resnet")
+    add("arch", help="architecture, e.g. a structure string")
+    add("--dataset", default="cifar10", help="cifar10, cifar100 or imagenet (default: %(default)s)")
+    add("--recipe", help="cifar, imagenet or imagenet_150_epochs (default: the data set's)")
+    change = {"nargs": 2, "metavar": ("NAME", "VALUE"), "help": "change the recipe, e.g. -p epochs 30"}
+    add("-p", "--parameter", action="append", default=[], **change)
+    add("-o", "--output", type=Path, required=True, help="folder of the run; a rerun goes on there")
+    add("--data", type=Path, metavar="DIR", help="folder of data sets (default: $NBNAS_DATA)")
+    add("--train-images", type=int, metavar="N", help="train on N of the images")
+    add("--test-images", type=int, metavar="N", help="test with N of the images")
+    add("--seed", type=int, default=0)
+    add("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    add("--workers", type=int, default=0, help="processes that prepare images (default: %(default)s)")
     steps = "steps between checkpoints (default: %(default)s)"
-    parser.add_argument("--checkpoint-steps", type=int, default=1000, metavar="N", help=steps)
-    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    add("--checkpoint-steps", type=int, default=1000, metavar="N", help=steps)
+    add("--no-progress", action="store_true", help="no progress bar")
     parser.set_defaults(command=_train)
 
 
@@ -51,9 +46,10 @@ def _train(options: argparse.Namespace) -> None:
         checkpoint_steps=options.checkpoint_steps,
         progress=not options.no_progress,
     )
-    if is_first_process():
-        accuracies = metrics["test_top1"]
+    # Of the processes that torchrun starts, number 0 speaks.
+    if os.environ.get("RANK", "0") == "0":
+        last, best = metrics["test_top1"].iloc[-1], metrics["test_top1"].max()
         print(
-            f"test accuracy {accuracies.iloc[-1]:.2f} % after {len(metrics)} epochs (best {accuracies.max():.2f} %), "
+            f"test accuracy {last:.2f} % after {len(metrics)} epochs (best {best:.2f} %), "
             f"{metrics['seconds'].mean():.3g} s per epoch; wrote {options.output}"
         )

@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from nbnas.networks.layers import WEIGHT_LAYERS
 from nbnas.training.recipe import Recipe
@@ -15,29 +15,22 @@ def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 
     Its learning rate is 0 until it is set to :func:`learning_rate`.
     """
-    decayed = {layer.weight for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
-    groups = [
-        {
-            "params": [parameter for parameter in module.parameters() if (parameter in decayed) == decays],
-            "weight_decay": recipe.weight_decay * decays,
-        }
-        for decays in (True, False)
-    ]
+    weights = {layer.weight for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
+    decayed = [parameter for parameter in module.parameters() if parameter in weights]
+    others = [parameter for parameter in module.parameters() if parameter not in weights]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, processes: int = 1) -> float:
-    """Return the learning rate of a step in closed form, so that a resumed run has it to the last bit.
+    """Return the learning rate of a step, counted from 0, in closed form: a resumed run has it to the last bit.
 
-    torch's schedulers compute it from the rate before, and cannot end a warm-up within a step.
-
-    With T steps in all, counted from 0, W of them warm-up, and the peak p = learning_rate * processes * batch_size /
-    256::
+    With T steps in all, W of them warm-up, and the peak p = learning_rate * processes * batch_size / 256::
 
         p (step + 1) / W                                   step < W
         p (1 + cos(pi (step - W) / (T - W))) / 2           otherwise
 
-    An epoch has as many steps as each process has batches in it.
+    torch's schedulers compute it from the rate before, and cannot end a warm-up within a step.
     """
     peak = recipe.learning_rate * processes * recipe.batch_size / 256
     total, warmup = recipe.epochs * steps_per_epoch, recipe.warmup_epochs * steps_per_epoch
@@ -51,11 +44,10 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
     ``update_parameters`` sets a <- decay a + (1 - decay) w, from a = w at the start, and copies counters.
     """
-    follow_numbers = get_ema_multi_avg_fn(decay)
 
     def follow(averages: list[Tensor], currents: list[Tensor], updates: Tensor) -> None:
         if averages[0].is_floating_point():
-            follow_numbers(averages, currents, updates)
+            torch._foreach_lerp_(averages, currents, 1 - decay)
         else:
             torch._foreach_copy_(averages, currents)
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, distributed, nn
@@ -12,8 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nbnas.errors import NbnasError, first_line
 
 
-@dataclass(frozen=True)
-class Processes:
+class Processes(NamedTuple):
     """This process among those that train together."""
 
     rank: int
@@ -60,11 +59,6 @@ class Processes:
                 distributed.broadcast(buffer, src=0)
 
 
-def is_first_process() -> bool:
-    """Whether this is process number 0 of those that ``torchrun`` started, or none of them."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 @contextmanager
 def joined_processes(device: str) -> Iterator[Processes]:
     """Join the processes that ``torchrun`` started, over NCCL on CUDA and gloo elsewhere, and leave them at the end.
@@ -72,7 +66,16 @@ def joined_processes(device: str) -> Iterator[Processes]:
     The device is ``cpu`` or ``cuda``, where each process of a machine gets a GPU of its own. Raises :class:`NbnasError`
     if there is no such device, or not one for every process.
     """
-    own = _device(device)
+    try:
+        own = torch.device(device)
+    except RuntimeError as error:
+        raise NbnasError(f"unknown device {device!r}: {first_line(error)}") from error
+    if own.type == "cuda":
+        own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if own.index is None else own.index)
+        if own.index >= torch.cuda.device_count():
+            raise NbnasError(f"no GPU number {own.index}: torch sees {torch.cuda.device_count()} on this machine")
+    elif own.type != "cpu":
+        raise NbnasError(f"training runs on cpu or cuda, not on {device!r}")
     if not distributed.is_torchelastic_launched():
         yield Processes(0, 1, own)
         return
@@ -84,18 +87,3 @@ def joined_processes(device: str) -> Iterator[Processes]:
     yield Processes(distributed.get_rank(), distributed.get_world_size(), own)
     # Not after an error: the others may wait for this process, and torchrun stops them when it has ended.
     distributed.destroy_process_group()
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise NbnasError(f"unknown device {name!r}: {first_line(error)}") from error
-    if device.type not in ("cpu", "cuda"):
-        raise NbnasError(f"training runs on cpu or cuda, not on {name!r}")
-    if device.type == "cpu":
-        return device
-    index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
-    if index >= torch.cuda.device_count():
-        raise NbnasError(f"no GPU number {index}: torch sees {torch.cuda.device_count()} on this machine")
-    return torch.device("cuda", index)

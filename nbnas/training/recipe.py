@@ -1,16 +1,51 @@
-"""Training recipes: what the two papers train their found networks with, and any change of it."""
+"""Training recipes: what the two papers train their found networks with, from which weights, and any change of it."""
 
 import dataclasses
 import math
 import typing
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Generator, nn
 
 from nbnas.errors import NbnasError
+from nbnas.networks.initialisation import draw_normal, kaiming_normal, torch_default
 from nbnas.spaces import get_space
+from nbnas.spaces.super_blocks.network import UnitModule
 from nbnas.spaces.super_blocks.space import BlockSpace
-from nbnas.training.start_weights import TRAINING_INITIALISATIONS
+
+
+def xavier_normal_zero_residual(model: nn.Module, generator: Generator) -> None:
+    """Draw convolution and linear weights from N(0, g^2 2 / (fan_in + fan_out)), g = 3.26033; silence residual units.
+
+    Biases are 0, normalisation scales 1 and shifts 0, but for the last BatchNorm scale of every residual unit of a
+    block network, which is 0: a unit starts as its shortcut. fan_in and fan_out are the products of the kernel size
+    with the second and the first dimension of the weight, which for a convolution in groups is that of one group.
+    Numbers are drawn on the CPU in float32.
+
+    Source: Glorot & Bengio, AISTATS 2010; the initialisation "custom" in the released code of T-CET (AutoML 2023).
+    """
+    draw_normal(model, generator, lambda weight: 3.26033 * (2 / (weight[0].numel() + weight[:, 0].numel())) ** 0.5)
+    _silence_residual_units(model)
+
+
+def kaiming_normal_zero_residual(model: nn.Module, generator: Generator) -> None:
+    """Draw weights as :func:`~nbnas.networks.initialisation.kaiming_normal`, and silence residual units as T-CET does.
+
+    Our reading of the initialisation that the released recipe of AZ-NAS and VKDNW calls "custom_kaiming".
+    """
+    kaiming_normal(model, generator)
+    _silence_residual_units(model)
+
+
+def _silence_residual_units(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, UnitModule) and module.shortcut is not None:
+            nn.init.zeros_(module.layers[-1].weight)
+
+
+_STARTS = (xavier_normal_zero_residual, kaiming_normal_zero_residual, torch_default)
+TRAINING_INITIALISATIONS = {function.__name__: function for function in _STARTS}
+"""Name in a recipe -> function (model, generator) that changes the model in place."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +68,7 @@ class Recipe:
     batch_norm_momentum: float = 0.01
     """Share of the batch in the running statistics of every BatchNorm; runs of a few epochs want more than 0.01."""
     initialisation: str = "xavier_normal_zero_residual"
-    """A name of :data:`~nbnas.training.start_weights.TRAINING_INITIALISATIONS`."""
+    """Start weights, a name of :data:`TRAINING_INITIALISATIONS`."""
     squeeze_excite: bool = False
     """Whether networks of the block spaces get squeeze-excitation for training."""
     resolution: int = 32
@@ -49,7 +84,7 @@ class Recipe:
     lighting: float = 0.0
     """Standard deviation of the noise along the principal components of ImageNet's colours."""
     teacher: str | None = None
-    """timm model to distil from, see :mod:`nbnas.training.distillation`; None for none."""
+    """timm model to distil from, see :mod:`nbnas.training.loss`; None for none."""
     teacher_resolution: int = 32
     """Pixels to which images are resized for the teacher."""
     feature_weight: float = 1.0
@@ -62,18 +97,11 @@ class Recipe:
     """``float32``, or ``bfloat16`` or ``float16`` for mixed precision."""
 
     def __post_init__(self) -> None:
-        for wanted, (fits, names) in _RANGES.items():
+        warmup = {f"at least 0 and below {self.epochs} epochs": (lambda x: 0 <= x < self.epochs, "warmup_epochs")}
+        for wanted, (fits, names) in (_RANGES | warmup).items():
             for name in names.split():
-                self._require(name, fits(getattr(self, name)), wanted)
-        wanted = f"at least 0 and below {self.epochs} epochs"
-        self._require("warmup_epochs", 0 <= self.warmup_epochs < self.epochs, wanted)
-        for name, allowed in _CHOICES.items():
-            listed = ", ".join(value or "none" for value in allowed)
-            self._require(name, getattr(self, name) in allowed, f"one of {listed}")
-
-    def _require(self, name: str, condition: bool, wanted: str) -> None:
-        if not condition:
-            raise NbnasError(f"{name} of a recipe must be {wanted}, got {getattr(self, name)!r}")
+                if not fits(getattr(self, name)):
+                    raise NbnasError(f"{name} of a recipe must be {wanted}, got {getattr(self, name)!r}")
 
 
 _RANGES = {
@@ -84,13 +112,11 @@ _RANGES = {
     "a probability": (lambda x: 0 <= x <= 1, "random_erasing"),
     "above 0 and at most 1": (lambda x: 0 < x <= 1, "batch_norm_momentum"),
     "none or between 0 and 1": (lambda x: x is None or 0 < x < 1, "ema_decay"),
+    "one of float32, bfloat16, float16": (lambda x: x in ("float32", "bfloat16", "float16"), "precision"),
+    f"one of {', '.join(TRAINING_INITIALISATIONS)}": (lambda x: x in TRAINING_INITIALISATIONS, "initialisation"),
+    "one of none, cifar10, imagenet, svhn": (lambda x: x in (None, "cifar10", "imagenet", "svhn"), "auto_augment"),
 }
 """Range in words -> whether a value is in it, and the names of the values that must be."""
-_CHOICES = {
-    "precision": ("float32", "bfloat16", "float16"),
-    "initialisation": tuple(TRAINING_INITIALISATIONS),
-    "auto_augment": (None, "cifar10", "imagenet", "svhn"),
-}
 
 CIFAR = Recipe()
 """T-CET, Table 5: CIFAR-10 and CIFAR-100, one process."""
@@ -128,30 +154,26 @@ def get_recipe(name: str) -> Recipe:
 def change_recipe(recipe: Recipe, changes: dict[str, str]) -> Recipe:
     """Return a recipe with values typed as text, ``none`` for None.
 
+    Raises :class:`NbnasError` if a name is unknown or a text is not of the value's type or range.
+
     >>> change_recipe(CIFAR, {"epochs": "2", "warmup_epochs": "0.5", "auto_augment": "none"}).epochs
     2
-
-    Raises:
-        NbnasError: If a name is unknown or a text is not of the value's type or range.
     """
     hints = typing.get_type_hints(Recipe)
     values = {}
     for name, text in changes.items():
         if name not in hints:
             raise NbnasError(f"unknown parameter {name!r} of a recipe; choose from {', '.join(hints)}")
-        values[name] = _parse(name, text, hints[name])
+        kind, *others = typing.get_args(hints[name]) or (hints[name],)
+        try:
+            if others and text.lower() == "none":
+                values[name] = None
+            else:
+                values[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        except (ValueError, KeyError) as error:
+            wording = {bool: "true or false", int: "an integer", float: "a number"}[kind]
+            raise NbnasError(f"{name} of a recipe must be {wording}, got {text!r}") from error
     return dataclasses.replace(recipe, **values)
-
-
-def _parse(name: str, text: str, wanted: object) -> object:
-    kind, *others = typing.get_args(wanted) or (wanted,)
-    if others and text.lower() == "none":
-        return None
-    try:
-        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError) as error:
-        wording = {bool: "true or false", int: "an integer", float: "a number"}[kind]
-        raise NbnasError(f"{name} of a recipe must be {wording}, got {text!r}") from error
 
 
 def build_network(space: str, arch: str, num_classes: int, recipe: Recipe) -> nn.Module:

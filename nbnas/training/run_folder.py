@@ -1,8 +1,9 @@
 """The folder of a run: its results, and its state, from which it goes on as if nothing had happened."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,26 +19,26 @@ LOCK_SECONDS = 10
 """For how long a run waits for the folder: processes that prepare images outlive a killed run by some seconds."""
 
 
+@dataclass(frozen=True)
 class RunFolder:
-    """Files of a run, which process number 0 reads and writes; a kill leaves each as it was before or after.
+    """Files of a run, which process number 0 reads and writes; a kill leaves each as it was before or after."""
 
-    ``settings`` is all that the run depends on: a run with other settings is refused.
-    """
-
-    def __init__(self, path: Path, settings: dict[str, object], processes: Processes) -> None:
-        self._path, self._settings, self.processes = path, settings, processes
+    path: Path
+    settings: dict[str, object]
+    """All that the run depends on: a run with other settings is refused."""
+    processes: Processes
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other runs out of the folder; processes may live on when the torchrun that started them is killed."""
-        lock = FileLock(self._path / "run.lock")
+        lock = FileLock(self.path / "run.lock")
 
         def acquire() -> None:
-            self._path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=LOCK_SECONDS)
             except Timeout:
-                message = f"another process trains in {self._path}; wait for it, end it or choose another folder"
+                message = f"another process trains in {self.path}; wait for it, end it or choose another folder"
                 raise NbnasError(message) from None
 
         self.processes.from_first(acquire)
@@ -53,12 +54,12 @@ class RunFolder:
         """
         state = self.processes.from_first(self._read)
         if state is None:
-            record = {"settings": self._settings, **provenance.collect(str(self.processes.device))}
+            record = {"settings": self.settings, **provenance.collect(str(self.processes.device))}
             self._write("run.json", lambda path: path.write_text(json.dumps(record, indent=2) + "\n"))
         return state
 
     def _read(self) -> dict[str, object] | None:
-        path = self._path / "checkpoint.pt"
+        path = self.path / "checkpoint.pt"
         if not path.exists():
             return None
         try:
@@ -66,18 +67,13 @@ class RunFolder:
             stored = state["settings"]
         except Exception as error:
             raise NbnasError(f"{path} is not a checkpoint: {first_line(error)}") from error
-        for name in [*self._settings, *stored]:
-            there, here = stored.get(name), self._settings.get(name)
-            if there != here:
-                other = f"{self._path} holds a run with other settings, {name} {there} and not {here}"
-                raise NbnasError(f"{other}; choose another folder")
+        for name in [*self.settings, *stored]:
+            if stored.get(name) != self.settings.get(name):
+                other = f"{name} {stored.get(name)} and not {self.settings.get(name)}"
+                raise NbnasError(f"{self.path} holds a run with other settings, {other}; choose another folder")
         return state
 
-    def save(self, state: Mapping[str, object]) -> None:
-        """Write a checkpoint."""
-        self.save_tensors("checkpoint.pt", {"settings": self._settings, **state})
-
-    def save_tensors(self, name: str, state: Mapping[str, object]) -> None:
+    def save(self, name: str, state: dict[str, object]) -> None:
         """Write tensors, numbers, strings and containers of them; equal states make equal files."""
 
         def write(partial: Path) -> None:
@@ -94,4 +90,4 @@ class RunFolder:
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         if self.processes.rank == 0:
-            replace_file(self._path / name, write)
+            replace_file(self.path / name, write)

@@ -17,23 +17,17 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from nbnas.datasets.training_images import ImageData
+from nbnas.datasets.images import ImageData
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import BATCH_NORMS
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 from nbnas.spaces.super_blocks.network import BlockNetwork
-from nbnas.training.augmentation import Augmentation, mix, soft_targets
-from nbnas.training.batches import EpochBatches, TestImages, TrainingImages, iterate
-from nbnas.training.distillation import Distillation, Teacher
-from nbnas.training.loss import Objective
+from nbnas.training.batches import Augmentation, EpochBatches, TestImages, TrainingImages, iterate, mix, soft_targets
+from nbnas.training.loss import Distillation, Objective, Teacher
 from nbnas.training.optimisation import learning_rate, make_optimiser, moving_average
 from nbnas.training.processes import joined_processes
-from nbnas.training.recipe import Recipe
+from nbnas.training.recipe import TRAINING_INITIALISATIONS, Recipe
 from nbnas.training.run_folder import RunFolder
-from nbnas.training.start_weights import TRAINING_INITIALISATIONS
-
-PROGRESS_STEPS = 10
-"""Steps between two looks at the loss, each of which waits for the GPU."""
 
 
 def train(
@@ -51,36 +45,27 @@ def train(
 ) -> pd.DataFrame:
     """Train a network by a recipe, or go on where an earlier call with the same arguments was stopped.
 
-    In the processes that ``torchrun`` starts, all train one network together; process number 0 writes the folder::
+    In the processes that ``torchrun`` starts, all train one network together; process number 0 writes ``output``::
 
         metrics.csv          a row per epoch
-        checkpoint.pt        the state of the run, at the end of every epoch and within long ones
+        checkpoint.pt        the state of the run, at the end of every epoch and every checkpoint_steps steps within
         weights.pt           state of the network at the end; with a moving average, average_weights.pt beside it
         run.json             settings, versions, device, commit, start time
 
     A resumed run has the metrics, to the last bit, and the weights of an uninterrupted one: all that is random belongs
     to the seed and to the place in the run. On CUDA, cuDNN is held to its deterministic algorithms for that.
 
-    Args:
-        model: Images (batch, 3, R, R) -> logits (batch, K). Its weights are drawn anew, from the seed; at the end it
-            is on ``device`` and trained.
-        output: Folder of the run; created if needed.
-        network: One line that names the network in the record of the run; by default class, number of parameters and a
-            checksum of its layers.
-        seed: Seed of weights, order, augmentation and mixup.
-        device: ``cpu`` or ``cuda``.
-        workers: Processes that prepare images, for each process that trains; 0 prepares them between the steps.
-        checkpoint_steps: Steps within an epoch after which a checkpoint is written.
-        progress: Whether to show a progress bar.
+    The model maps images (batch, 3, R, R) to logits (batch, K). Its weights are drawn anew, from the seed; at the end
+    it is on ``device``, ``cpu`` or ``cuda``, and trained. ``network`` is one line that names it in the record of the
+    run; by default class, number of parameters and a checksum of its layers. ``workers`` processes prepare images for
+    each process that trains; 0 prepares them between the steps.
 
-    Returns:
-        A row per epoch: ``epoch`` (from 1), ``learning_rate`` of its last step, ``train_loss``, the mean of the loss
-        that is minimised, ``test_loss``, the mean cross-entropy, ``test_top1`` in percent; with a moving average also
-        ``average_test_loss`` and ``average_test_top1``; ``seconds`` of training, without the tests.
+    Returns a row per epoch: ``epoch`` (from 1), ``learning_rate`` of its last step, ``train_loss`` (mean of the loss
+    that is minimised), ``test_loss`` (mean cross-entropy), ``test_top1`` in percent; with a moving average also
+    ``average_test_loss`` and ``average_test_top1``; ``seconds`` of training, without the tests.
 
-    Raises:
-        NbnasError: If arguments do not fit each other, an optional package is missing, the folder holds a run with
-            other settings, or the loss is not finite.
+    Raises :class:`NbnasError` if arguments do not fit each other, an optional package is missing, the folder holds a
+    run with other settings, or the loss is not finite.
     """
     for name, argument, kind in (("model", model, nn.Module), ("data", data, ImageData), ("recipe", recipe, Recipe)):
         if not isinstance(argument, kind):
@@ -91,13 +76,8 @@ def train(
     if recipe.teacher is not None and not isinstance(model, BlockNetwork):
         raise NbnasError("a teacher's features need a network of a block space; train without it: -p teacher none")
     with joined_processes(device) as processes, _deterministic_cudnn():
-        settings = {
-            "network": network or _describe(model),
-            "data": data.description,
-            "seed": seed,
-            "processes": processes.count,
-            **dataclasses.asdict(recipe),
-        }
+        settings = {"network": network or _describe(model), "data": data.description, "seed": seed}
+        settings |= {"processes": processes.count, **dataclasses.asdict(recipe)}
         folder = RunFolder(Path(output), settings, processes)
         with folder.locked():
             run = _Run(model, data, recipe, folder, seed, workers)
@@ -114,20 +94,15 @@ class _Run:
     ) -> None:
         self._model, self._recipe, self._folder, self._seed = model, recipe, folder, seed
         self._processes, self._num_classes = folder.processes, data.num_classes
-        device, rank, count = self._processes.device, self._processes.rank, self._processes.count
+        self._rank, count, self._device = folder.processes
 
         augmentation = Augmentation(recipe, data.mean, data.deviation)
-        self._batches = EpochBatches(len(data.train.labels), recipe.batch_size, seed, rank, count)
+        self._batches = EpochBatches(len(data.train.labels), recipe.batch_size, seed, self._rank, count)
         # With a generator of their own, loaders leave the global ones alone.
-        load = partial(
-            DataLoader,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=device.type == "cuda",
-            generator=torch.Generator(),
-        )
+        options = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": self._device.type == "cuda"}
+        load = partial(DataLoader, **options, generator=torch.Generator())
         self._train_loader = load(TrainingImages(data.train, augmentation, seed), batch_sampler=self._batches)
-        self._test_loader = load(TestImages(data.test, augmentation, rank, count), batch_size=recipe.batch_size)
+        self._test_loader = load(TestImages(data.test, augmentation, self._rank, count), batch_size=recipe.batch_size)
 
         TRAINING_INITIALISATIONS[recipe.initialisation](model, generator_for(seed, "weights"))
         for module in model.modules():
@@ -135,86 +110,84 @@ class _Run:
                 module.momentum = recipe.batch_norm_momentum
         distillation = None
         if recipe.teacher is not None:
-            teacher, generator = Teacher(recipe, data, device), generator_for(seed, "projections")
+            teacher, generator = Teacher(recipe, data, self._device), generator_for(seed, "projections")
             distillation = Distillation(model, recipe.resolution, teacher, generator)
-        self._objective = Objective(model, recipe, distillation).to(device)
-        self._average = None if recipe.ema_decay is None else moving_average(model, recipe.ema_decay)
+        self._objective = Objective(model, recipe, distillation).to(self._device)
         self._optimiser = make_optimiser(self._objective, recipe)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "float16")
+        dtype = getattr(torch, recipe.precision)
+        self._autocast = partial(torch.autocast, self._device.type, dtype, enabled=dtype != torch.float32)
+        self._parts = {"objective": self._objective, "optimiser": self._optimiser, "scaler": self._scaler}
+        """What goes into a checkpoint with its state."""
+        self._networks = {"": model}
+        """Prefix of what is written of a network -> the network."""
+        self._average = None
+        if recipe.ema_decay is not None:
+            self._average = moving_average(model, recipe.ema_decay)
+            self._parts["average"] = self._networks["average_"] = self._average.module
 
         self.history: list[dict[str, float]] = []
-        self._epoch = self._batch = 0
-        self._sums = torch.zeros(2, dtype=torch.float64, device=device)
+        self._epoch, self._batch, self._seconds = 0, 0, 0.0
+        self._sums = torch.zeros(2, dtype=torch.float64, device=self._device)
         """Of this epoch: sum of the loss over images, number of images."""
-        self._seconds = 0.0
 
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one."""
         state = self._folder.load()
         if state is None:
             return
-        for name, part in self._stateful().items():
+        for name, part in self._parts.items():
             part.load_state_dict(state[name])
         self.history = state["history"]
         self._epoch, self._batch, self._seconds = state["epoch"], state["batch"], state["seconds"]
-        self._sums.copy_(state["sums"][self._processes.rank])
+        self._sums.copy_(state["sums"][self._rank])
         # The run may have been killed between its checkpoint and its table.
         self._folder.save_metrics(self.history)
 
-    def _stateful(self) -> dict[str, object]:
-        """Return the parts that go into a checkpoint with their state."""
-        parts = {"objective": self._objective, "optimiser": self._optimiser, "scaler": self._scaler}
-        return parts if self._average is None else {**parts, "average": self._average.module}
-
     def _save(self) -> None:
-        state = {name: part.state_dict() for name, part in self._stateful().items()}
-        place = {"epoch": self._epoch, "batch": self._batch, "seconds": self._seconds}
-        self._folder.save({**state, **place, "history": self.history, "sums": self._gathered_sums().cpu()})
+        state = {"settings": self._folder.settings, **{name: part.state_dict() for name, part in self._parts.items()}}
+        state |= {"epoch": self._epoch, "batch": self._batch, "seconds": self._seconds, "history": self.history}
+        self._folder.save("checkpoint.pt", {**state, "sums": self._gathered_sums().cpu()})
         self._folder.save_metrics(self.history)
 
     def train(self, checkpoint_steps: int, progress: bool) -> None:
         """Train to the end of the recipe."""
-        steps_per_epoch = len(self._batches)
         module = self._processes.synchronise_gradients(self._objective)
-        done = self._epoch * steps_per_epoch + self._batch
-        total = self._recipe.epochs * steps_per_epoch
+        done, total = self._epoch * len(self._batches) + self._batch, self._recipe.epochs * len(self._batches)
         with tqdm(total=total, initial=done, unit="step", disable=not progress) as bar:
             while self._epoch < self._recipe.epochs:
                 self._train_epoch(module, checkpoint_steps, bar)
                 self._finish_epoch()
-        self._folder.save_tensors("weights.pt", self._model.state_dict())
-        if self._average is not None:
-            self._folder.save_tensors("average_weights.pt", self._average.module.state_dict())
+        for prefix, network in self._networks.items():
+            self._folder.save(f"{prefix}weights.pt", network.state_dict())
 
     def _train_epoch(self, module: nn.Module, checkpoint_steps: int, bar: tqdm) -> None:
         module.train()
-        self._batches.start_at(self._epoch, self._batch)
-        before, started = self._seconds, time.monotonic()
-        for images, labels in iterate(self._train_loader):
+        self._batches.epoch, self._batches.first = self._epoch, self._batch
+        started = time.monotonic() - self._seconds
+        for images, labels in iterate(self._train_loader, self._device):
             loss = self._step(module, images, labels)
             self._sums += torch.stack([loss.double() * len(images), torch.full_like(loss, len(images)).double()])
             self._batch += 1
-            self._seconds = before + time.monotonic() - started
+            self._seconds = time.monotonic() - started
             if self._batch % checkpoint_steps == 0 and self._batch < len(self._batches):
                 self._save()
             bar.update()
-            if self._batch % PROGRESS_STEPS == 0 and not bar.disable:
+            # Each look at the loss waits for the GPU.
+            if self._batch % 10 == 0 and not bar.disable:
                 loss, images = self._sums.tolist()
                 last = f", test {self.history[-1]['test_top1']:.2f} %" if self.history else ""
                 bar.set_postfix_str(f"epoch {self._epoch + 1}/{self._recipe.epochs}, loss {loss / images:.3f}{last}")
 
     def _step(self, module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        recipe, processes = self._recipe, self._processes
-        step = self._epoch * len(self._batches) + self._batch
-        images, labels = (tensor.to(processes.device, non_blocking=True) for tensor in (images, labels))
+        recipe, step = self._recipe, self._epoch * len(self._batches) + self._batch
         targets = soft_targets(labels, self._num_classes, recipe.label_smoothing)
         if recipe.mixup:
-            generator = generator_for(self._seed, "mixup", step, processes.rank)
-            images, targets = mix(images, targets, recipe.mixup, generator)
+            images, targets = mix(images, targets, recipe.mixup, generator_for(self._seed, "mixup", step, self._rank))
         for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, step, len(self._batches), processes.count)
+            group["lr"] = learning_rate(recipe, step, len(self._batches), self._processes.count)
         # Dropout draws from the global generators, which a resumed run must find as they were.
-        with seeded_global_generators(derive_seed(self._seed, "step", step, processes.rank), processes.device):
+        with seeded_global_generators(derive_seed(self._seed, "step", step, self._rank), self._device):
             with self._autocast():
                 loss = module(images, targets)
             self._scaler.scale(loss).backward()
@@ -230,26 +203,23 @@ class _Run:
         loss, images = self._gathered_sums().sum(0).tolist()
         rate = self._optimiser.param_groups[0]["lr"]
         row = {"epoch": self._epoch + 1, "learning_rate": rate, "train_loss": loss / images}
-        row["test_loss"], row["test_top1"] = self._test(self._model)
-        if self._average is not None:
-            row["average_test_loss"], row["average_test_top1"] = self._test(self._average.module)
+        for prefix, network in self._networks.items():
+            row[f"{prefix}test_loss"], row[f"{prefix}test_top1"] = self._test(network)
         self.history.append({**row, "seconds": self._seconds})
         self._epoch, self._batch, self._seconds = self._epoch + 1, 0, 0.0
         self._sums.zero_()
         self._save()
 
     @torch.no_grad()
-    def _test(self, model: nn.Module) -> tuple[float, float]:
+    def _test(self, network: nn.Module) -> tuple[float, float]:
         """Return mean cross-entropy and top-1 accuracy in percent over the test images of all processes."""
-        model.eval()
+        network.eval()
         # Each process has running statistics of its own; those of the first are in the checkpoint.
-        self._processes.share_buffers(model)
-        device = self._processes.device
-        sums = torch.zeros(3, dtype=torch.float64, device=device)
-        for images, labels in iterate(self._test_loader):
-            images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+        self._processes.share_buffers(network)
+        sums = torch.zeros(3, dtype=torch.float64, device=self._device)
+        for images, labels in iterate(self._test_loader, self._device):
             with self._autocast():
-                logits = model(images)
+                logits = network(images)
             losses = functional.cross_entropy(logits.float(), labels, reduction="sum")
             correct = (logits.argmax(1) == labels).sum()
             sums += torch.stack([losses.double(), correct.double(), torch.full_like(losses, len(labels)).double()])
@@ -263,10 +233,6 @@ class _Run:
             remedy = "lower learning_rate or train in float32, in another folder"
             raise NbnasError(f"the loss is not finite in epoch {self._epoch + 1}: {remedy}")
         return sums
-
-    def _autocast(self) -> torch.autocast:
-        precision = self._recipe.precision
-        return torch.autocast(self._processes.device.type, getattr(torch, precision), enabled=precision != "float32")
 
 
 def _describe(model: nn.Module) -> str:

@@ -23,7 +23,9 @@ MODULES = (
     "nbnas.rankings.learned",
     "nbnas.training",
     "nbnas.testing",
-    "nbnas.plots",
+    "nbnas.plots.rankings",
+    "nbnas.plots.lines",
+    "nbnas.plots.networks",
 )
 """What the page covers, in its order. A name that several of them export is explained in the first."""
 

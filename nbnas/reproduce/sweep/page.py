@@ -38,10 +38,10 @@ def write_sweep_page(
         rows, protocol = saved[job.item]
         links += [{"number": number, "href": point_page.relative_to(folder).as_posix()}] * len(rows)
         protocols.append(protocol.items())
-    # What the points say of themselves counts as far as they agree.
+    # Shows only facts on which all points agree.
     common = {name: value for name, value in (protocols or [()])[0] if all((name, value) in p for p in protocols)}
     settings = {name: value for name, value in {**sweep.fixed, **common}.items() if name not in (*sweep.axes, "device")}
-    settings["time"] = f"{sum(job.minutes for job in finished):.1f} minutes, all runs added up"
+    settings["time"] = f"{sum(job.minutes for job in finished):.1f} minutes for all runs together"
     return write_page(
         "sweep.html.jinja",
         page,

@@ -57,8 +57,8 @@ def sweep(specification: Path, workers: int | None = None) -> Path:
     page = _summarise(plan, jobs, errors, device)
     if errors:
         raise NbnasError(
-            f"{len(errors)} of {len(jobs)} points failed, the others stand in {page}; the same command tries only the "
-            "failed ones again:\n" + "\n".join(f"{label}: {error}" for label, error in errors.items())
+            f"{len(errors)} of {len(jobs)} points failed; the others are in {page}; run the same command again to "
+            "retry only the failed ones:\n" + "\n".join(f"{label}: {error}" for label, error in errors.items())
         )
     return page
 
@@ -89,7 +89,7 @@ def _load_point(job: Job, axes: Collection[str]) -> tuple[pd.DataFrame, dict[str
 def _folder_name(label: str) -> str:
     whole = label.replace(" ", "-")
     name = re.sub(r"[^\w.=-]", "_", whole)[:100]
-    # Where something was replaced or cut, two labels may have become one.
+    # After replacing or cutting characters, two labels may be the same.
     return name if name == whole else f"{name}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
 
 

@@ -91,7 +91,7 @@ class Sweep(_Strict):
             if len(set(map(repr, values))) < len(values):
                 raise ValueError(f"axis {name!r} has a value twice: {values!r}")
             if name in self.parameters:
-                raise ValueError(f"{name!r} stands both in 'axes' and in 'parameters'")
+                raise ValueError(f"{name!r} is both in 'axes' and in 'parameters'")
         for plot in self.plots:
             if len(set(plot.axes)) < len(plot.axes):
                 raise ValueError(f"a plot uses one axis twice: {', '.join(plot.axes)}")
@@ -100,7 +100,7 @@ class Sweep(_Strict):
             for name in plot.axes:
                 if name not in self.axes:
                     known = ", ".join(self.axes)
-                    raise ValueError(f"a plot has {name!r} as x, hue or panel, which is no axis: {known}")
+                    raise ValueError(f"a plot has {name!r} as x, hue or panel, but the axes are {known}")
             for name in plot.columns:
                 if name in self.axes:
                     raise ValueError(f"a plot has the axis {name!r} as y, low or high, which are columns of the table")
