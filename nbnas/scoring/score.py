@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from nbnas.errors import NbnasError, first_line
 from nbnas.networks.copying import copy_network
 from nbnas.networks.exact_kernels import exact_kernels
-from nbnas.proxies.info import Batch, DegenerateScoreError
-from nbnas.proxies.probe import Probe
+from nbnas.proxies.probe import Batch, DegenerateScoreError, LogitsSelector, Probe, ScoringSession
 from nbnas.proxies.registry import Proxy, select_proxies
-from nbnas.proxies.session import LogitsSelector, ScoringSession
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 
 

@@ -15,7 +15,7 @@ from nbnas.datasets.shapes import DATASETS, DatasetShape
 from nbnas.errors import NbnasError
 from nbnas.machine.paths import data_folder
 from nbnas.networks.initialisation import INITIALISATIONS
-from nbnas.proxies.info import Batch
+from nbnas.proxies.probe import Batch
 from nbnas.proxies.registry import select_proxies
 from nbnas.scoring.score import draw_batch, score
 from nbnas.scoring.score_table import ScoreTable
