@@ -18,8 +18,11 @@ def lexicographic_rank(*keys: ArrayLike) -> np.ndarray:
 
     VKDNW_single is ``lexicographic_rank(trainable_layers, vkdnw_entropy)``. Errors as for :func:`kendall_tau`.
     """
-    _, ranks = np.unique(np.stack(_checked(*keys)), axis=1, return_inverse=True)
-    return ranks.ravel() + 1
+    ranks = np.zeros(1, dtype=int)
+    for column in _checked(*keys):
+        dense = stats.rankdata(column, "dense").astype(int)
+        ranks = stats.rankdata(ranks * (dense.max() + 1) + dense, "dense").astype(int)
+    return ranks
 
 
 def aggregate_ranks(columns: Sequence[ArrayLike], how: str = "log") -> np.ndarray:
