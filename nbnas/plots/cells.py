@@ -118,7 +118,7 @@ def _nasbench101(arch: str) -> Iterator[_Graph]:
 
 
 def _nasbench301(arch: str) -> Iterator[_Graph]:
-    for name, cell in zip(nasbench301.CELLS, nasbench301.parse_architecture(arch), strict=True):
+    for name, cell in zip(("normal", "reduction"), nasbench301.parse_architecture(arch), strict=True):
         # The nearer input arrives from below, the farther one from above.
         edges = [
             _Edge(edge.source, target, _short(edge.operation), side * (target - edge.source))
