@@ -66,7 +66,7 @@ def vkdnw(probe: Probe) -> dict[str, Tensor]:
         result = setting.scores(jacobian, logits)
         values = (result["entropy"], *result["quantiles"], result["trace"])
         scores |= {f"{prefix}_{suffix}": value for suffix, value in zip(SUFFIXES, values, strict=True)}
-        # An infinite trace makes the quantiles NaN as well, which is no zero spectrum.
+        # An infinite trace makes the quantiles NaN as well, which is not the same as a zero spectrum.
         zero.append(result["entropy"].isnan() & result["trace"].isfinite())
     probe.degenerate_if(zero[0] & zero[1], "all deciles of the Fisher spectrum are zero, in both variants")
     return scores
