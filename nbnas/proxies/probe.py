@@ -234,5 +234,5 @@ class Probe:
         self.degenerate_if(len(seen) > 1 and (seen == seen[0]).all(), "the logits do not depend on the input")
 
     def degenerate_if(self, condition: Tensor | bool, reason: str) -> None:
-        """Declare the score degenerate if ``condition``, a boolean scalar, holds; it is read after the proxy has run."""
+        """Declare the score degenerate if ``condition``, a boolean scalar, holds; read after the proxy has run."""
         self.flags.append((torch.as_tensor(condition), "degenerate", reason))
