@@ -110,8 +110,8 @@ def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
 def vkdnw_ablations(probe: Probe) -> dict[str, Tensor]:
     """Score a network by ``vkdnw_entropy``, in nats, for 18 choices of parameters; NaN where all deciles are zero.
 
-    The Jacobian of a thousand entries costs as many passes as that of one, and each choice takes its own columns. The
-    choices are those of the paper's tables on the size of the matrix and on the entries taken from each tensor.
+    Those of the paper's tables on the size of the matrix and on the entries of a tensor. Each takes its columns of one
+    Jacobian, which costs as many passes as that of one entry.
     """
     network, (inputs, _) = probe.shared_network(), probe.shared_batch()
     chosen = {name: setting.entries(network, probe.generator) for name, setting in ABLATIONS.items()}
