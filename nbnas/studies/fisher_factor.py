@@ -42,10 +42,7 @@ def jacobian_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Ten
 def entropy_of(
     jacobian: Tensor, logits: Tensor, variant: str = "official", smoothing: float = 0.05, **setting: bool
 ) -> float:
-    """Return the entropy that VKDNW gives a network, in nats; NaN if all deciles are zero.
-
-    ``setting`` are other options of :class:`nbnas.proxies.fisher_information.FisherSetting`.
-    """
+    """Return the entropy that VKDNW gives a network, in nats, by a ``FisherSetting``; NaN if all deciles are zero."""
     return float(FisherSetting(variant=variant, smoothing=smoothing, **setting).scores(jacobian, logits)["entropy"])
 
 

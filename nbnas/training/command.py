@@ -34,22 +34,12 @@ def _train(options: argparse.Namespace) -> None:
     name = options.recipe or ("imagenet" if options.dataset == "imagenet" else "cifar")
     recipe = change_recipe(get_recipe(name), dict(options.parameter))
     data = load_data(options.dataset, recipe.resolution, options.data, options.train_images, options.test_images)
-    metrics = train(
-        build_network(options.space, options.arch, data.num_classes, recipe),
-        data,
-        recipe,
-        options.output,
-        network=f"{options.space} {options.arch}",
-        seed=options.seed,
-        device=options.device,
-        workers=options.workers,
-        checkpoint_steps=options.checkpoint_steps,
-        progress=not options.no_progress,
-    )
+    network = build_network(options.space, options.arch, data.num_classes, recipe)
+    how = {name: getattr(options, name) for name in ("seed", "device", "workers", "checkpoint_steps")}
+    how |= {"network": f"{options.space} {options.arch}", "progress": not options.no_progress}
+    metrics = train(network, data, recipe, options.output, **how)
     # Of the processes that torchrun starts, number 0 speaks.
     if os.environ.get("RANK", "0") == "0":
         last, best = metrics["test_top1"].iloc[-1], metrics["test_top1"].max()
-        print(
-            f"test accuracy {last:.2f} % after {len(metrics)} epochs (best {best:.2f} %), "
-            f"{metrics['seconds'].mean():.3g} s per epoch; wrote {options.output}"
-        )
+        trained = f"{len(metrics)} epochs (best {best:.2f} %), {metrics['seconds'].mean():.3g} s per epoch"
+        print(f"test accuracy {last:.2f} % after {trained}; wrote {options.output}")
