@@ -42,9 +42,10 @@ RANKINGS: Mapping[str, CombinedRanking] = {
 """Row key of VKDNW's tables -> training-free ranking."""
 
 LOG_ABLATION: Mapping[str, CombinedRanking] = {
-    f"{log}{saliency}_snr": CombinedRanking.of(f"ssnr_{saliency}{'_log' if log else ''}")
-    for log in ("", "log_")
-    for saliency in ("synflow", "snip")
+    "synflow_snr": CombinedRanking.of("ssnr_synflow"),
+    "snip_snr": CombinedRanking.of("ssnr_snip"),
+    "log_synflow_snr": CombinedRanking.of("ssnr_synflow_log"),
+    "log_snip_snr": CombinedRanking.of("ssnr_snip_log"),
 }
 """Row key of T-CET's Table A.1 -> ranking: each signal-to-noise ratio with and without logarithm."""
 

@@ -24,8 +24,7 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     add("--seed", type=int, default=0)
     add("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     add("--workers", type=int, default=0, help="processes that prepare images (default: %(default)s)")
-    steps = "steps between checkpoints (default: %(default)s)"
-    add("--checkpoint-steps", type=int, default=1000, metavar="N", help=steps)
+    add("--checkpoint-steps", type=int, default=1000, metavar="N", help="between checkpoints (default: %(default)s)")
     add("--no-progress", action="store_true", help="no progress bar")
     parser.set_defaults(command=_train)
 

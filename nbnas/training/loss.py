@@ -122,8 +122,7 @@ def feature_blocks(network: BlockNetwork, resolution: int) -> dict[int, int]:
 class Objective(nn.Module):
     """Cross-entropy of the logits with soft targets (batch, K), and with a teacher the losses of distillation.
 
-    One module, as a process must know all of it to compute its share of the gradient. Raises :class:`NbnasError` when
-    called, if the network returns anything but logits (batch, K).
+    One module, as a process must know all of it to compute its share of the gradient.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, distillation: Distillation | None = None) -> None:

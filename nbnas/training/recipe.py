@@ -147,8 +147,6 @@ def get_recipe(name: str) -> Recipe:
 def change_recipe(recipe: Recipe, changes: dict[str, str]) -> Recipe:
     """Return a recipe with values typed as text, ``none`` for None.
 
-    Raises :class:`NbnasError` if a name is unknown or a text is not of the value's type or range.
-
     >>> change_recipe(CIFAR, {"epochs": "2", "warmup_epochs": "0.5", "auto_augment": "none"}).epochs
     2
     """
@@ -170,10 +168,7 @@ def change_recipe(recipe: Recipe, changes: dict[str, str]) -> Recipe:
 
 
 def build_network(space: str, arch: str, num_classes: int, recipe: Recipe) -> nn.Module:
-    """Build an architecture as the recipe trains it; its weights are yet to be drawn.
-
-    Raises :class:`NbnasError` if space or architecture are malformed, or squeeze-excitation is not the space's.
-    """
+    """Build an architecture as the recipe trains it; its weights are yet to be drawn."""
     found = get_space(space)
     options = {"squeeze_excite": True} if recipe.squeeze_excite else {}
     if options and not isinstance(found, BlockSpace):

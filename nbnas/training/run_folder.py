@@ -73,8 +73,7 @@ class Processes(NamedTuple):
 def joined_processes(device: str) -> Iterator[Processes]:
     """Join the processes that ``torchrun`` started, over NCCL on CUDA and gloo elsewhere, and leave them at the end.
 
-    The device is ``cpu`` or ``cuda``, where each process of a machine gets a GPU of its own. Raises :class:`NbnasError`
-    if there is no such device, or not one for every process.
+    The device is ``cpu`` or ``cuda``, where each process of a machine gets a GPU of its own.
     """
     try:
         own = torch.device(device)
