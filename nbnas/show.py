@@ -29,14 +29,13 @@ __all__ = ["cell", "layers", "ranking", "spectrum"]
 def cell(arch: str | Mapping[str, str], space: str = "nasbench201", *, columns: int = 2) -> "Figure":
     """Draw a cell as a graph: what is dashed is on no path from input to output, what is dotted holds no operation.
 
+    ``arch`` is an architecture string; or title -> architecture string, for several side by side, ``columns`` to a row.
+    Spaces of cells are ``nasbench201``, ``nasbench101``, ``nasbench1shot1_*``, ``nasbench301`` (the normal and the
+    reduction cell) and ``transnasbench101_micro``; others raise :class:`nbnas.NbnasError`.
+
     >>> import nbnas
     >>> cell = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
     >>> figure = nbnas.show.cell(cell)
-
-    Args:
-        arch: Architecture string; or title -> architecture string, for several side by side, ``columns`` to a row.
-        space: ``nasbench201``, ``nasbench101``, ``nasbench1shot1_*``, ``nasbench301`` (the normal and the reduction
-            cell) or ``transnasbench101_micro``. Others have no cells, which is an :class:`nbnas.NbnasError`.
     """
     from nbnas.plots.cells import cell_graphs
 
@@ -56,17 +55,16 @@ def spectrum(
 ) -> "Figure":
     """Draw the eigenvalues whose deciles VKDNW takes, sorted, on a logarithmic scale; zeros are left out.
 
+    ``networks`` is a network, with arguments of :func:`nbnas.score` such as ``input_shape`` or ``batches`` as further
+    options; or finite eigenvalues; or name -> one of these, for a line each. Of given eigenvalues, ``quantiles`` says
+    which quantiles of a spectrum they are, ascending like them, such as
+    :data:`nbnas.proxies.fisher_information.QUANTILES` for the deciles of a score; ``None`` is a whole spectrum.
+    ``variant`` is ``official`` or ``paper``, see :class:`nbnas.proxies.fisher_information.FisherSetting`.
+
     >>> import nbnas
     >>> from torch import nn
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(48, 10))
     >>> figure = nbnas.show.spectrum(network, input_shape=(8, 3, 4, 4))
-
-    Args:
-        networks: A network; or finite eigenvalues; or name -> one of these, for a line each.
-        quantiles: Where eigenvalues are given: which quantiles of a spectrum they are, ascending like them, such as
-            :data:`nbnas.proxies.fisher_information.QUANTILES` for the deciles of a score. ``None`` is a whole spectrum.
-        variant: ``official`` or ``paper``, see :class:`nbnas.proxies.fisher_information.FisherSetting`.
-        inputs: For networks, arguments of :func:`nbnas.score`, such as ``input_shape`` or ``batches``.
     """
     from nbnas.plots.networks import spectrum as draw
 
@@ -85,16 +83,12 @@ def spectrum(
 def ranking(scores: ArrayLike, accuracies: ArrayLike, *, title: str | None = None) -> "Figure":
     """Scatter scores against accuracies, with Kendall's τ and its 95 % bootstrap interval unless one side is constant.
 
-    Networks without both numbers are left out; the title says how many. At least two must have both.
+    Both are (n,), accuracies in percent; the name of a series labels its axis. Two series are matched by their index,
+    and networks that are in one alone do not count. Networks without both numbers are left out; the title says how
+    many, after its first line ``title``. At least two must have both.
 
     >>> import nbnas
     >>> figure = nbnas.show.ranking([1.0, 2.5, 2.0], [88.1, 93.2, 91.0])
-
-    Args:
-        scores: (n,), for example a column of scores; the name of a series labels its axis.
-        accuracies: (n,), in percent unless their name says otherwise. Where both are pandas series they are matched by
-            their index, and networks that are in one alone do not count.
-        title: First line of the title; ``None`` is the number of networks.
     """
     from nbnas.plots.rankings import scores_against_accuracy
 
@@ -123,18 +117,14 @@ def layers(
     """Draw the two vectors whose dot product is T-CET, layer by layer.
 
     On the left the sum of a layer's saliencies over their standard deviation, on the right the log-determinant of the
-    agreement of its activation codes, 0 where that kernel is singular.
+    agreement of its activation codes, 0 where that kernel is singular. ``networks`` is a network, with options as for
+    :func:`spectrum`; or its layers as a table, see :func:`nbnas.proxies.tcet.layer_vectors`; or name -> one of these,
+    for a line each. The saliency of networks is ``snip`` or ``synflow``.
 
     >>> import nbnas
     >>> from torch import nn
     >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
     >>> figure = nbnas.show.layers(network, input_shape=(8, 3, 4, 4))
-
-    Args:
-        networks: A network; or its layers as a table, see :func:`nbnas.proxies.tcet.layer_vectors`; or name -> one of
-            these, for a line each.
-        saliency: ``snip`` or ``synflow``, for networks.
-        inputs: As for :func:`spectrum`.
     """
     from nbnas.plots.networks import layer_vectors
 

@@ -6,7 +6,7 @@ import pytest
 
 from nbnas.errors import NbnasError
 from nbnas.training import RECIPES, change_recipe, get_recipe
-from nbnas.training.optimisation import learning_rate
+from nbnas.training.trainer import learning_rate
 
 CIFAR = get_recipe("cifar")
 

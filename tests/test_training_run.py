@@ -20,8 +20,8 @@ from nbnas.errors import NbnasError
 from nbnas.seeding import generator_for
 from nbnas.training import build_network, change_recipe, get_recipe, load_data, run_folder, train, trainer
 from nbnas.training.batches import Augmentation, TrainingImages
-from nbnas.training.optimisation import learning_rate
 from nbnas.training.recipe import xavier_normal_zero_residual
+from nbnas.training.trainer import learning_rate
 from tests.test_training_distillation import RECIPE as TEACHER_RECIPE
 from tests.test_training_distillation import TinyTeacher
 from tests.training_data import STRUCTURE, coloured_pixels, write_cifar10, write_imagenet

@@ -11,7 +11,7 @@ from torch import nn
 from nbnas.errors import NbnasError
 from nbnas.training import get_recipe
 from nbnas.training.batches import EpochBatches, TestImages
-from nbnas.training.optimisation import learning_rate, make_optimiser, moving_average
+from nbnas.training.trainer import learning_rate, make_optimiser, moving_average
 
 RECIPE = dataclasses.replace(get_recipe("cifar"), epochs=10, warmup_epochs=2, batch_size=128, learning_rate=0.1)
 

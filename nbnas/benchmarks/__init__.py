@@ -34,7 +34,7 @@ def load_benchmark(space: str, source: str = "auto") -> Benchmark:
     """
     if space not in BENCHMARKS:
         known = ", ".join(BENCHMARKS)
-        raise NbnasError(f"no trained accuracies for search space {space!r}; there are some for {known}")
+        raise NbnasError(f"no trained accuracies for search space {space!r}; choose from {known}")
     return BENCHMARKS[space].load(source)
 
 

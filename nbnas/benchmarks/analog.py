@@ -1,7 +1,7 @@
-"""CIFAR-10 accuracies from the installed package ``analog-nasbench``: the source that any machine has.
+"""CIFAR-10 accuracies from the installed package ``analog-nasbench``: the source that every installation has.
 
 The package trained all 15,625 cells on its own. Its loader no longer imports with current setuptools and unpickles
-arbitrary classes, so its data file is read here by an unpickler that knows two inert classes and refuses all else.
+arbitrary classes, so its data file is read here by an unpickler that knows two inert classes and nothing else.
 """
 
 import pickle

@@ -53,7 +53,7 @@ class NasBench201Benchmark(Benchmark):
 
         The query averages one stored number over the training seeds of a cell. The average of three equal floats can
         differ from the number in its last bit, which splits ties by the number of seeds and moves Kendall's tau by
-        .002; the published rows rest on that. An imported archive has these averages, for the csv they are formed
+        .002; the published rows depend on this. An imported archive has these averages, for the csv they are formed
         again, and a source without the number of seeds gives the exact counts.
         """
         if f"{dataset}_flops_M" in self.table:
@@ -79,7 +79,9 @@ def _read_analog(path: Path) -> NasBench201Benchmark:
     accuracies = analog.read_analog_accuracies(path)
     table = pd.DataFrame({"arch": list(get_space("nasbench201")), "cifar10_analog-test": accuracies})
     description = "AnalogNAS-Bench (an independent training of all cells, CIFAR-10 test only)"
-    deviation = "Deviates because AnalogNAS-Bench trained the cells anew; rerun with NATS-Bench accuracies."
+    deviation = (
+        "AnalogNAS-Bench trained the cells anew, so numbers differ a little; NATS-Bench accuracies are the papers' own."
+    )
     return NasBench201Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation)
 
 

@@ -61,7 +61,7 @@ def _sources(title: str, file: str, translate: Callable[..., str], description: 
                 raise NbnasError(f"row {row} of {path} is not a {title} architecture: {error}") from error
         columns = {"cifar10": "cifar10_val"}
         whole = f"{title} ({description})"
-        return Benchmark("csv", whole, table.assign(arch=archs), columns, deviation, hint="it has cifar10 alone")
+        return Benchmark("csv", whole, table.assign(arch=archs), columns, deviation, hint="it has only cifar10")
 
     return Sources(title, {"csv": user_file(file, read)})
 

@@ -17,7 +17,7 @@ from nbnas.spaces import get_space
 
 
 class ArchiveKind(NamedTuple):
-    """What sets the archive of one space apart."""
+    """What differs between the archives of the two spaces."""
 
     space: str
     folder: str
@@ -60,8 +60,8 @@ def import_nats(
 ) -> Path:
     """Read an unpacked archive with ``nats_bench`` and write accuracies and costs as one parquet table.
 
-    Interrupt it as you like: what was read is kept beside the destination and a rerun continues. An incomplete archive
-    is imported as far as it goes, and the table is written once the rest is there.
+    You can interrupt it at any time: what was read is kept beside the destination and a rerun continues. An incomplete
+    archive is read as far as it goes, and the table is written once the rest is there.
 
     Args:
         archive: The folder ``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``, or one that holds it.

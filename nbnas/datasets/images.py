@@ -36,13 +36,11 @@ NORMALISATION = {
 CIFAR_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 """Mean and standard deviation of the published CIFAR recipe, for both data sets."""
 IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
 _CIFAR10_MD5 = "c99cafc152244af753f735de768cd75f"
 """Checksum of the distributed ``data_batch_1``."""
 _TINY_IMAGENET = "tinyimagenet_val_16x16.npz"
 _STAND_IN = "Tiny ImageNet validation images at 16 pixels, a stand-in for ImageNet16-120 with other classes"
 _IMAGENET = "ImageNet training images at 16 pixels, first 120 classes"
-
 _ARCHIVES = {
     ("cifar10", "train"): ("cifar-10-batches-py", [f"data_batch_{n}" for n in range(1, 6)], "CIFAR-10 training images"),
     ("cifar10", "test"): ("cifar-10-batches-py", ["test_batch"], "CIFAR-10 test images"),
@@ -57,17 +55,15 @@ _ARCHIVES = {
 class Images:
     """Images of one split of a data set, in memory.
 
-    Random crops are of the image in a frame of zeros, an eighth of its width: 4 pixels of 32, as in the training of
-    NATS-Bench and in the published CIFAR recipe.
+    ``pixels`` are (n, 3, R, R), unsigned bytes; ``labels`` (n,) count from 0; ``description`` is one line to show
+    beside every number that rests on these images. Random crops are of the image in a frame of zeros, an eighth of its
+    width: 4 pixels of 32, as in the training of NATS-Bench and in the published CIFAR recipe.
     """
 
     dataset: str
     description: str
-    """One line to show beside every number that rests on these images."""
     pixels: Tensor
-    """(n, 3, R, R), unsigned bytes."""
     labels: Tensor
-    """(n,), 0 to the number of classes minus 1."""
 
     def subset(self, rows: Tensor) -> "Images":
         return replace(self, pixels=self.pixels[rows], labels=self.labels[rows])
@@ -84,8 +80,7 @@ class Images:
     def batches(self, batch_size: int, count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
         """Draw batches without replacement, each image randomly flipped and cropped, channels normalised.
 
-        More batches begin with fewer, so that a score does not depend on what is scored with it. Raises
-        :class:`NbnasError` if there are not that many images.
+        More batches begin with fewer, so that a score does not depend on what is scored with it.
         """
         if batch_size * count > len(self.pixels):
             present = f"the {len(self.pixels)} images of {self.description}"
@@ -109,8 +104,7 @@ class Images:
 def load_images(dataset: str, split: str = "train", folder: Path | None = None) -> Images:
     """Return the images of ``cifar10``, ``cifar100`` or, for the split ``train`` alone, ``ImageNet16-120``.
 
-    The folder of data sets is by default the one that ``$NBNAS_DATA`` names. Raises :class:`NbnasError` if there are no
-    such images; the message says where they are looked for.
+    The folder of data sets is by default the one that ``$NBNAS_DATA`` names.
     """
     kind = "test " if split == "test" else ""
     if (dataset, split) not in _ARCHIVES:
@@ -239,15 +233,14 @@ def _pillow():
 class ImageData:
     """A data set to train on.
 
-    A split may be any object with ``labels`` (n,) from 0, ``test_crop(index)`` and ``training_crop(index, generator)``.
-    Both crops return an image (3, R, R) in [0, 1]; all that is random comes from the generator.
+    ``mean`` and ``deviation`` are those of each channel of pixels in [0, 1]; ``description`` is one line for the record
+    of a run. A split may be any object with ``labels`` (n,) from 0, ``test_crop(index)`` and ``training_crop(index,
+    generator)``. Both crops return an image (3, R, R) in [0, 1]; all that is random comes from the generator.
     """
 
     description: str
-    """One line for the record of a run."""
     num_classes: int
     mean: tuple[float, float, float]
-    """Mean of each channel of pixels in [0, 1]."""
     deviation: tuple[float, float, float]
     train: Images | PictureFiles
     test: Images | PictureFiles
@@ -297,8 +290,6 @@ def load_data(
     The folder of data sets is by default the one that ``$NBNAS_DATA`` names. For ImageNet, any tree of pictures in the
     same layout will do; its classes are numbered in alphabetical order. Where a number of images is given, they are
     drawn once and for all.
-
-    Raises :class:`NbnasError` if there are no such images, too few, or none of that resolution.
     """
     if dataset not in ("cifar10", "cifar100", "imagenet"):
         raise NbnasError(f"no data set {dataset!r} to train on; choose from cifar10, cifar100, imagenet")

@@ -16,9 +16,5 @@ CIFAR10 = DatasetShape(num_classes=10, resolution=32)
 CIFAR100 = DatasetShape(num_classes=100, resolution=32)
 IMAGENET = DatasetShape(num_classes=1000, resolution=224)
 
-DATASETS = {
-    "cifar10": CIFAR10,
-    "cifar100": CIFAR100,
-    "ImageNet16-120": DatasetShape(num_classes=120, resolution=16),
-}
+DATASETS = {"cifar10": CIFAR10, "cifar100": CIFAR100, "ImageNet16-120": DatasetShape(num_classes=120, resolution=16)}
 """The data sets of NATS-Bench, by its names."""

@@ -136,7 +136,7 @@ def require_workers(number: int | None) -> None:
 
 
 def describe_failure(error: Exception) -> str | None:
-    """Say what befell the workers if that is what an error is about; ``None`` if it is about something else."""
+    """Say what happened to the workers; ``None`` if the error has another cause."""
     if isinstance(error, BrokenExecutor):
         return "a scoring process died (out of memory? fewer --workers need less)"
     # By name, because Dask is optional, and its older versions lack the second.

@@ -17,7 +17,6 @@ from nbnas.spaces.nasbench301 import NODES
 
 _STYLES = {"live": "-", "dead": "--", "none": ":"}
 """An edge on a path from input to output, one that is on none, one without an operation -> its line."""
-
 _COLOURS = {
     "none": "#999999",
     "skip": "#4d4d4d",
@@ -129,12 +128,8 @@ def _nasbench301(arch: str) -> Iterator[_Graph]:
 
 
 CELL_SPACES: Mapping[str, Callable[[str], Iterator[_Graph]]] = {
-    "nasbench201": partial(_four_nodes, "nasbench201"),
-    "nasbench101": _nasbench101,
-    "nasbench1shot1_ss1": _nasbench101,
-    "nasbench1shot1_ss2": _nasbench101,
-    "nasbench1shot1_ss3": _nasbench101,
+    **{name: partial(_four_nodes, name) for name in ("nasbench201", "transnasbench101_micro")},
+    **dict.fromkeys(("nasbench101", *(f"nasbench1shot1_ss{number}" for number in (1, 2, 3))), _nasbench101),
     "nasbench301": _nasbench301,
-    "transnasbench101_micro": partial(_four_nodes, "transnasbench101_micro"),
 }
 """Space whose architectures are cells -> the graphs of one, two where it has a normal and a reduction cell."""

@@ -10,10 +10,8 @@ from matplotlib.figure import Figure
 
 CENTRED = {"ha": "center", "va": "center"}
 """Alignment of a text about its place."""
-
 BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
 """Where and how a figure has its legend."""
-
 THIN = {"color": "#555555", "linewidth": 0.8}
 """A line at zero, or at one."""
 

@@ -77,9 +77,7 @@ def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple
     return finished(figure, alt)
 
 
-def values_by_group(
-    table: pd.DataFrame, group: str, columns: Sequence[str], title: str, xlabel: str
-) -> tuple[Figure, str]:
+def values_by_group(table: pd.DataFrame, group: str, columns: list[str], title: str, xlabel: str) -> tuple[Figure, str]:
     """Draw every row as a dot over its group, with its index as label, one panel for each of ``columns``.
 
     ``group`` is a column of whole numbers that places a row from left to right.

@@ -70,18 +70,11 @@ def swept_values(
 ) -> tuple[Figure, str]:
     """Draw every run as a dot, with its interval as a bar, and a line through the means.
 
-    The values of an axis stand at equal distances in the order given, whatever they are. Runs at one value, of several
-    lines or seeds, stand side by side.
-
-    Args:
-        table: A row per run; rows without a value of ``y`` are left out.
-        columns: Part in the figure -> column. ``x`` (from left to right), ``hue`` (lines) and ``panel`` (panels, two to
-            a row) are axes of the sweep, ``y`` (upwards), ``low`` and ``high`` (ends of intervals) results. Only ``x``
-            and ``y`` are required.
-        order: Axis -> its values in order.
-        labels: Axis or column -> what to call it; its own name where there is none.
-        title: By default y against x.
-        from_zero: Whether the axis upwards begins at zero.
+    ``columns``: part in the figure -> column. ``x`` (from left to right), ``hue`` (lines) and ``panel`` (panels, two to
+    a row) are axes of the sweep, ``y`` (upwards), ``low`` and ``high`` (ends of intervals) results. Only ``x`` and
+    ``y`` are required; runs without ``y`` are left out. ``order``: axis -> its values in order, which stand at equal
+    distances, whatever they are; runs at one value stand side by side. ``labels``: axis or column -> what to call it,
+    where that is not its own name. ``from_zero``: whether the axis upwards begins at zero.
     """
     parts = {part: columns[part] for part in ("x", "y", "hue", "panel", "low", "high") if columns.get(part)}
     names = {part: labels.get(column, column.replace("_", " ")) for part, column in parts.items()}

@@ -151,10 +151,8 @@ def search_progress(history: pd.DataFrame, cost: str, budget: float, title: str)
         axis.set(xlabel="candidate", ylabel=column)
     axes[1].axhline(budget, color="black", linewidth=1, linestyle="--", label="budget")
     figure.legend(*axes[1].get_legend_handles_labels(), ncols=4, **BELOW)
-    alt = (
-        f"{title}: objective and {cost} of {len(history)} candidates in the order of the search; the chosen one is "
-        f"number {best} with {history.loc[best, cost]:.4g}, the budget {budget:.4g}."
-    )
+    chosen = f"the chosen one is number {best} with {history.loc[best, cost]:.4g}, the budget {budget:.4g}"
+    alt = f"{title}: objective and {cost} of {len(history)} candidates in the order of the search; {chosen}."
     return finished(figure, alt, title)
 
 

@@ -1,7 +1,4 @@
-"""Figures of how scores rank networks, how they spread, and how published and reproduced numbers compare.
-
-They are available as ``nbnas.plots.NAME``. Each function returns a figure and its alternative text.
-"""
+"""Figures of how scores rank networks, how they spread, and how published and reproduced numbers compare."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,14 +14,8 @@ from nbnas.plots.drawing import BELOW, THIN, colours, finished, grid, line_handl
 
 COLOURS = {"match": "#2e7d32", "close": "#b26a00", "differs": "#b3261e"}
 """Verdict -> colour, the same as in the report."""
-
-_METRICS = {
-    "kendall_tau": "Kendall's τ",
-    "spearman_rho": "Spearman's ρ",
-    "ndcg_1000": "nDCG@1000",
-    "partial_kendall_tau": "partial τ",
-}
-
+_METRICS = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
+_METRICS |= {"partial_kendall_tau": "partial τ"}
 _RING = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 10}
 _RING_LEGEND = "ring: published, dot and bar: reproduced with interval"
 
@@ -32,8 +23,7 @@ _RING_LEGEND = "ring: published, dot and bar: reproduced with interval"
 def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figure, str]:
     """Draw one panel per data set: the published value as a ring, ours as a dot with its interval.
 
-    ``table`` has the verdicts of one item, see :func:`nbnas.reproduce.verdicts.compare`; rows not attempted are left
-    out.
+    ``table`` has verdicts of one item, see :func:`nbnas.reproduce.verdicts.compare`; rows not attempted are left out.
     """
     done = table[table["reproduced"].notna()].rename(columns={"reproduced": "value"}).astype({"published": float})
     done["label"] = done["row"] + ", " + done["metric"].map(_METRICS).fillna(done["metric"])
@@ -51,9 +41,7 @@ def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figur
     return finished(figure, alt, f"{title}\n{_RING_LEGEND}")
 
 
-def published_curves(
-    table: pd.DataFrame, positions: Mapping[str, float | str], title: str, xlabel: str
-) -> tuple[Figure, str]:
+def published_curves(table: pd.DataFrame, positions: dict[str, Any], title: str, xlabel: str) -> tuple[Figure, str]:
     """Draw one panel per data set: values over a setting, published ones as rings, ours as dots with intervals.
 
     ``table`` has the verdicts of one metric and a column ``setting``. ``positions``: setting -> where it stands on the
@@ -161,9 +149,7 @@ def scores_against_accuracy(scores: pd.Series, accuracy: pd.Series, title: str) 
     return finished(figure, alt)
 
 
-def boxes_by_group(
-    values: pd.DataFrame, groups: pd.Series, titles: Mapping[str, str], xlabel: str
-) -> tuple[Figure, str]:
+def boxes_by_group(values: pd.DataFrame, groups: pd.Series, titles: dict[str, str], xlabel: str) -> tuple[Figure, str]:
     """Draw a panel of box plots per score, without outliers, over groups of networks; infinities are left out.
 
     ``values`` has a row per network and a column per score, ``groups`` the group of each network, drawn in ascending
@@ -228,10 +214,8 @@ def two_seeds(table: pd.DataFrame, title: str) -> tuple[Figure, str]:
     figure.legend(ncols=2, **BELOW | {"loc": "outside lower right"})
     name_rows(left, table.index)
     best, worst = (f"{table.index[at]} ({table['agreement'].iloc[at]:.2f})" for at in (0, -1))
-    alt = (
-        f"{title}: agreement of two seeds for {len(table)} scores, from {best} to {worst}; "
-        f"between seeds the correlation with accuracy moves by at most {(first - second).abs().max():.2f}."
-    )
+    moves = f"between seeds the correlation with accuracy moves by at most {(first - second).abs().max():.2f}"
+    alt = f"{title}: agreement of two seeds for {len(table)} scores, from {best} to {worst}; {moves}."
     return finished(figure, alt, title)
 
 

@@ -1,7 +1,7 @@
 """A network while it is scored, and what a proxy gets to see of it: copies, batches, and passes that are shared.
 
 Two proxies that need the same pass (the same initialisation, mode and batch) get the same one, computed once. A pass
-never depends on who asked first, so a score is the same alone and in company.
+does not depend on which proxy asked first, so a score is the same alone and together with others.
 """
 
 import time
@@ -234,5 +234,5 @@ class Probe:
         self.degenerate_if(len(seen) > 1 and (seen == seen[0]).all(), "the logits do not depend on the input")
 
     def degenerate_if(self, condition: Tensor | bool, reason: str) -> None:
-        """Declare the score degenerate if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""
+        """Declare the score degenerate if ``condition``, a boolean scalar, holds; read after the proxy has run."""
         self.flags.append((torch.as_tensor(condition), "degenerate", reason))

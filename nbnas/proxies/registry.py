@@ -41,8 +41,7 @@ class ProxyInfo:
     """Another setting of a listed method: answers to its full name, but to no wildcard, and is not listed."""
 
 
-ProxyFunction = Callable[..., Mapping[str, float | Tensor]]
-"""Takes a :class:`~nbnas.proxies.Probe` and gives a value per score."""
+ProxyFunction = Callable[..., Mapping[str, float | Tensor]]  # Of a probe; that module imports this one.
 
 
 @dataclass(frozen=True)

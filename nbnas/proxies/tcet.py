@@ -45,7 +45,7 @@ def layer_agreements(probe: Probe) -> tuple[dict[str, Tensor], Tensor]:
     def compute() -> tuple[dict[str, Tensor], Tensor]:
         probe.require_pair()
         calls: dict[str, list[Tensor]] = {}
-        # Only signs are needed, and no other proxy needs the pass: its graph is let go.
+        # Only signs are needed, and no other proxy uses the pass, so its graph is freed.
         recording = probe.record(mode="eval")
         for call in recording.calls:
             if isinstance(call.layer, WEIGHT_LAYERS):

@@ -66,7 +66,7 @@ def vkdnw(probe: Probe) -> dict[str, Tensor]:
         result = setting.scores(jacobian, logits)
         values = (result["entropy"], *result["quantiles"], result["trace"])
         scores |= {f"{prefix}_{suffix}": value for suffix, value in zip(SUFFIXES, values, strict=True)}
-        # An infinite trace makes the quantiles NaN as well, which is no zero spectrum.
+        # An infinite trace makes the quantiles NaN as well, which is not the same as a zero spectrum.
         zero.append(result["entropy"].isnan() & result["trace"].isfinite())
     probe.degenerate_if(zero[0] & zero[1], "all deciles of the Fisher spectrum are zero, in both variants")
     return scores
@@ -110,8 +110,8 @@ def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
 def vkdnw_ablations(probe: Probe) -> dict[str, Tensor]:
     """Score a network by ``vkdnw_entropy``, in nats, for 18 choices of parameters; NaN where all deciles are zero.
 
-    The Jacobian of a thousand entries costs as many passes as that of one, and each choice takes its own columns. The
-    choices are those of the paper's tables on the size of the matrix and on the entries taken from each tensor.
+    Those of the paper's tables on the size of the matrix and on the entries of a tensor. Each takes its columns of one
+    Jacobian, which costs as many passes as that of one entry.
     """
     network, (inputs, _) = probe.shared_network(), probe.shared_batch()
     chosen = {name: setting.entries(network, probe.generator) for name, setting in ABLATIONS.items()}

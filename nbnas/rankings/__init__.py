@@ -13,19 +13,6 @@ from nbnas.rankings.intervals import (
 )
 from nbnas.rankings.metrics import kendall_tau, ndcg, pair_shares, partial_kendall_tau, spearman_rho
 
-__all__ = [
-    "CombinedRanking",
-    "Estimate",
-    "aggregate_ranks",
-    "bootstrap_estimate",
-    "bootstrap_interval",
-    "kendall_tau",
-    "lexicographic_rank",
-    "ndcg",
-    "ndcg_tie_interval",
-    "pair_shares",
-    "paired_difference",
-    "partial_kendall_tau",
-    "spearman_rho",
-    "worst_for_missing",
-]
+__all__ = ["CombinedRanking", "aggregate_ranks", "lexicographic_rank", "worst_for_missing"]
+__all__ += ["Estimate", "bootstrap_estimate", "bootstrap_interval", "ndcg_tie_interval", "paired_difference"]
+__all__ += ["kendall_tau", "ndcg", "pair_shares", "partial_kendall_tau", "spearman_rho"]

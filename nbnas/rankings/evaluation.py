@@ -1,9 +1,8 @@
 """Kendall's tau, Spearman's rho and nDCG of rankings of trained architectures, each with an interval.
 
-A complete ranking has no sampling error. Its intervals show what ties leave open: for nDCG the range over random orders
-of tied scores, for tau and rho the range over random splits of tied accuracies, which are tied because they are
-rounded. A random sample has bootstrap intervals; nDCG at 1,000 depends on the size of the set and is computed only for
-all of it.
+Intervals of a complete ranking show what ties leave open: for nDCG the range over random orders of tied scores, for tau
+and rho the range over random splits of accuracies that are tied because they are rounded. A random sample has bootstrap
+intervals; nDCG at 1,000 depends on the size of the set and is computed only for all of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +21,8 @@ from nbnas.scoring.architecture_scores import ArchitectureScores, load_architect
 from nbnas.scoring.setting import Setting
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
-
 FEWEST = 20
 """Distinct networks of a sample below which no verdict rests on it."""
-
 NDCG_OF_SAMPLE = "nDCG@1000 needs scores of the whole set; here only a sample is scored"
 
 

@@ -27,7 +27,6 @@ from nbnas.spaces.nasbench201 import OPERATIONS, parse_cell
 
 FAMILIES = ("op_count", "min_path_len", "max_op_on_path", "node_degree", "op_on_position")
 """All families of graph features, each a set of columns of :func:`graph_feature_table`."""
-
 PUBLISHED_FAMILIES = ("op_count", "max_op_on_path", "node_degree")
 """Families behind the published rankings of VKDNW, which chose the columns with ``op_`` or ``node_`` in their names."""
 

@@ -16,7 +16,6 @@ from nbnas.rankings.metrics import _checked, kendall_tau, ndcg, spearman_rho
 
 MOST_GROUPS, MOST_ARCHITECTURES = 1500, 8000
 """Sizes up to which :func:`kendall_taus`, which holds all pairs, is faster than one resample after the other."""
-
 _CHUNK = 1 << 22
 """Numbers held at a time where there is one per resample and architecture."""
 
@@ -63,15 +62,9 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the ends of the percentile bootstrap interval of a statistic over architectures.
 
-    Args:
-        statistic: Function of the columns; :func:`kendall_tau` and :func:`spearman_rho` are computed for all resamples
-            at once.
-        columns: Arrays (n,), resampled together.
-        groups: (n,) labels; whole groups are resampled instead of rows. Use it where scores were computed once per
-            network.
-        repeats: Number of resamples, at least 2.
-        level: Share of the resamples inside the interval.
-        seed: Of the resampling; the global random state has no effect.
+    The columns (n,) are resampled together ``repeats`` times; the interval holds a share ``level`` of the resamples.
+    With labels ``groups`` (n,), whole groups are resampled instead of rows: use it where scores were computed once per
+    network. :func:`kendall_tau` and :func:`spearman_rho` are computed for all resamples at once.
     """
     if repeats < 2:
         raise NbnasError(f"a bootstrap interval needs at least 2 resamples, got {repeats}")

@@ -22,7 +22,6 @@ from nbnas.spaces import get_space
 
 VKDNW_FEATURES = (*(f"vkdnw_decile_{decile}" for decile in range(1, 10)), "trainable_layers", "flops")
 """Deciles of the Fisher spectrum and the size of the network; their entropy is not among them."""
-
 ZERO_COST_FEATURES = (
     *("az_expressivity", "az_progressivity", "az_trainability", "jacov", "gradsign", "zico", "zen", "grad_norm"),
     *("naswot", "synflow", "snip", "grasp", "te_nas_ntk", "te_nas_linear_regions"),
@@ -47,12 +46,14 @@ MODELS = {
 
 
 class ForestRanking(NamedTuple):
-    """Predictions for the networks that the forest did not learn from; rows are positions in the table, ascending."""
+    """Predicted accuracies in percent of the networks that the forest did not learn from.
+
+    Rows are positions in the table, ascending; the ranking is to be judged on the test rows alone.
+    """
 
     train_rows: np.ndarray
     test_rows: np.ndarray
     predictions: np.ndarray
-    """Predicted accuracy of ``test_rows`` in percent; the ranking is to be judged on these rows alone."""
 
 
 def evaluate_model(
@@ -67,23 +68,17 @@ def evaluate_model(
     store: Path | None = None,
     **forest: int,
 ) -> pd.DataFrame:
-    """Fit a forest per seed, and judge its predictions on the networks held out.
+    """Fit one of :data:`MODELS` per seed to NAS-Bench-201, and judge its predictions on the networks held out.
 
-    Returns rows as of :func:`nbnas.rankings.evaluation.metric_rows`. On a complete set the interval is the range over
-    seeds. On a sample it is a bootstrap interval, averaged over seeds; isomorphic cells, which share stored scores,
-    then stay on one side of the split, and nDCG is not attempted. Features come from Gaussian noise alone where too few
-    networks were scored on images to learn from; where too few are scored at all, the numbers are NaN.
+    Returns rows as of :func:`nbnas.rankings.evaluation.metric_rows`, means over the seeds, each with a split and a
+    forest of its own. On a complete set the interval is the range over seeds. On a sample it is a bootstrap interval,
+    averaged over seeds; isomorphic cells, which share stored scores, then stay on one side of the split, and nDCG is
+    not attempted. Features come from Gaussian noise alone where too few networks were scored on images to learn from;
+    where too few are scored at all, the numbers are NaN.
 
-    Args:
-        row_key: Key of :data:`MODELS`.
-        benchmark: Accuracies of NAS-Bench-201.
-        dataset: A data set of it.
-        subset: ``filtered`` or ``all``.
-        left_out: Scores to do without, because they are stored for too few networks; the note names them.
-        seeds: A split and a forest each; results are means over them.
-        repeats: Bootstrap resamples of each split.
-        store: Folder of score tables; ``None`` is ``data/scores``.
-        forest: ``train_size``, ``trees`` and ``jobs`` of :func:`forest_ranking`.
+    ``left_out`` are scores to do without, because they are stored for too few networks; the note names them. ``store``
+    is the folder of score tables, by default ``data/scores``. ``forest`` are ``train_size``, ``trees`` and ``jobs`` of
+    :func:`forest_ranking`.
     """
     if dataset not in benchmark.accuracy_columns:
         return missing(row_key, dataset, benchmark.hint)
@@ -148,21 +143,16 @@ def forest_ranking(
     other settings of the forest are scikit-learn's. Before the split, infinities become the largest or smallest finite
     value of their column and NaN the smallest. What cannot be learned from is an :class:`nbnas.NbnasError`.
 
+    Features are (n, d), accuracies (n,) in percent in the same order; the index of a series plays no part. The seed is
+    from 0 to 2^32 - 1. ``jobs`` threads grow trees, -1 is one per core; the result does not depend on it.
+
     Cells that are the same network train to nearly the same accuracy and share scores that are stored once. Split
-    apart, the forest recalls an accuracy that it has seen. With ``groups``, the sorted labels are shuffled by the seed,
-    and whole groups go to the training side in that order until it has ``train_size`` rows or more.
+    apart, the forest recalls an accuracy that it has seen. With ``groups``, labels (n,) such as canonical forms, the
+    sorted labels are shuffled by the seed, and whole groups go to the training side in that order until it has
+    ``train_size`` rows or more.
 
     The published rankings did not use ``groups``. They have 300 trees and are means of seeds 1 to 5, but their forests
     were not seeded; these are.
-
-    Args:
-        features: (n, d), a row per network.
-        accuracy: (n,), in percent, in the same order; the index of a series plays no part.
-        train_size: Number of networks to learn from, below n.
-        trees: Number of trees.
-        seed: Of the split and of the forest, from 0 to 2^32 - 1.
-        groups: (n,) labels whose rows stay together, such as canonical forms.
-        jobs: Threads that grow trees; -1 is one per core. The result does not depend on it.
     """
     try:
         from sklearn import ensemble, model_selection, preprocessing
@@ -175,10 +165,8 @@ def forest_ranking(
     if not np.isfinite(accuracy).all():
         raise NbnasError(f"{int((~np.isfinite(accuracy)).sum())} of {len(accuracy)} accuracies are not finite")
     if not (1 <= train_size < len(table) and trees >= 1 and 0 <= seed < 2**32):
-        raise NbnasError(
-            f"a forest needs trees >= 1, 0 <= seed < 2^32 and 1 <= train_size < {len(table)}, the number of rows; "
-            f"got trees={trees!r}, seed={seed!r}, train_size={train_size!r}"
-        )
+        wanted = f"trees >= 1, 0 <= seed < 2^32 and 1 <= train_size < {len(table)}, the number of rows"
+        raise NbnasError(f"a forest needs {wanted}; got trees={trees!r}, seed={seed!r}, train_size={train_size!r}")
     if groups is None:
         # The published share of test rows, 1 - train_size / n, gives this split too, but for some n one row less.
         rows = np.arange(len(table))

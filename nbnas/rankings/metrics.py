@@ -45,14 +45,9 @@ def ndcg(scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, ties: str = "ave
 
     1/Z sum_(j=1..k) (2^a_j - 1) / log2(1 + j), where a_j is the accuracy in percent of the network at position j and
     Z the same sum for the ideal order. One point of accuracy doubles the gain, so the very best networks decide.
-    Source: Tybl & Neumann, CVPR 2025 (``tybl2025vkdnw``), Eq. 13-14. Errors as for :func:`kendall_tau`.
-
-    Args:
-        scores: (n,).
-        accuracy: (n,), in percent.
-        k: Cut-off P of the paper; a value above n means n.
-        ties: ``average`` gives each member of a group of equal scores the group's mean gain, the expectation over
-            random orders; ``ignore`` keeps tied networks in the order given.
+    Of ``ties``, ``average`` gives each member of a group of equal scores the group's mean gain, the expectation over
+    random orders; ``ignore`` keeps tied networks in the order given. Source: Tybl & Neumann, CVPR 2025
+    (``tybl2025vkdnw``), Eq. 13-14, where k is P; a value above n means n. Errors as for :func:`kendall_tau`.
     """
     scores, accuracy = _checked(scores, accuracy)
     if k < 1 or ties not in ("average", "ignore"):

@@ -43,14 +43,9 @@ def run_agreement(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
     """
     tau = kendall_tau(first, second)
     directions = ndcg(first, second), ndcg(second, first)
-    return {
-        "kendall_tau": tau,
-        "spearman_rho": spearman_rho(first, second),
-        "ceiling": (1 + tau) / 2,
-        "ndcg_1000": float(np.mean(directions)),
-        "ndcg_low": min(directions),
-        "ndcg_high": max(directions),
-    }
+    found = {"kendall_tau": tau, "spearman_rho": spearman_rho(first, second), "ceiling": (1 + tau) / 2}
+    found["ndcg_1000"] = float(np.mean(directions))
+    return found | {"ndcg_low": min(directions), "ndcg_high": max(directions)}
 
 
 def random_pairs(groups: ArrayLike, seed: int = 0) -> np.ndarray:
@@ -114,14 +109,8 @@ def summarise_intervals(table: pd.DataFrame, truth: float) -> dict[str, float]:
     """
     done = table.dropna()
     inside = int(((done["low"] <= truth) & (truth <= done["high"])).sum())
-    proportion = stats.binomtest(inside, len(done)).proportion_ci(method="wilson")
+    share = stats.binomtest(inside, len(done)).proportion_ci(method="wilson")
     low, high = table["value"].quantile([0.025, 0.975])
-    return {
-        "coverage": inside / len(done),
-        "coverage_low": float(proportion.low),
-        "coverage_high": float(proportion.high),
-        "width": float((done["high"] - done["low"]).mean()),
-        "spread": float(high - low),
-        "bias": float(table["value"].mean() - truth),
-        "intervals": len(done),
-    }
+    found = {"coverage": inside / len(done), "coverage_low": float(share.low), "coverage_high": float(share.high)}
+    found |= {"width": float((done["high"] - done["low"]).mean()), "spread": float(high - low)}
+    return found | {"bias": float(table["value"].mean() - truth), "intervals": len(done)}

@@ -13,9 +13,7 @@ COMPONENTS = {"V": "VKDNW_single", "J": "Jacov", "E": "expressivity", "T": "trai
 def component_ranking(letters: str, entropy: str = "vkdnw_entropy") -> CombinedRanking:
     """Return the product of the ranks of some :data:`COMPONENTS`; ``VJETF`` is VKDNW_agg.
 
-    Args:
-        letters: Of the components; raises :class:`NbnasError` if one is unknown, twice, or there are none.
-        entropy: Score that V ranks by within equal layer counts.
+    ``entropy`` is the score that V ranks by within equal layer counts.
     """
     if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(COMPONENTS):
         raise NbnasError(f"components are distinct letters out of {''.join(COMPONENTS)}, got {letters!r}")

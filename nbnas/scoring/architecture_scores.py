@@ -225,6 +225,6 @@ def _describe(counts: Mapping[str, int], sources: Mapping[str, Setting], setting
     if on_images:
         tables = [source.table(_proxy_of(name).info.name, store) for name, source in on_images.items()]
         seen = sorted({run["images"] for table in tables for run in table.provenance()["runs"] if "images" in run})
-        others = " and Gaussian noise" if len(on_images) < len(sources) else ""
+        others = ", Gaussian noise for the others" if len(on_images) < len(sources) else ""
         inputs = f"{'; '.join(seen) or 'images'} for {', '.join(on_images)}{others}"
     return f"Scored {scored}; inputs: {inputs}, batch {setting.batch_size}."

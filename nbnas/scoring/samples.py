@@ -1,4 +1,4 @@
-"""Named sets of architectures, and random samples of them: smaller samples begin larger ones."""
+"""Named sets of architectures, and random samples of them: a smaller sample is the beginning of a larger one."""
 
 from functools import cache
 from typing import Any

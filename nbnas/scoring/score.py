@@ -154,7 +154,7 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         # To floats only now, after all work is queued: each conversion waits for the device.
         values = {name: float(value) for name, value in dict(returned).items()}
         if set(values) != set(info.scores):
-            raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
+            raise NbnasError(f"returned the scores {sorted(values)}, but its record names {sorted(info.scores)}")
     except DegenerateScoreError:
         status = "degenerate"
     except Exception as error:

@@ -50,7 +50,7 @@ class ScoreTable:
 
     @contextmanager
     def writer(self, configuration: Mapping[str, object], run: Mapping[str, object]) -> Iterator[AppendLog]:
-        """Open a shard of one's own; merge when the block ends, also by an exception such as Ctrl-C.
+        """Open a shard for this process and merge it when the block ends, even with an exception such as Ctrl-C.
 
         After a kill the shard stays: :meth:`read` sees its rows and the next writer merges it. What defines the table
         goes into the sidecar, and so does the provenance of the run, with its number of rows.
@@ -139,6 +139,6 @@ def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=[*KEY, "status", "seconds"])
     joined = pd.concat(frames, ignore_index=True)
-    # A row that failed, perhaps for want of memory, gives way to one that did not.
+    # A row that failed, perhaps because memory ran out, is replaced by one that did not.
     joined = joined.sort_values("status", key=lambda status: status.str.startswith("error"), kind="stable")
     return joined.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)

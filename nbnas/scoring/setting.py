@@ -124,7 +124,7 @@ class Setting:
     def batches(self, seed: int, count: int = 1) -> list[Batch]:
         """Draw pairs of inputs and labels; noise is what :func:`nbnas.score` draws from the same seed.
 
-        Fewer batches begin more, and smaller batches of noise begin larger ones.
+        Fewer batches are the first of more, and a smaller batch of noise is the beginning of a larger one.
         """
         images = self.images()
         if images is not None:

@@ -1,4 +1,4 @@
-"""What a score costs: seconds per network, beside those of one forward pass."""
+"""What a score costs: seconds per network, compared with one forward pass."""
 
 import statistics
 import time

@@ -24,35 +24,31 @@ from nbnas.seeding import derive_seed
 
 MOST_DRAWS = 10_000
 """Draws in a row without a candidate after which a search ends."""
-
 TOO_SLOW = "latency above the budget"
 """Status of a candidate that was measured and not scored."""
-
 ScoreFunction = Callable[[str], float | Mapping[str, float]]
 """Architecture -> its score, or several by name."""
-
 Row = dict[str, Any]
 """A candidate: what was drawn, and its scores as soon as it has them. A line of a checkpoint."""
 
 
 @dataclass
 class Trajectory:
-    """Draws candidates and takes in their scores, in order; knows nothing of workers and files."""
+    """Draws candidates and takes in their scores, in order; knows nothing of workers and files.
+
+    The strategy is a completed one. The objective has no terms until the values of the first candidate say what they
+    are. ``drawn`` counts candidates, ``draws`` rejected ones too; ``rows`` are those that have their scores.
+    """
 
     setting: Setting
     objective: CombinedRanking
-    """Without terms until the values of the first candidate say what they are."""
     budget: Budget
     strategy: Evolution
-    """A completed one."""
     seed: int
     steps: int
     drawn: int = 0
-    """Number of candidates."""
     draws: int = 0
-    """Number of draws, rejected ones included."""
     rows: list[Row] = field(default_factory=list)
-    """Candidates that have their scores."""
 
     def __post_init__(self) -> None:
         self._space = self.setting.space
@@ -166,21 +162,16 @@ def _flat(row: Row) -> Row:
 
 @dataclass(frozen=True)
 class CandidateScorer:
-    """Scores candidates; pickle can send it to another process if it can send the space and the function."""
+    """Scores candidates by names or a function; ``latency`` is the largest in seconds, ``None`` measures none."""
 
     scores: tuple[str, ...] | ScoreFunction
-    """Names of scores of networks, or a function."""
     setting: Setting
     seed: int
     device: str
     latency: float | None
-    """Largest latency in seconds; ``None`` measures none."""
 
     def __call__(self, arch: str, occurrence: int) -> Row:
-        """Score one architecture, whose network was a candidate ``occurrence`` times before.
-
-        Returns ``values``, name -> number, NaN where it failed, and further columns of a search's history.
-        """
+        """Score an architecture whose network was a candidate ``occurrence`` times before; a failed score is NaN."""
         start = time.perf_counter()
         row: Row = {"values": {}, "status": "ok"}
         with single_thread():

@@ -18,8 +18,6 @@ def open_checkpoint(path: Path, configuration: Mapping[str, Any]) -> Iterator[tu
 
     There is no other state: a search that finds a candidate here inserts it as if it had just been scored. Yields
     number of a candidate -> its row, for those that were there, and the log, for further rows.
-
-    Raises :class:`NbnasError` if the file is something else or of another configuration, or another search writes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock", timeout=0)

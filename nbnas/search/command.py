@@ -78,18 +78,11 @@ def _run(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
     if options.dataset:  # It takes the place of the published inputs, but how networks are built stays.
         sizes = {"resolution": options.resolution, "num_classes": options.num_classes}
         scoring = Setting(scoring.space, options.dataset, build=scoring.build, **sizes)
-    return evolve(
-        scoring.space,
-        options.score or preset.score,
-        strategy=_changed(preset.strategy, options),
-        budget=_changed(preset.budget, options),
-        steps=preset.steps if options.steps is None else options.steps,
-        seed=options.seed,
-        scoring=_changed(scoring, options),
-        workers=workers_of(options),
-        checkpoint=checkpoint,
-        progress=not options.no_progress,
-    )
+    parts = {"strategy": preset.strategy, "budget": preset.budget, "scoring": scoring}
+    settings = {name: _changed(part, options) for name, part in parts.items()}
+    settings["steps"] = preset.steps if options.steps is None else options.steps
+    settings |= {"seed": options.seed, "workers": workers_of(options), "progress": not options.no_progress}
+    return evolve(scoring.space, options.score or preset.score, checkpoint=checkpoint, **settings)
 
 
 def _changed(published: Any, options: argparse.Namespace) -> Any:

@@ -70,6 +70,14 @@ def evolve(
     Ctrl-C returns what is there. With a ``checkpoint``, the file of all scored candidates, even ``kill -9`` loses only
     the candidates in flight, and the same call continues as if it had not been interrupted, also with more steps.
 
+    ``space`` is a name, or any object with the methods of :class:`nbnas.search.Searchable`. ``score`` is the name of a
+    score (see :func:`nbnas.list_proxies`), of a cost (``params``, ``flops``, ``layers``, as the budget counts them), or
+    of one of :data:`nbnas.rankings.published.RANKINGS`, such as ``vkdnw_agg``; several names, whose ranks among
+    everything seen are multiplied; a :class:`~nbnas.rankings.CombinedRanking`; or a function of the architecture that
+    returns a number, or several by name, whose ranks are multiplied. ``scoring`` has inputs, classes and build options
+    for named scores, of the same space; ``None`` is ``Setting(space)``. ``workers`` say where to score; without an
+    executor it is this process, on one thread.
+
     Raises :class:`NbnasError` if an argument is unusable, no architecture within the budget is found, workers die, the
     disk is full, or the checkpoint is of another search.
 
@@ -79,16 +87,6 @@ def evolve(
     >>> result = evolve("nasbench201", "params", strategy=small, budget=Budget(flops=50e6), steps=40, progress=False)
     >>> len(result.history), bool(result.history.flops.max() <= 50e6)
     (40, True)
-
-    Args:
-        space: Name of a space of this package, or any object with the methods of :class:`nbnas.search.Searchable`.
-        score: What to maximise. Name of a score (see :func:`nbnas.list_proxies`), of a cost (``params``, ``flops``,
-            ``layers``, as the budget counts them), or of one of :data:`nbnas.rankings.published.RANKINGS`, such as
-            ``vkdnw_agg``; several names, whose ranks among everything seen are multiplied; a
-            :class:`~nbnas.rankings.CombinedRanking`; or a function of the architecture that returns a number, or
-            several by name, whose ranks are multiplied.
-        scoring: Inputs, classes and build options for named scores, of the same space; ``None`` is ``Setting(space)``.
-        workers: Where to score; without an executor in this process, on one thread.
     """
     own = Setting(space)
     strategy, budget = strategy or Evolution(), budget or Budget()
@@ -207,19 +205,10 @@ def _check(
 def _record(trajectory: Trajectory, score: Any, device: str) -> dict[str, Any]:
     """Return all that decides the trajectory as plain values, in the form in which checkpoints hold it."""
     function = f"{getattr(score, '__module__', '')}.{getattr(score, '__qualname__', type(score).__qualname__)}"
-    scoring, drawing = trajectory.setting, asdict(trajectory.strategy)
-    return {
-        "space": scoring.space_name,
-        "score": function if callable(score) else asdict(trajectory.objective),
-        "budget": asdict(trajectory.budget),
-        "strategy": drawing.pop("kind"),
-        **drawing,
-        "seed": trajectory.seed,
-        "scoring": {
-            "input_shape": scoring.input_shape,
-            "num_classes": scoring.shape.num_classes,
-            "images": scoring.dataset if scoring.inputs == "images" else None,
-            "device": device,
-            "build": dict(scoring.build),
-        },
-    }
+    setting, drawing = trajectory.setting, asdict(trajectory.strategy)
+    scoring = {"input_shape": setting.input_shape, "num_classes": setting.shape.num_classes}
+    scoring["images"] = setting.dataset if setting.inputs == "images" else None
+    scoring |= {"device": device, "build": dict(setting.build)}
+    record = {"space": setting.space_name, "score": function if callable(score) else asdict(trajectory.objective)}
+    record |= {"budget": asdict(trajectory.budget), "strategy": drawing.pop("kind"), **drawing}
+    return record | {"seed": trajectory.seed, "scoring": scoring}

@@ -15,17 +15,14 @@ is looked at: many may be tied with the worst member, and no pause is then safe.
 
 import heapq
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from sortedcontainers import SortedList
 
 Key = tuple[float, ...]
 """Value of a network in one term; of several numbers the first decides, the next among equals."""
-
 PAUSES = 2 ** np.arange(40.0)
 """Numbers of further networks for which one that is no member may be left alone."""
-
 ROUNDING = 1e-9
 """Scores that differ by less are compared exactly, that is now."""
 
@@ -37,14 +34,10 @@ class Population:
     ranks have grown more than those of others. ``newest`` keeps the last ``size``.
     """
 
-    def __init__(
-        self, size: int, *, how: Literal["log", "sum"] = "log", keep: Literal["best", "newest"] = "best"
-    ) -> None:
+    def __init__(self, size: int, *, how: str = "log", keep: str = "best") -> None:
         self.seen = 0
-        self.members = np.empty(0, dtype=int)
-        """Numbers of the members, ascending."""
-        self.scores = np.empty(0)
-        """Scores of the members, in their order; larger is better."""
+        # Numbers of the members, ascending, and their scores in this order; larger is better.
+        self.members, self.scores = np.empty(0, dtype=int), np.empty(0)
         self._size, self._how, self._keep = size, how, keep
         self._keys: dict[int, tuple[Key, ...]] = {}
         self._agenda: list[tuple[int, int]] = []

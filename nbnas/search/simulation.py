@@ -5,11 +5,8 @@ A search pays for every network that it trains, chooses by validation accuracy, 
     regret(k) = best test accuracy of all cells - test accuracy of the one, among the first k trained, with the best
                 validation accuracy
 
-- ``random`` trains cells in random order.
-- ``regularised_evolution`` (Real et al., AAAI 2019) trains every candidate.
-- A ranking trains cells from its top down, equal ones in random order: its scores cost no training.
-
-Searches receive validation accuracies only; test accuracies are looked up when they are over.
+``random`` trains cells in random order, ``regularised_evolution`` (Real et al., AAAI 2019) every candidate, a ranking
+cells from its top down, equal ones in random order: its scores cost no training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,16 +30,14 @@ VALIDATION_COLUMNS = {
     "ImageNet16-120": "ImageNet16-120_x-valid",
 }
 """Data set -> column of the accuracies to choose by. Those of CIFAR-10 are after training on half of the images."""
-
 GUIDES = {name: as_ranking(name) for name in ("vkdnw_agg", "tcet_snip", "tcet_synflow")}
 """Rankings that may guide a search. T-CET takes no logarithm on NAS-Bench-201."""
-
 BASELINES = ("random", "regularised_evolution")
 
 
 @dataclass(frozen=True)
 class SearchSimulation:
-    """Simulated searches."""
+    """Simulated searches, and the ``source`` of the accuracies."""
 
     table: pd.DataFrame
     """A row per method, seed and evaluation: ``method``, ``seed``, ``evaluations``, ``validation`` and ``test``
@@ -50,7 +45,6 @@ class SearchSimulation:
     notes: Mapping[str, str]
     """Method -> which cells it can choose from, and on what its scores rest, in one line."""
     source: str
-    """Of the accuracies."""
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Return mean ``regret`` per method and evaluations; ``low`` to ``high`` holds a share ``level`` of seeds."""
@@ -88,17 +82,12 @@ def simulate(
 ) -> SearchSimulation:
     """Simulate searches on NAS-Bench-201 that train up to ``evaluations`` cells, each method once per seed.
 
-    Where scores are stored for a sample of cells only, a ranking can choose from these alone, and ``notes`` says so.
-    Raises :class:`NbnasError` if an argument is unusable, or accuracies or scores are missing; the message says how to
-    get them.
-
-    Args:
-        methods: Of ``random``, ``regularised_evolution``, ``vkdnw_agg``, ``tcet_snip`` and ``tcet_synflow``.
-        dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
-        subset: ``filtered`` (the 9,445 cells without dead edges) or ``all``: what is searched, and whose best cell
-            regret is against.
-        source: Of the accuracies, see :func:`nbnas.load_benchmark`.
-        store: Folder of score tables; ``None`` is ``data/scores``.
+    Methods are ``random``, ``regularised_evolution``, ``vkdnw_agg``, ``tcet_snip`` and ``tcet_synflow``. Searches
+    receive validation accuracies only. The subset is what is searched, and whose best cell regret is against:
+    ``filtered`` (the 9,445 cells without dead edges) or ``all``. Where scores are stored for a sample of cells only, a
+    ranking can choose from these alone, and ``notes`` says so. Where accuracies (``source`` as for
+    :func:`nbnas.load_benchmark`) or scores (in the folder ``store``, by default ``data/scores``) are missing, an
+    :class:`NbnasError` says how to get them.
     """
     known = [*BASELINES, *GUIDES]
     unknown = [name for name in methods if name not in known]

@@ -11,7 +11,6 @@ from nbnas.errors import NbnasError
 
 COSTS = ("params", "flops", "layers")
 """What budgets limit without running anything."""
-
 KINDS = ("evolution", "regularised_evolution", "random")
 
 
@@ -45,20 +44,18 @@ class Budget:
     >>> Budget(params=1e6, layers=18).exceeded({"params": 2e6, "flops": 1e8, "layers": 18})
     'params'
 
-    Parameters, operations and layers are counted as the space counts them, see :class:`~nbnas.search.Searchable`; in
-    ``zen_resnet`` and ``mobilenetv2`` that is as published. A candidate above one of these is drawn anew.
+    Parameters, operations for one image and layers are counted as the space does (:class:`~nbnas.search.Searchable`);
+    in ``zen_resnet`` and ``mobilenetv2`` that is as published. A candidate above one of these is drawn anew.
 
-    Latency is the median of ten forward passes of one image, in eval mode on one thread, measured where the candidate
-    is scored. A candidate above it is not scored and never a parent. As the measurement differs from run to run, a
-    search that it limits does too, unless resumed from a checkpoint, which holds what was measured.
+    Latency is the median of ten forward passes of one image in seconds, in eval mode on one thread, measured where the
+    candidate is scored. A candidate above it is not scored and never a parent. As the measurement differs from run to
+    run, a search that it limits does too, unless resumed from a checkpoint, which holds what was measured.
     """
 
     params: float | None = None
     flops: float | None = None
-    """Operations for one image."""
     layers: float | None = None
     latency: float | None = None
-    """Seconds."""
 
     def __post_init__(self) -> None:
         for name, limit in asdict(self).items():
@@ -84,7 +81,6 @@ class Evolution:
     searches of ZenNAS, AZ-NAS, T-CET and VKDNW do. ``regularised_evolution`` (Real et al., AAAI 2019) mutates the best
     of ``tournament`` draws, with replacement, from the last ``population`` candidates. ``random`` samples."""
     population: int = 64
-    """Number of possible parents."""
     tournament: int = 10
     start: str | None = None
     """Architecture from which the first candidates are mutated; ``None`` samples them."""

@@ -160,7 +160,7 @@ class EnumeratedSpace(SearchSpace):
         return {index: self[index] for index in self.subset(name)}
 
     def sample_subset(self, name: str, size: int | None = None, seed: int = 0) -> list[int]:
-        """Return ``size`` indices of a named set in a fixed random order; smaller samples begin larger ones.
+        """Return ``size`` indices of a named set in a fixed random order. A smaller sample begins a larger one.
 
         The order is that of a hash of each architecture and of ``seed``. It is the same everywhere, and samples of
         different sets share as many architectures as they can. A ``size`` of ``None`` means all, still shuffled.

@@ -109,7 +109,7 @@ Shape = tuple[int, int, int]
 class _TransNasBench101(CountedSpace, EnumeratedSpace):
     """What both spaces share; ``_block`` builds a block, ``_block_parts`` counts it for an input of ``side`` pixels.
 
-    FLOPs are those of NASLib's records, BatchNorm, ReLU and pooling included. Of several tiles the encoder counts one.
+    FLOPs are those of NASLib's records, BatchNorm, ReLU and pooling included. The encoder is counted for one tile.
     """
 
     datasets = TASKS

@@ -110,7 +110,6 @@ def right_among_equals(scores: ArrayLike, accuracy: ArrayLike, sizes: ArrayLike)
 
 _UNIFORM, _NORMAL, _CONSTANT = (1 / 2, 1 / 3), (math.sqrt(2 / math.pi), 1.0), (1.0, 1.0)
 """E|x| and E x^2 of U(-1, 1), of N(0, 1) and of a constant."""
-
 _WEIGHT_MOMENTS = {"torch_default": _UNIFORM, "kaiming_normal": _NORMAL, "standard_normal": _NORMAL}
 _FACTOR_MOMENTS = {"snip": _NORMAL, "synflow": _CONSTANT}
 

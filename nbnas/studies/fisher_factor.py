@@ -42,19 +42,12 @@ def jacobian_and_logits(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Ten
 def entropy_of(
     jacobian: Tensor, logits: Tensor, variant: str = "official", smoothing: float = 0.05, **setting: bool
 ) -> float:
-    """Return the entropy that VKDNW gives a network, in nats; NaN if all deciles are zero.
-
-    ``setting`` are other options of :class:`nbnas.proxies.fisher_information.FisherSetting`.
-    """
+    """Return the entropy that VKDNW gives a network, in nats, by a ``FisherSetting``; NaN if all deciles are zero."""
     return float(FisherSetting(variant=variant, smoothing=smoothing, **setting).scores(jacobian, logits)["entropy"])
 
 
 def released_deciles(jacobian: Tensor, logits: Tensor, variant: str = "official") -> Tensor:
-    """Return the nine deciles of the spectrum as the released code computes them.
-
-    Everything is in float32, and the eigenvalues are the singular values of the symmetric matrix. So they err by the
-    rounding of the largest, about 1e-7 of it.
-    """
+    """Return the nine deciles as the released code has them: singular values in float32, to 1e-7 of the largest."""
     setting = FisherSetting(variant=variant)
     matrix = setting.matrix(jacobian.float(), setting.probabilities(logits.float()))
     return torch.quantile(torch.linalg.svdvals(matrix), torch.tensor(QUANTILES)).double()
@@ -83,9 +76,8 @@ def compare_rankings(
 ) -> dict[str, Estimate]:
     """Say how entropies rank trained networks, and what they gain on the published ones of the same networks.
 
-    All columns are (n,). ``published`` are entropies in the setting of the published tables; ``layers``, the numbers of
-    trainable layers, are what VKDNW_single ranks by first. Returns, by quantity, tau of both entropies, without an
-    interval; tau with accuracy, and the difference from that of the published ones; the same two after the layers.
+    ``published`` are entropies in the setting of the tables; VKDNW_single ranks by trainable ``layers`` first. Returns
+    tau of both entropies, tau with accuracy, and its gain on that of the published ones; the last two after the layers.
     """
     after_layers = [lexicographic_rank(layers, own) for own in (entropies, published)]
     gain = paired_difference(kendall_tau)

@@ -42,9 +42,8 @@ def score_sample_by_fisher(
     and ``dimension``, what the matrix really has.
     """
     if entries_per_tensor < 1 or dimension < 1 or dimension % entries_per_tensor:
-        raise NbnasError(
-            f"the dimension must be a multiple of the entries per tensor, got {dimension} and {entries_per_tensor}"
-        )
+        got = f"{dimension} and {entries_per_tensor}"
+        raise NbnasError(f"the dimension must be a multiple of the entries per tensor, got {got}")
     if setting.inputs != "gaussian":
         raise NbnasError(f"the Fisher matrix is scored on gaussian inputs here, got {setting.inputs!r}")
     device = str(usable_device(device))
@@ -86,11 +85,7 @@ def rank_sample(scores: pd.DataFrame, setting: Setting, benchmark: Benchmark, re
 
 def sample_protocol(setting: Setting, benchmark: Benchmark, networks: int, seed: int) -> dict[str, object]:
     """Say what a reader must know to trust the numbers, for :func:`nbnas.reproduce.results.save`."""
-    return {
-        **setting.record(),
-        "seed": seed,
-        "networks": f"the first {networks} of the space's fixed random order, all distinct, without dead edges",
-        "weights": "the published initialisation of each score",
-        "accuracies": benchmark.description,
-        "intervals": "95 %, bootstrap over networks",
-    }
+    drawn = f"the first {networks} of the space's fixed random order, all distinct, without dead edges"
+    protocol = {"seed": seed, "networks": drawn, "weights": "the published initialisation of each score"}
+    protocol |= {"accuracies": benchmark.description, "intervals": "95 %, bootstrap over networks"}
+    return setting.record() | protocol

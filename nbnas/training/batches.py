@@ -51,8 +51,7 @@ class EpochBatches(BatchSampler):
 class Augmentation:
     """Flip, AutoAugment, lighting noise, normalisation and random erasing of one cropped image (3, R, R) in [0, 1].
 
-    ``mean`` and ``deviation`` are those of each channel of pixels in [0, 1]. A policy of AutoAugment (Cubuk et al.,
-    CVPR 2019) draws one sub-policy per image. Raises :class:`NbnasError` if the recipe has one and kornia is missing.
+    A policy of AutoAugment (Cubuk et al., CVPR 2019) draws one sub-policy per image, and needs kornia.
     """
 
     def __init__(self, recipe: Recipe, mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
@@ -87,10 +86,7 @@ class Augmentation:
 
 
 def lighting_noise(deviation: float, generator: Generator) -> Tensor:
-    """Draw a colour to add to an image in [0, 1], (3, 1, 1): sum over components i of N(0, deviation^2) l_i e_i.
-
-    l_i and e_i are the eigenvalues and eigenvectors of the covariance of ImageNet's colours.
-    """
+    """Draw a colour (3, 1, 1) to add to pixels in [0, 1]: the sum of N(0, deviation^2) l e over the pairs above."""
     strengths = deviation * torch.randn(3, generator=generator) * torch.tensor(COLOUR_VARIANCES)
     return (torch.tensor(COLOUR_COMPONENTS) @ strengths).view(3, 1, 1)
 
@@ -98,8 +94,8 @@ def lighting_noise(deviation: float, generator: Generator) -> Tensor:
 def erase_rectangle(image: Tensor, generator: Generator) -> Tensor:
     """Set a random rectangle of a normalised image (3, R, R) to 0, the mean colour.
 
-    The area is uniform in 2 % to 33 % of the image's, height over width uniform in its logarithm in 0.3 to 3.3. If
-    none of ten draws fits, the image stays whole. Source: Zhong et al., AAAI 2020.
+    The area is uniform in 2 % to 33 % of the image's, height over width log-uniform in 0.3 to 3.3. If none of ten
+    draws fits, the image stays whole. Source: Zhong et al., AAAI 2020.
     """
     height, width = image.shape[1:]
     drawn = random_rectangle(height * width, (height - 1, width - 1), (0.02, 0.33), (0.3, 3.3), generator)

@@ -24,8 +24,7 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     add("--seed", type=int, default=0)
     add("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     add("--workers", type=int, default=0, help="processes that prepare images (default: %(default)s)")
-    steps = "steps between checkpoints (default: %(default)s)"
-    add("--checkpoint-steps", type=int, default=1000, metavar="N", help=steps)
+    add("--checkpoint-steps", type=int, default=1000, metavar="N", help="between checkpoints (default: %(default)s)")
     add("--no-progress", action="store_true", help="no progress bar")
     parser.set_defaults(command=_train)
 
@@ -34,22 +33,12 @@ def _train(options: argparse.Namespace) -> None:
     name = options.recipe or ("imagenet" if options.dataset == "imagenet" else "cifar")
     recipe = change_recipe(get_recipe(name), dict(options.parameter))
     data = load_data(options.dataset, recipe.resolution, options.data, options.train_images, options.test_images)
-    metrics = train(
-        build_network(options.space, options.arch, data.num_classes, recipe),
-        data,
-        recipe,
-        options.output,
-        network=f"{options.space} {options.arch}",
-        seed=options.seed,
-        device=options.device,
-        workers=options.workers,
-        checkpoint_steps=options.checkpoint_steps,
-        progress=not options.no_progress,
-    )
+    network = build_network(options.space, options.arch, data.num_classes, recipe)
+    how = {name: getattr(options, name) for name in ("seed", "device", "workers", "checkpoint_steps")}
+    how |= {"network": f"{options.space} {options.arch}", "progress": not options.no_progress}
+    metrics = train(network, data, recipe, options.output, **how)
     # Of the processes that torchrun starts, number 0 speaks.
     if os.environ.get("RANK", "0") == "0":
         last, best = metrics["test_top1"].iloc[-1], metrics["test_top1"].max()
-        print(
-            f"test accuracy {last:.2f} % after {len(metrics)} epochs (best {best:.2f} %), "
-            f"{metrics['seconds'].mean():.3g} s per epoch; wrote {options.output}"
-        )
+        trained = f"{len(metrics)} epochs (best {best:.2f} %), {metrics['seconds'].mean():.3g} s per epoch"
+        print(f"test accuracy {last:.2f} % after {trained}; wrote {options.output}")

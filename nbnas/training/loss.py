@@ -1,13 +1,10 @@
 """The loss that training minimises: cross-entropy with the labels, and distillation from a pretrained teacher.
 
-With a teacher, as the published ImageNet recipe has one, two losses are added with the recipe's weights:
-
-- on features: the sum over the down-sampling ratios r >= 16 of the smooth-L1 distance, averaged over all elements,
-  between the teacher's features and a 1x1 convolution of the student's;
-- on logits: the cross-entropy of the student's probabilities q with the teacher's p, -sum_k p_k ln q_k.
-
-The student's features at a ratio are those of its last super block there but for the tail; the teacher's are averaged
-over the student's grid, which is coarser because teachers see larger images. Both choices are ours.
+A teacher adds two losses with the recipe's weights: on features, the sum over the down-sampling ratios r >= 16 of the
+smooth-L1 distance, averaged over all elements, between the teacher's features and a 1x1 convolution of the student's;
+on logits, the cross-entropy of the student's probabilities q with the teacher's p, -sum_k p_k ln q_k. The student's
+features at a ratio are those of its last super block there but for the tail; the teacher's are averaged over the
+student's grid, which is coarser because teachers see larger images. Both choices are ours.
 """
 
 import math
@@ -29,11 +26,7 @@ SMALLEST_RATIO = 16
 
 
 class Teacher:
-    """The recipe's teacher, a timm model with frozen weights, which timm downloads once.
-
-    Raises :class:`NbnasError` if timm is missing or cannot be imported, has no such model or no weights of it, or the
-    model has another number of classes than the data.
-    """
+    """The recipe's teacher, a timm model with frozen weights, which timm downloads once."""
 
     def __init__(self, recipe: Recipe, data: ImageData, device: torch.device) -> None:
         try:
@@ -59,10 +52,7 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
-        """Return logits, and down-sampling ratio -> features (batch, channels, height, width), of normalised images.
-
-        Images (batch, 3, R, R) are resized by bilinear interpolation.
-        """
+        """Return logits, and down-sampling ratio -> features (batch, channels, height, width), of resized images."""
         size = (self._resolution,) * 2
         images = functional.interpolate(images * self._scale + self._shift, size, mode="bilinear", align_corners=False)
         last, maps = self._network.forward_intermediates(images)
@@ -79,8 +69,7 @@ class Teacher:
 class Distillation(nn.Module):
     """The student's side of distillation: the 1x1 convolutions, drawn from a CPU generator, and the losses.
 
-    ``resolution`` is the number of pixels of a side of the student's images. Ratios that the student lacks are left
-    out; if it lacks all, :class:`NbnasError` is raised.
+    Ratios that the student lacks at its ``resolution`` are left out; if it lacks all, :class:`NbnasError` is raised.
     """
 
     def __init__(self, student: BlockNetwork, resolution: int, teacher: Teacher, generator: Generator) -> None:
@@ -133,8 +122,7 @@ def feature_blocks(network: BlockNetwork, resolution: int) -> dict[int, int]:
 class Objective(nn.Module):
     """Cross-entropy of the logits with soft targets (batch, K), and with a teacher the losses of distillation.
 
-    One module, as a process must know all of it to compute its share of the gradient. Raises :class:`NbnasError` when
-    called, if the network returns anything but logits (batch, K).
+    One module, as a process must know all of it to compute its share of the gradient.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, distillation: Distillation | None = None) -> None:

@@ -20,8 +20,6 @@ def xavier_normal_zero_residual(model: nn.Module, generator: Generator) -> None:
     Biases are 0, normalisation scales 1 and shifts 0, but for the last BatchNorm scale of every residual unit of a
     block network, which is 0: a unit starts as its shortcut. fan_in and fan_out are the products of the kernel size
     with the second and the first dimension of the weight, which for a convolution in groups is that of one group.
-    Numbers are drawn on the CPU in float32.
-
     Source: Glorot & Bengio, AISTATS 2010; the initialisation "custom" in the released code of T-CET (AutoML 2023).
     """
     draw_normal(model, generator, lambda weight: 3.26033 * (2 / (weight[0].numel() + weight[:, 0].numel())) ** 0.5)
@@ -50,14 +48,13 @@ TRAINING_INITIALISATIONS = {function.__name__: function for function in _STARTS}
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: SGD with Nesterov momentum, a warm-up, then a cosine to 0.
+    """How a network is trained: SGD with Nesterov momentum, a linear warm-up, then a cosine to 0.
 
     The defaults are those of T-CET, Table 5. A value out of range raises :class:`NbnasError`.
     """
 
     epochs: int = 1440
     warmup_epochs: float = 5
-    """Length of the linear warm-up, in epochs."""
     batch_size: int = 64
     """Images in a batch of one process."""
     learning_rate: float = 0.1
@@ -80,19 +77,18 @@ class Recipe:
     random_erasing: float = 0.5
     """Probability that a rectangle of an image is set to the mean colour."""
     auto_augment: str | None = "cifar10"
-    """AutoAugment policy ``cifar10``, ``imagenet`` or ``svhn``, through kornia; None for none."""
+    """AutoAugment policy ``cifar10``, ``imagenet`` or ``svhn``, through kornia."""
     lighting: float = 0.0
     """Standard deviation of the noise along the principal components of ImageNet's colours."""
     teacher: str | None = None
-    """timm model to distil from, see :mod:`nbnas.training.loss`; None for none."""
+    """timm model to distil from, see :mod:`nbnas.training.loss`."""
     teacher_resolution: int = 32
     """Pixels to which images are resized for the teacher."""
     feature_weight: float = 1.0
-    """Weight of the smooth-L1 loss on features."""
     logit_weight: float = 1.0
-    """Weight of the cross-entropy with the teacher's probabilities."""
+    """Weights of the smooth-L1 loss on features and of the cross-entropy with the teacher's probabilities."""
     ema_decay: float | None = None
-    """Decay of an exponential moving average of the weights, evaluated beside them; None for none."""
+    """Decay of an exponential moving average of the weights, evaluated beside them."""
     precision: str = "float32"
     """``float32``, or ``bfloat16`` or ``float16`` for mixed precision."""
 
@@ -120,7 +116,6 @@ _RANGES = {
 
 CIFAR = Recipe()
 """T-CET, Table 5: CIFAR-10 and CIFAR-100, one process."""
-
 IMAGENET = dataclasses.replace(
     CIFAR,
     epochs=480,
@@ -134,12 +129,10 @@ IMAGENET = dataclasses.replace(
     teacher_resolution=320,
 )
 """VKDNW, Table 2, with 8 processes: the recipe of AZ-NAS. T-CET's, with one process, has the same values."""
-
 IMAGENET_150_EPOCHS = dataclasses.replace(
     IMAGENET, epochs=150, learning_rate=0.4, mixup=0, random_erasing=0, auto_augment=None, lighting=0, teacher=None
 )
 """The shorter variant of AZ-NAS: a larger learning rate, label smoothing, and no other regularisation."""
-
 RECIPES = {"cifar": CIFAR, "imagenet": IMAGENET, "imagenet_150_epochs": IMAGENET_150_EPOCHS}
 """Name -> published recipe; :func:`get_recipe` returns one."""
 
@@ -153,8 +146,6 @@ def get_recipe(name: str) -> Recipe:
 
 def change_recipe(recipe: Recipe, changes: dict[str, str]) -> Recipe:
     """Return a recipe with values typed as text, ``none`` for None.
-
-    Raises :class:`NbnasError` if a name is unknown or a text is not of the value's type or range.
 
     >>> change_recipe(CIFAR, {"epochs": "2", "warmup_epochs": "0.5", "auto_augment": "none"}).epochs
     2
@@ -177,10 +168,7 @@ def change_recipe(recipe: Recipe, changes: dict[str, str]) -> Recipe:
 
 
 def build_network(space: str, arch: str, num_classes: int, recipe: Recipe) -> nn.Module:
-    """Build an architecture as the recipe trains it; its weights are yet to be drawn.
-
-    Raises :class:`NbnasError` if space or architecture are malformed, or squeeze-excitation is not the space's.
-    """
+    """Build an architecture as the recipe trains it; its weights are yet to be drawn."""
     found = get_space(space)
     options = {"squeeze_excite": True} if recipe.squeeze_excite else {}
     if options and not isinstance(found, BlockSpace):

@@ -14,20 +14,19 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from nbnas.datasets.images import ImageData
 from nbnas.errors import NbnasError
-from nbnas.networks.layers import BATCH_NORMS
+from nbnas.networks.layers import BATCH_NORMS, WEIGHT_LAYERS
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.training.batches import Augmentation, EpochBatches, TestImages, TrainingImages, iterate, mix, soft_targets
 from nbnas.training.loss import Distillation, Objective, Teacher
-from nbnas.training.optimisation import learning_rate, make_optimiser, moving_average
-from nbnas.training.processes import joined_processes
 from nbnas.training.recipe import TRAINING_INITIALISATIONS, Recipe
-from nbnas.training.run_folder import RunFolder
+from nbnas.training.run_folder import RunFolder, joined_processes
 
 
 def train(
@@ -62,10 +61,8 @@ def train(
 
     Returns a row per epoch: ``epoch`` (from 1), ``learning_rate`` of its last step, ``train_loss`` (mean of the loss
     that is minimised), ``test_loss`` (mean cross-entropy), ``test_top1`` in percent; with a moving average also
-    ``average_test_loss`` and ``average_test_top1``; ``seconds`` of training, without the tests.
-
-    Raises :class:`NbnasError` if arguments do not fit each other, an optional package is missing, the folder holds a
-    run with other settings, or the loss is not finite.
+    ``average_test_loss`` and ``average_test_top1``; ``seconds`` of training, without the tests. What cannot be trained,
+    a folder of a run with other settings, and a loss that is not finite raise :class:`NbnasError`.
     """
     for name, argument, kind in (("model", model, nn.Module), ("data", data, ImageData), ("recipe", recipe, Recipe)):
         if not isinstance(argument, kind):
@@ -117,10 +114,9 @@ class _Run:
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "float16")
         dtype = getattr(torch, recipe.precision)
         self._autocast = partial(torch.autocast, self._device.type, dtype, enabled=dtype != torch.float32)
+        # What goes into a checkpoint with its state, and prefix of what is written of a network -> the network.
         self._parts = {"objective": self._objective, "optimiser": self._optimiser, "scaler": self._scaler}
-        """What goes into a checkpoint with its state."""
         self._networks = {"": model}
-        """Prefix of what is written of a network -> the network."""
         self._average = None
         if recipe.ema_decay is not None:
             self._average = moving_average(model, recipe.ema_decay)
@@ -233,6 +229,53 @@ class _Run:
             remedy = "lower learning_rate or train in float32, in another folder"
             raise NbnasError(f"the loss is not finite in epoch {self._epoch + 1}: {remedy}")
         return sums
+
+
+def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """Return SGD with Nesterov momentum that decays the weights of convolutions and linear layers alone.
+
+    Its learning rate is 0 until it is set to :func:`learning_rate`.
+    """
+    weights = {layer.weight for layer in module.modules() if isinstance(layer, WEIGHT_LAYERS)}
+    decayed = [parameter for parameter in module.parameters() if parameter in weights]
+    others = [parameter for parameter in module.parameters() if parameter not in weights]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, processes: int = 1) -> float:
+    """Return the learning rate of a step, counted from 0, in closed form: a resumed run has it to the last bit.
+
+    With T steps in all, W of them warm-up, and the peak p = learning_rate * processes * batch_size / 256::
+
+        p (step + 1) / W                                   step < W
+        p (1 + cos(pi (step - W) / (T - W))) / 2           otherwise
+
+    torch's schedulers compute it from the rate before, and cannot end a warm-up within a step.
+    """
+    peak = recipe.learning_rate * processes * recipe.batch_size / 256
+    total, warmup = recipe.epochs * steps_per_epoch, recipe.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return peak * min(1.0, (step + 1) / warmup)
+    return peak * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Return a copy, in ``module``, whose floating-point parameters and buffers a follow those of the network w.
+
+    ``update_parameters`` sets a <- decay a + (1 - decay) w, from a = w at the start, and copies counters.
+    """
+
+    def follow(averages: list[Tensor], currents: list[Tensor], updates: Tensor) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, currents, 1 - decay)
+        else:
+            torch._foreach_copy_(averages, currents)
+
+    average = AveragedModel(model, multi_avg_fn=follow, use_buffers=True).requires_grad_(False).eval()
+    # The first update would otherwise copy w.
+    average.n_averaged += 1
+    return average
 
 
 def _describe(model: nn.Module) -> str:
