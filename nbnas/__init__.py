@@ -14,10 +14,10 @@ from nbnas.errors import NbnasError
 from nbnas.machine.executors import Workers
 from nbnas.networks import initialisation
 from nbnas.proxies import list_proxies
+from nbnas.scoring.architecture_scores import load_sample, load_score_matrix, load_scores
 from nbnas.scoring.score import score
 from nbnas.scoring.score_many import score_many
 from nbnas.scoring.setting import Setting
-from nbnas.scoring.stored_scores import load_sample, load_score_matrix, load_scores
 from nbnas.spaces import get_space
 
 __version__ = "0.1.0"

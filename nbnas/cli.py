@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from nbnas import __version__
 from nbnas.benchmarks.command import add_data
 from nbnas.errors import NbnasError
-from nbnas.reproduce.command import add_exercises, add_report, add_reproduce, add_run, add_sweep
-from nbnas.scoring.command import add_proxies, add_score, add_score_all
+from nbnas.reproduce.command import add_reproduction
+from nbnas.scoring.command import add_scoring
 from nbnas.search.command import add_search
 from nbnas.training.command import add_train
 
-COMMANDS = (
-    *(add_score, add_score_all, add_proxies, add_search, add_data, add_train),
-    *(add_run, add_reproduce, add_report, add_sweep, add_exercises),
-)
+COMMANDS = (add_scoring, add_search, add_data, add_train, add_reproduction)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,15 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nbnas
-from nbnas.machine.freed_memory import keep_freed_memory
+from nbnas.machine.executors import keep_freed_memory
 from nbnas.machine.provenance import describe_device
 from nbnas.networks.entry_jacobian import entry_jacobian
 from nbnas.networks.exact_kernels import exact_kernels
 from nbnas.networks.initialisation import kaiming_normal, torch_default
 from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.gradsign import gradients_one_by_one
-from nbnas.proxies.info import ProxyInfo
-from nbnas.proxies.registry import Proxy, select_proxies
+from nbnas.proxies.registry import Proxy, ProxyInfo, select_proxies
 from nbnas.scoring.score import score
 from nbnas.scoring.setting import lay_out
 from tests.references.vkdnw import reference_jacobian

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nbnas.networks.fast_batch_norm import use_cheap_second_derivative
+from nbnas.networks.fast_norms import use_cheap_second_derivative
 
 CASES = {
     "images": (lambda: nn.BatchNorm2d(3), (4, 3, 2, 5)),

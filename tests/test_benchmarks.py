@@ -19,8 +19,8 @@ import pandas as pd
 import pytest
 
 import nbnas
-from nbnas.benchmarks import BENCHMARKS, accuracy_table, analog, load_benchmark, nats_archive
-from nbnas.benchmarks.nasbench201 import ARCHIVE_NAME, SINGLE_SEED_COLUMNS, TRAINING_SEEDS
+from nbnas.benchmarks import BENCHMARKS, analog, load_benchmark, nats_archive
+from nbnas.benchmarks.nasbench201 import SINGLE_SEED_COLUMNS, TRAINING_SEEDS
 from nbnas.benchmarks.nats_archive import import_nats
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import read_log
@@ -38,6 +38,7 @@ SHARED_COLUMNS = [
     *(f"{dataset}_params_M" for dataset in ("cifar10", "cifar100", "ImageNet16-120")),
 ]
 """What both the archive and the ready csv say of a cell."""
+ARCHIVE_NAME = "NATS-tss-v1_0-3ffb9-simple"
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
 DATA_FOLDER = os.environ.get("NBNAS_DATA")
 needs_data = pytest.mark.skipif(not DATA_FOLDER, reason="needs the data folder that NBNAS_DATA names")
@@ -74,8 +75,7 @@ class Sources:
         self.parquet.parent.mkdir()
         self.csv.parent.mkdir()
         self._monkeypatch = monkeypatch
-        for module in (accuracy_table, nats_archive):
-            monkeypatch.setattr(module, "data_folder", lambda: self.parquet.parent)
+        monkeypatch.setattr(nats_archive, "data_folder", lambda: self.parquet.parent)
         monkeypatch.setenv("NBNAS_DATA", str(self.csv.parent))
         self.put_analog(None)
 

@@ -13,19 +13,17 @@ from torch import nn
 
 import nbnas
 from nbnas.errors import NbnasError
-from nbnas.spaces.super_blocks.mobilenetv2 import VKDNW_CANDIDATES
-from nbnas.spaces.super_blocks.mutation import candidates, mutate_structure
-from nbnas.spaces.super_blocks.network import BlockNetwork, SqueezeExcitation, UnitModule
+from nbnas.spaces.super_blocks.mutation import candidates, mutate_structure, rechain, split_long
+from nbnas.spaces.super_blocks.network import BlockNetwork, SqueezeExcitation, UnitModule, squeezed_width
+from nbnas.spaces.super_blocks.space import VKDNW_CANDIDATES
 from nbnas.spaces.super_blocks.structure import (
     CONVOLUTIONS,
     KINDS,
     SuperBlock,
     format_structure,
     parse_structure,
-    rechain,
-    split_long,
+    round_width,
 )
-from nbnas.spaces.super_blocks.units import round_width, squeezed_width
 
 RESNET, MOBILENET = nbnas.get_space("zen_resnet"), nbnas.get_space("mobilenetv2")
 SPACES = {space.name: space for space in (RESNET, MOBILENET)}

@@ -12,11 +12,9 @@ import nbnas
 from nbnas.networks.feature_maps import feature_blocks
 from nbnas.networks.recording import record
 from nbnas.proxies.az_nas import trainability
-from nbnas.proxies.nwot import layer_log_determinants
-from nbnas.proxies.probe import Probe
+from nbnas.proxies.probe import Probe, ScoringSession
 from nbnas.proxies.registry import select_proxies
-from nbnas.proxies.session import ScoringSession
-from nbnas.proxies.tcet import layer_vectors
+from nbnas.proxies.tcet import layer_agreements, layer_vectors
 from nbnas.proxies.zen import zen_of_network
 
 EMPTY_CELL = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
@@ -146,7 +144,7 @@ def test_layer_vectors(golden):
         np.testing.assert_allclose(vectors["signal_to_noise"], expected, rtol=tolerance, atol=0)
     np.testing.assert_allclose(vectors["log_determinant"], values["lnwot_layers"], rtol=1e-5, atol=0)
     _, probe = probe_of("nwot", session_of(golden))
-    in_order = torch.stack(list(layer_log_determinants(probe).values()))
+    in_order = torch.stack(list(layer_agreements(probe)[0].values()))
     np.testing.assert_allclose(in_order, values["lnwot_layers"], rtol=1e-5, atol=0)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import nbnas
 from nbnas.machine import executors
-from nbnas.networks import entry_jacobian, gradients_along, moving_to_gpu, per_sample_gradients
+from nbnas.networks import autograd, entry_jacobian, moving_to_gpu, per_sample_gradients
 from nbnas.proxies import te_nas
 
 
@@ -60,7 +60,7 @@ def test_directions_in_which_a_target_is_unused():
     inputs = torch.randn(3, 2, requires_grad=True)
     unused = torch.randn(2, requires_grad=True)
     for number in (1, 4):
-        found, zeros = gradients_along.gradients_along(3 * inputs, [inputs, unused], torch.ones(number, 3, 2))
+        found, zeros = autograd.gradients_along(3 * inputs, [inputs, unused], torch.ones(number, 3, 2))
         assert torch.equal(found, torch.full((number, 3, 2), 3.0))
         assert torch.equal(zeros, torch.zeros(number, 2))
 

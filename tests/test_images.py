@@ -541,3 +541,8 @@ def test_process_pool_reads_the_images_itself(cifar10, score_on_images, tmp_path
         CELLS[:2], "grad_norm", ON_IMAGES, store=tmp_path / "pooled", workers=Workers(number=2), progress=False
     )
     assert_same_rows(pooled, score_on_images(CELLS[:2], "grad_norm", "store"))
+
+
+def test_images_of_a_data_set_that_the_space_does_not_list(cifar10):
+    ((inputs, labels),) = Setting("mobilenetv2", "cifar10", 2, "images", num_classes=10).batches(seed=0)
+    assert (inputs.shape, labels.max() < 10) == ((2, 3, 32, 32), True)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nbnas.networks.fast_instance_norm import instance_norm
+from nbnas.networks.fast_norms import instance_norm
 
 CASES = {
     "maps": ((3, 4, 5, 6), True),

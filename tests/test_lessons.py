@@ -97,7 +97,7 @@ def test_links_lead_somewhere(path):
 
 @every_lesson
 def test_formulas_are_drawn_without_network(path):
-    from nbnas.reproduce.report.notebook_page import markdown_to_html
+    from nbnas.reproduce.report.rendering import markdown_to_html
 
     for cell in cells_of(path, "markdown"):
         page = markdown_to_html(cell.source)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nbnas
-from nbnas.benchmarks.nasbench101 import translate
+from nbnas.benchmarks.naslib import nasbench101_cell
 from nbnas.errors import NbnasError
 from nbnas.spaces.nasbench101 import CellModule, parse_cell, vertex_channels
 
@@ -70,7 +70,7 @@ def test_costs_equal_published_records(arch, costs):
 
 
 def test_notation_of_naslib_is_read_and_pruned():
-    assert translate(CODES) == CODES_CELL
+    assert nasbench101_cell(CODES) == CODES_CELL
 
 
 @settings(max_examples=20)
@@ -411,7 +411,7 @@ def benchmark():
 def test_table_holds_the_records_in_the_order_of_the_file(benchmark):
     file = pd.read_csv(Path(os.environ["NBNAS_DATA"]) / "nasbench101_subset.csv.gz")
     assert len(file) == 500
-    assert benchmark.archs == [translate(ast.literal_eval(codes)) for codes in file["arch"]]
+    assert benchmark.archs == [nasbench101_cell(ast.literal_eval(codes)) for codes in file["arch"]]
     assert all(SPACE.normalise(arch) == arch for arch in benchmark.archs)
     pd.testing.assert_frame_equal(benchmark.table.drop(columns="arch"), file.drop(columns="arch"))
     assert benchmark.accuracy("cifar10").tolist() == file["cifar10_val"].tolist()

@@ -390,7 +390,7 @@ def test_formulas_equal_the_laws_of_the_benchmark(space, dataset):
 
 
 def test_resolution_that_cannot_be_halved_twice_is_refused(space):
-    with pytest.raises(NbnasError, match="resolution must be divisible by 4, got 30"):
+    with pytest.raises(NbnasError, match="resolution must be divisible by 4, the product of the strides, got 30"):
         space.flops(KNOWN_CELLS[0], 30)
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nbnas
-from nbnas.benchmarks.nasbench301 import translate
+from nbnas.benchmarks.naslib import nasbench301_architecture
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.spaces.counting import count
 from nbnas.spaces.nasbench301 import OPERATIONS, Cell, CellShape, Edge, make_operation
+from nbnas.spaces.parts import count
 
 SPACE = nbnas.get_space("nasbench301")
 NODES = (2, 3, 4, 5)
@@ -98,7 +98,7 @@ def test_counts_equal_the_built_network(seed, cells, resolution):
 
 @pytest.mark.parametrize(("pairs", "params", "flops"), RECORDS)
 def test_costs_equal_published_records(pairs, params, flops):
-    arch = translate(pairs)
+    arch = nasbench301_architecture(pairs)
     assert SPACE.params(arch) == params
     assert SPACE.flops(arch) == flops
     with torch.device("meta"):
@@ -107,7 +107,7 @@ def test_costs_equal_published_records(pairs, params, flops):
 
 
 def test_notation_of_naslib_is_read_as_input_and_operation():
-    assert translate(RECORDS[0][0]) == (
+    assert nasbench301_architecture(RECORDS[0][0]) == (
         "|max_pool_3x3~0|dil_conv_3x3~1|+|avg_pool_3x3~0|avg_pool_3x3~1|+|sep_conv_3x3~0|sep_conv_3x3~1|"
         "+|sep_conv_3x3~1|skip_connect~3|//|skip_connect~0|max_pool_3x3~1|+|sep_conv_3x3~0|sep_conv_3x3~1|"
         "+|avg_pool_3x3~0|max_pool_3x3~3|+|max_pool_3x3~2|dil_conv_5x5~3|"
@@ -136,7 +136,9 @@ def test_counting_parameters_is_fast():
 
 @pytest.mark.parametrize("resolution", [30, 33])
 def test_resolution_that_cannot_be_halved_twice_is_refused(resolution):
-    with pytest.raises(NbnasError, match=f"resolution must be divisible by 4, got {resolution}"):
+    with pytest.raises(
+        NbnasError, match=f"resolution must be divisible by 4, the product of the strides, got {resolution}"
+    ):
         SPACE.flops(EXAMPLE, resolution)
 
 
@@ -391,7 +393,7 @@ def benchmark():
 
 def test_table_holds_the_records_in_the_order_of_the_file(benchmark):
     assert len(benchmark.archs) == len(set(benchmark.archs)) == 725
-    assert benchmark.archs[:3] == [translate(pairs) for pairs, _, _ in RECORDS]
+    assert benchmark.archs[:3] == [nasbench301_architecture(pairs) for pairs, _, _ in RECORDS]
     assert all(SPACE.normalise(arch) == arch for arch in benchmark.archs)
     accuracies = benchmark.accuracy("cifar10")
     assert accuracies.shape == (725,)
@@ -421,7 +423,7 @@ def test_table_in_the_data_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("NBNAS_DATA", str(tmp_path))
     for source in ("auto", "csv"):
         loaded = nbnas.load_benchmark("nasbench301", source)
-        assert loaded.archs == [translate(RECORDS[0][0])]
+        assert loaded.archs == [nasbench301_architecture(RECORDS[0][0])]
         assert loaded.accuracy("cifar10").tolist() == [90.0]
     with pytest.raises(NbnasError, match="cifar100 test accuracies are not in source 'csv'"):
         loaded.accuracy("cifar100")

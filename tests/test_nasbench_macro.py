@@ -100,7 +100,7 @@ def test_flops_are_the_counted_ones_without_the_bias(macro, resolution):
 
 
 def test_odd_resolutions_are_refused(macro):
-    with pytest.raises(NbnasError, match="resolution must be divisible by 8, got 28"):
+    with pytest.raises(NbnasError, match="resolution must be divisible by 8, the product of the strides, got 28"):
         macro.flops("00000000", 28)
 
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nbnas
-from nbnas.benchmarks import accuracy_table, load_benchmark, nats_archive
-from nbnas.benchmarks.accuracy_table import NATS_COLUMNS
-from nbnas.benchmarks.nats_archive import import_nats
+from nbnas.benchmarks import load_benchmark, nats_archive
+from nbnas.benchmarks.nats_archive import NATS_COLUMNS, import_nats
 from nbnas.cli import main
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import read_log
@@ -122,7 +121,7 @@ def test_flops_are_the_executed_ones(arch, dataset):
 
 
 def test_odd_resolutions_are_refused():
-    with pytest.raises(NbnasError, match="resolution must be divisible by 4, got 30"):
+    with pytest.raises(NbnasError, match="resolution must be divisible by 4, the product of the strides, got 30"):
         SPACE.flops("8:8:8:8:8", 30)
 
 
@@ -175,8 +174,7 @@ def table_path(tmp_path, monkeypatch):
     """Where import and loader look for the table in a test."""
     folder = tmp_path / "data"
     folder.mkdir()
-    for module in (accuracy_table, nats_archive):
-        monkeypatch.setattr(module, "data_folder", lambda: folder)
+    monkeypatch.setattr(nats_archive, "data_folder", lambda: folder)
     return folder / "nats_sss.parquet"
 
 

@@ -213,7 +213,7 @@ def test_images_are_preferred_for_scores_published_with_images(tmp_path):
     scores = load_architecture_scores(["jacov", "zen"], "cifar10", store=tmp_path)
     assert set(scores.table["jacov"]) == {-1}
     assert set(scores.table["zen"]) == set(CLASSES[:8])
-    assert "inputs: images for jacov and Gaussian noise, batch 64." in scores.description
+    assert "inputs: images for jacov, Gaussian noise for the others, batch 64." in scores.description
     alone = load_architecture_scores(["jacov"], "cifar10", store=tmp_path)
     assert "inputs: images for jacov, batch 64." in alone.description
 

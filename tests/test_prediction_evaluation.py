@@ -9,7 +9,7 @@ import nbnas
 from nbnas.errors import NbnasError
 from nbnas.rankings import learned as module
 from nbnas.rankings.learned import MODELS, Model, evaluate_model
-from nbnas.reproduce.published_numbers import load_published
+from nbnas.reproduce.verdicts import load_published
 from nbnas.scoring.setting import Setting
 from tests.stored_scores import store_scores
 

@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 
 from nbnas.errors import NbnasError
-from nbnas.reproduce.published_numbers import KEY, load_published
 from nbnas.reproduce.verdicts import (
     COLUMNS,
+    KEY,
     NOT_ATTEMPTED,
     absent_rows,
     compare,
     judge,
+    load_published,
     not_attempted,
     published_only,
     rounding,

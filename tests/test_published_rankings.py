@@ -17,7 +17,7 @@ from nbnas.rankings.published import (
     component_subsets,
     tcet_rankings,
 )
-from nbnas.reproduce.published_numbers import load_published
+from nbnas.reproduce.verdicts import load_published
 from nbnas.scoring.architecture_scores import SIZES
 
 SINGLE = ["flops", "grad_norm", "grasp", "snip", "synflow", "jacov", "naswot", "zen", "gradsign", "zico"]

@@ -15,11 +15,9 @@ import pandas as pd
 import pytest
 
 from nbnas.reproduce import results
-from nbnas.reproduce.published_numbers import load_published
-from nbnas.reproduce.report import build, build_report
-from nbnas.reproduce.report.api_page import MODULES, api_sections
-from nbnas.reproduce.report.docstrings import docstring_to_html
-from nbnas.reproduce.verdicts import VERDICTS, compare
+from nbnas.reproduce.report import build
+from nbnas.reproduce.report.api_page import MODULES, api_sections, docstring_to_html
+from nbnas.reproduce.verdicts import VERDICTS, compare, load_published
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDE = pd.DataFrame([[f"value {column}" for column in range(30)]])
@@ -69,7 +67,7 @@ def reports(tmp_path_factory):
         patch.setattr(build, "notebooks_folder", lambda: notebooks)
         table = compare("vkdnw/fig4", ours.assign(source="made-up", note="5 < 6 & so on"))
         results.save("vkdnw/fig4", table, {}, {"cells": "a <sample> of 3"})
-        build_report(reports, "default")
+        build.build_report(reports, "default")
     return reports
 
 
@@ -159,9 +157,9 @@ def test_every_public_name_is_explained(sections, name):
     section = sections[name]
     module = importlib.import_module(name)
     own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == name and key[0] != "_"]
-    assert [entry.name for entry in section.entries] == getattr(module, "__all__", own) != []
-    members = [member for entry in section.entries for member in entry.members]
-    for explained in (section, *section.entries, *members):
+    assert [entry.name for entry in section.members] == getattr(module, "__all__", own) != []
+    members = [member for entry in section.members for member in entry.members]
+    for explained in (section, *section.members, *members):
         words = re.sub(r"<.*?>", "", explained.text).split()
         assert len(words) >= (1 if getattr(explained, "kind", None) == "attribute" else 2), explained.name
 
@@ -178,7 +176,7 @@ def test_every_proxy_is_listed_with_formula_source_and_requirements(reports):
 
 
 def test_signatures_and_sources_are_those_of_the_code(sections):
-    (ndcg,) = (entry for entry in sections["nbnas.rankings"].entries if entry.name == "ndcg")
+    (ndcg,) = (entry for entry in sections["nbnas.rankings"].members if entry.name == "ndcg")
     expected = "ndcg(scores: ArrayLike, accuracy: ArrayLike, k: int = 1000, ties: str = 'average') -> float"
     assert " ".join(ndcg.signature.split()).replace("( ", "(").replace(", )", ")") == expected
     from nbnas.rankings import ndcg as function
@@ -188,7 +186,7 @@ def test_signatures_and_sources_are_those_of_the_code(sections):
 
 
 def test_a_name_exported_twice_is_explained_once(sections):
-    (alias,) = (entry for entry in sections["nbnas.spaces"].entries if entry.name == "get_space")
+    (alias,) = (entry for entry in sections["nbnas.spaces"].members if entry.name == "get_space")
     assert alias.kind == "alias"
     assert 'href="#nbnas.get_space"' in alias.text
 

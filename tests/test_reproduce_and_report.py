@@ -11,15 +11,14 @@ import pytest
 
 from nbnas.cli import main
 from nbnas.reproduce import results, run, verdicts
-from nbnas.reproduce.published_numbers import load_published
-from nbnas.reproduce.report import build, build_report
-from nbnas.reproduce.report.notebook_page import notebook_body
-from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, compare
+from nbnas.reproduce.report import build
+from nbnas.reproduce.report.rendering import notebook_body
+from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, compare, load_published
 
 SAVES = """
 import pandas as pd
 from nbnas.reproduce import results, verdicts
-from nbnas.reproduce.published_numbers import load_published
+from nbnas.reproduce.verdicts import load_published
 value = float(load_published("vkdnw/fig4").iloc[0]["value"])
 row = load_published("vkdnw/fig4").iloc[0]
 ours = pd.DataFrame([{"row_key": row.row_key, "column": row.column, "metric": row.metric, "reproduced": value}])
@@ -251,7 +250,7 @@ def test_a_removed_notebook_leaves_the_report(folders):
     write(notebooks / "lessons" / "02_b.ipynb", "2")
     run.reproduce()
     (notebooks / "lessons" / "02_b.ipynb").unlink()
-    index = build_report(reports, "default").read_text()
+    index = build.build_report(reports, "default").read_text()
     assert "01_a.html" in index
     assert "02_b.html" not in index
 
@@ -303,4 +302,4 @@ def test_rows_that_are_named_by_numbers_stay_text(tmp_path, monkeypatch):
     results.save("vkdnw/table7", table, {}, {})
     read, _ = results.load("vkdnw/table7", tmp_path)
     assert read["row"].tolist() == table["row"].tolist()
-    assert build_report(tmp_path, "default").exists()
+    assert build.build_report(tmp_path, "default").exists()

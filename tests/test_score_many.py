@@ -21,9 +21,9 @@ import torch
 import nbnas
 from nbnas.errors import NbnasError
 from nbnas.machine.executors import Workers
+from nbnas.scoring.architecture_scores import load_sample, load_scores
 from nbnas.scoring.score_many import score_many
 from nbnas.scoring.setting import Setting
-from nbnas.scoring.stored_scores import load_sample, load_scores
 from nbnas.seeding import derive_seed
 
 SPACE = nbnas.get_space("nasbench201")
@@ -568,3 +568,26 @@ def test_matrix_marks_networks_without_a_score(tmp_path):
     matrix = nbnas.load_score_matrix("zen", configuration, "filtered-unique", store=store)
     assert matrix["zen"].tolist()[0] == 2
     assert matrix.isna().to_numpy().tolist() == [[False, True], [True, True]]
+
+
+# Inputs other than those of the space's data sets
+
+
+def test_inputs_need_not_be_square():
+    setting = Setting("nats_sss", batch_size=2, resolution=(16, 24))
+    arch = setting.space.sample(np.random.default_rng(0))
+    seed = setting.own_seed(arch, 3)
+    expected = nbnas.score(setting.network(arch), "snip", input_shape=(2, 3, 16, 24), seed=seed)
+    assert setting.score(arch, "snip", 3)["value"].item() == pytest.approx(expected["value"].item(), rel=1e-4)
+    with pytest.raises(NbnasError, match=r"resolution must be at least 1, got \(16, 0\)"):
+        Setting("nats_sss", resolution=(16, 0))
+
+
+def test_scores_and_no_table_on_a_data_set_that_the_space_does_not_list(tmp_path):
+    assert Setting("mobilenetv2", resolution=64).dataset == "imagenet"
+    setting = Setting("mobilenetv2", "cifar10", 2, num_classes=10)
+    assert (setting.input_shape, setting.shape.num_classes) == ((2, 3, 32, 32), 10)
+    with pytest.raises(NbnasError, match="tables hold networks of the data set"):
+        setting.table("snip", tmp_path)
+    with pytest.raises(NbnasError, match="unknown data set 'cifar10'; choose from imagenet"):
+        Setting("mobilenetv2", "cifar10").table("snip", tmp_path)

@@ -139,6 +139,14 @@ def test_every_candidate_is_within_the_budget(kind):
     assert result.history["draws"].max() > 1
 
 
+def test_costs_of_inputs_that_are_not_square_are_those_of_the_network():
+    space = nbnas.get_space("zen_resnet")
+    scoring = Setting(space, resolution=(32, 64))
+    (row,) = search("flops", space, scoring=scoring, strategy=Evolution("random"), steps=1).history.itertuples()
+    network = space.build(row.arch, 10)
+    assert row.flops == nbnas.score(network, "flops", input_shape=(1, 3, 32, 64)).value["flops"]
+
+
 def test_costs_of_a_space_without_counts_are_those_of_the_network():
     history = search("params", budget=Budget(params=600), scoring=TINY, steps=12).history
     assert history["params"].max() <= 600

@@ -20,8 +20,7 @@ import nbnas
 from nbnas.benchmarks import load_benchmark
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.spaces.convolutions import FactorizedReduction
-from nbnas.spaces.counting import count
+from nbnas.spaces.parts import FactorizedReduction, count
 from nbnas.spaces.transnasbench101 import format_cell, make_cell, parse_cell, parse_modules
 
 MICRO = nbnas.get_space("transnasbench101_micro")

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from nbnas.benchmarks.benchmark import Benchmark, Sources
-from nbnas.benchmarks.nasbench101 import NASBENCH101
 from nbnas.benchmarks.nasbench201 import NASBENCH201
-from nbnas.benchmarks.nasbench301 import NASBENCH301
 from nbnas.benchmarks.nasbench_macro import NASBENCH_MACRO
+from nbnas.benchmarks.naslib import NASBENCH101, NASBENCH301
 from nbnas.benchmarks.nats_sss import NATS_SSS
 from nbnas.benchmarks.transnasbench101 import TRANSNASBENCH101_MACRO, TRANSNASBENCH101_MICRO
 from nbnas.errors import NbnasError
@@ -35,7 +34,7 @@ def load_benchmark(space: str, source: str = "auto") -> Benchmark:
     """
     if space not in BENCHMARKS:
         known = ", ".join(BENCHMARKS)
-        raise NbnasError(f"no trained accuracies for search space {space!r}; there are some for {known}")
+        raise NbnasError(f"no trained accuracies for search space {space!r}; choose from {known}")
     return BENCHMARKS[space].load(source)
 
 

@@ -1,7 +1,7 @@
-"""CIFAR-10 accuracies from the installed package ``analog-nasbench``: the source that any machine has.
+"""CIFAR-10 accuracies from the installed package ``analog-nasbench``: the source that every installation has.
 
 The package trained all 15,625 cells on its own. Its loader no longer imports with current setuptools and unpickles
-arbitrary classes, so its data file is read here by an unpickler that knows two inert classes and refuses all else.
+arbitrary classes, so its data file is read here by an unpickler that knows two inert classes and nothing else.
 """
 
 import pickle
@@ -46,8 +46,7 @@ def installed_data_file() -> Path | None:
 def read_analog_accuracies(path: Path) -> np.ndarray:
     """Return the CIFAR-10 test accuracies of a data file in percent in NATS-Bench index order.
 
-    Raises:
-        NbnasError: If the file is damaged, asks for any other class, or lacks cells.
+    :class:`NbnasError` if the file is damaged, asks for any other class, or lacks cells.
     """
     space = get_space("nasbench201")
     accuracies = np.full(len(space), np.nan)

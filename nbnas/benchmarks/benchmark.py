@@ -1,13 +1,14 @@
-"""A table of trained accuracies, and the sources that it may come from."""
+"""A table of trained accuracies, and the files that it may come from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from nbnas.errors import NbnasError
+from nbnas.errors import NbnasError, first_line
+from nbnas.machine.paths import user_data_file
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,14 @@ class Sources:
     by_name: Mapping[str, Source]
 
     def load(self, name: str = "auto") -> Benchmark:
-        """Load from a source by its name, or with ``auto`` from the first one present.
-
-        Raises:
-            NbnasError: If the source is unknown, absent or damaged; the message says what to do.
-        """
+        """Load from a source by its name, or with ``auto`` from the first one present."""
         if name not in ("auto", *self.by_name):
             raise NbnasError(
                 f"unknown source {name!r} of {self.title} accuracies; choose from auto, {', '.join(self.by_name)}"
             )
         wanted = list(self.by_name.values()) if name == "auto" else [self.by_name[name]]
         for source in wanted:
-            path = source.find()
-            if path is not None:
+            if path := source.find():
                 return source.read(path)
         raise NbnasError(f"no {self.title} accuracies found: " + "; or ".join(source.hint for source in wanted))
 
@@ -85,11 +81,34 @@ class Sources:
             try:
                 path = source.find()
                 found = source.read(path) if path else None
+                state = f"present, {found.description}; has {', '.join(found.accuracy_columns)}" if found else ""
             except NbnasError as error:
-                lines.append(f"{name}: unusable: {error}")
-                continue
-            if found is None:
-                lines.append(f"{name}: absent; {source.hint}")
-            else:
-                lines.append(f"{name}: present, {found.description}; has {', '.join(found.accuracy_columns)}")
+                state = f"unusable: {error}"
+            lines.append(f"{name}: {state or f'absent; {source.hint}'}")
         return lines
+
+
+def user_file(name: str, read: Callable[[Path], Benchmark]) -> Source:
+    """Return the source that is a file of the folder that ``$NBNAS_DATA`` names."""
+    return Source(lambda: user_data_file(name), read, f"set NBNAS_DATA to a folder with {name}")
+
+
+def read_table(path: Path, arch_column: str, numbers: Iterable[str], noun: str = "rows") -> pd.DataFrame:
+    """Read a gzipped csv, or a parquet file that an import left; ``noun`` is what the rows are called in messages.
+
+    :class:`NbnasError` if it is damaged, lacks ``arch_column`` or one of the columns ``numbers``, or a number in these.
+    """
+    imported = path.suffix == ".parquet"
+    try:
+        table = pd.read_parquet(path) if imported else pd.read_csv(path)
+    except Exception as error:
+        damaged = f"is damaged ({type(error).__name__}); delete it and import the archive again"
+        message = damaged if imported else f"cannot be read as a gzipped csv: {first_line(error)}"
+        raise NbnasError(f"{path} {message}") from error
+    missing = {arch_column, *numbers} - set(table.columns)
+    if missing:
+        raise NbnasError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    for name in numbers:
+        if len(table) and (not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any()):
+            raise NbnasError(f"{path} has {noun} without a number in column {name}")
+    return table

@@ -7,15 +7,10 @@ import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks import analog
-from nbnas.benchmarks.accuracy_table import NATS_COLUMNS, imported_file, read_nats_table, user_file
-from nbnas.benchmarks.benchmark import Benchmark, Source, Sources
+from nbnas.benchmarks.benchmark import Benchmark, Source, Sources, user_file
+from nbnas.benchmarks.nats_archive import KINDS, NATS_COLUMNS, read_nats_table
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
-
-ARCHIVE_NAME = "NATS-tss-v1_0-3ffb9-simple"
-
-FILE = "nasbench201_nats.parquet"
-"""What ``nbnas data import-nats`` writes into the data folder of the project."""
 
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
 
@@ -36,20 +31,12 @@ class NasBench201Benchmark(Benchmark):
 
     hint: str = IMPORT_HINT
 
-    @property
-    def archs(self) -> list[str]:
-        """Cells, in the order of the rows."""
-        return list(get_space("nasbench201"))
-
     def single_seed_accuracy(self, dataset: str, seed: int) -> np.ndarray:
         """Return the accuracies in percent that all cells reached with one training seed.
 
         They tell how noisy a trained accuracy is. They are not single seeds of :meth:`accuracy`: CIFAR-10 has here the
         validation accuracy after training on half of the images; the other data sets have the accuracy on the whole
         test set, of which the papers rank by one half. NaN where a cell was not trained with the seed.
-
-        Raises:
-            NbnasError: If there is no such seed or the source lacks it; the message says which source has it.
         """
         if seed not in TRAINING_SEEDS:
             raise NbnasError(f"training seeds are {', '.join(map(str, TRAINING_SEEDS))}, got {seed!r}")
@@ -66,7 +53,7 @@ class NasBench201Benchmark(Benchmark):
 
         The query averages one stored number over the training seeds of a cell. The average of three equal floats can
         differ from the number in its last bit, which splits ties by the number of seeds and moves Kendall's tau by
-        .002; the published rows rest on that. An imported archive has these averages, for the csv they are formed
+        .002; the published rows depend on this. An imported archive has these averages, for the csv they are formed
         again, and a source without the number of seeds gives the exact counts.
         """
         if f"{dataset}_flops_M" in self.table:
@@ -79,27 +66,29 @@ class NasBench201Benchmark(Benchmark):
 
 
 def _read_nats(path: Path) -> NasBench201Benchmark:
-    table = read_nats_table(path, get_space("nasbench201"), "cells")
+    table = read_nats_table(path, "nasbench201", "cells")
     return NasBench201Benchmark("nats", "NATS-Bench archive, 200 epochs, mean over seeds", table, NATS_COLUMNS)
 
 
 def _read_csv(path: Path) -> NasBench201Benchmark:
-    table = read_nats_table(path, get_space("nasbench201"), "cells")
     description = f"{path.name} (NATS-Bench, 200 epochs, mean over seeds, five decimals)"
-    return NasBench201Benchmark("csv", description, table, NATS_COLUMNS)
+    return NasBench201Benchmark("csv", description, read_nats_table(path, "nasbench201", "cells"), NATS_COLUMNS)
 
 
 def _read_analog(path: Path) -> NasBench201Benchmark:
-    table = pd.DataFrame({"cifar10_analog-test": analog.read_analog_accuracies(path)})
+    accuracies = analog.read_analog_accuracies(path)
+    table = pd.DataFrame({"arch": list(get_space("nasbench201")), "cifar10_analog-test": accuracies})
     description = "AnalogNAS-Bench (an independent training of all cells, CIFAR-10 test only)"
-    deviation = "Deviates because AnalogNAS-Bench trained the cells anew; rerun with NATS-Bench accuracies."
+    deviation = (
+        "AnalogNAS-Bench trained the cells anew, so numbers differ a little; NATS-Bench accuracies are the papers' own."
+    )
     return NasBench201Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation)
 
 
 NASBENCH201 = Sources(
     "NAS-Bench-201",
     {
-        "nats": Source(lambda: imported_file(FILE), _read_nats, IMPORT_HINT),
+        "nats": Source(KINDS["topology"].find, _read_nats, IMPORT_HINT),
         "csv": user_file("nasbench201.csv.gz", _read_csv),
         "analog": Source(lambda: analog.installed_data_file(), _read_analog, "run pip install analog-nasbench"),
     },

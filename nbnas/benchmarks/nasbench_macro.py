@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nbnas.benchmarks.accuracy_table import user_file
-from nbnas.benchmarks.benchmark import Benchmark, Sources
+from nbnas.benchmarks.benchmark import Benchmark, Sources, user_file
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 
@@ -24,7 +23,7 @@ def _read(path: Path) -> Benchmark:
         raise NbnasError(f"{path} is not the file of NAS-Bench-Macro ({type(error).__name__}: {error})") from error
     description = f"{path.name} (NAS-Bench-Macro, CIFAR-10 test accuracy, mean of three runs)"
     columns = {"cifar10": "cifar10_test"}
-    return Benchmark("json", description, pd.DataFrame(rows), columns, hint="it has cifar10 alone")
+    return Benchmark("json", description, pd.DataFrame(rows), columns, hint="it has only cifar10")
 
 
 def _row(arch: str, record: dict) -> dict[str, object]:

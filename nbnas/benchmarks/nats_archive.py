@@ -1,14 +1,14 @@
-"""Importing an official NATS-Bench archive, topology or size, into one compact table."""
+"""Importing an official NATS-Bench archive, topology or size, into one compact table, and reading that table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from tqdm import tqdm
 
-from nbnas.benchmarks import nasbench201, nats_sss
+from nbnas.benchmarks.benchmark import read_table
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import AppendLog, read_log
 from nbnas.machine.paths import data_folder
@@ -16,19 +16,23 @@ from nbnas.machine.replace_file import replace_file
 from nbnas.spaces import get_space
 
 
-@dataclass(frozen=True)
-class ArchiveKind:
-    """What sets the archive of one space apart."""
+class ArchiveKind(NamedTuple):
+    """What differs between the archives of the two spaces."""
 
     space: str
     folder: str
     """Name of the unpacked archive."""
     file: str
-    """Where the loader of the accuracies looks for the table, in the data folder of the project."""
+    """Of the table, in the data folder of the project."""
     hp: str
     """NATS-Bench's name of the training setting to import, its number of epochs."""
     splits: Mapping[str, Sequence[str]]
-    """Data set key -> splits to import, in NATS-Bench's own names."""
+    """Data set -> splits to import, in NATS-Bench's own names."""
+
+    def find(self) -> Path | None:
+        """Return the imported table, or None if there is none."""
+        path = data_folder() / self.file
+        return path if path.exists() else None
 
 
 _ALL_SPLITS = {"cifar100": ["x-valid", "x-test", "ori-test"], "ImageNet16-120": ["x-valid", "x-test", "ori-test"]}
@@ -36,10 +40,19 @@ _TOPOLOGY_SPLITS = {"cifar10-valid": ["x-valid"], "cifar10": ["ori-test"], **_AL
 _SIZE_SPLITS = {"cifar10": ["ori-test"], "cifar100": ["x-test"], "ImageNet16-120": ["x-test"]}
 
 KINDS = {
-    "topology": ArchiveKind("nasbench201", nasbench201.ARCHIVE_NAME, nasbench201.FILE, "200", _TOPOLOGY_SPLITS),
-    "size": ArchiveKind("nats_sss", nats_sss.ARCHIVE_NAME, nats_sss.FILE, "90", _SIZE_SPLITS),
+    "topology": ArchiveKind(
+        "nasbench201", "NATS-tss-v1_0-3ffb9-simple", "nasbench201_nats.parquet", "200", _TOPOLOGY_SPLITS
+    ),
+    "size": ArchiveKind("nats_sss", "NATS-sss-v1_0-50262-simple", "nats_sss.parquet", "90", _SIZE_SPLITS),
 }
 """NATS-Bench's own name of a space -> what its archive is like."""
+
+NATS_COLUMNS = {
+    "cifar10": "cifar10_ori-test",
+    "cifar100": "cifar100_x-test",
+    "ImageNet16-120": "ImageNet16-120_x-test",
+}
+"""Data set -> column of NATS-Bench test accuracies that the papers rank against."""
 
 
 def import_nats(
@@ -47,17 +60,14 @@ def import_nats(
 ) -> Path:
     """Read an unpacked archive with ``nats_bench`` and write accuracies and costs as one parquet table.
 
-    Interrupt it as you like: what was read is kept beside the destination and a rerun continues. An incomplete archive
-    is imported as far as it goes, and the table is written once the rest is there.
+    You can interrupt it at any time: what was read is kept beside the destination and a rerun continues. An incomplete
+    archive is read as far as it goes, and the table is written once the rest is there.
 
     Args:
         archive: The folder ``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``, or one that holds it.
         destination: The table; ``None`` puts it where :func:`nbnas.load_benchmark` looks. It is returned.
         indices: Architectures to import; ``None`` is all 15,625 or 32,768, which the loader needs.
         progress: Show a progress bar.
-
-    Raises:
-        NbnasError: If ``nats_bench`` is not installed, or the folder is foreign, damaged or incomplete.
     """
     archive = _locate(Path(archive))
     api = _open(archive)
@@ -67,8 +77,7 @@ def import_nats(
     log_path = destination.with_name(destination.name + ".part.jsonl")
     rows = {row["arch_index"]: row for row in read_log(log_path)} if log_path.exists() else {}
     absent = []
-    log = AppendLog(log_path)
-    try:
+    with closing(AppendLog(log_path)) as log:
         for index in tqdm([i for i in indices if i not in rows], unit="record", disable=not progress):
             path = archive / f"{index:06d}.pickle.pbz2"
             if not path.exists():
@@ -81,8 +90,6 @@ def import_nats(
                     f"{path} is damaged ({error}); unpack the archive again, then rerun to continue"
                 ) from error
             log.append(rows[index])
-    finally:
-        log.close()
     if absent:
         raise NbnasError(
             f"{archive} is incomplete: {len(absent)} of {len(indices)} records are missing, the first is {absent[0]}; "
@@ -95,6 +102,14 @@ def import_nats(
         raise NbnasError(f"cannot write {destination}: {error.strerror}; rerun to continue") from error
     log_path.unlink()
     return destination
+
+
+def read_nats_table(path: Path, space: str, noun: str) -> pd.DataFrame:
+    """Read the table of a whole space, with the architectures in a column ``arch``; ``noun`` as for the reader."""
+    table, archs = read_table(path, "arch_str", NATS_COLUMNS.values(), noun), list(get_space(space))
+    if table["arch_str"].tolist() != archs:
+        raise NbnasError(f"{path} does not list the {len(archs):,} {noun} in NATS-Bench order")
+    return table.rename(columns={"arch_str": "arch"})
 
 
 def read_record(api: Any, index: int) -> dict[str, object]:

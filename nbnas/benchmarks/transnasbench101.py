@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from nbnas.benchmarks.accuracy_table import read_table, user_file
-from nbnas.benchmarks.benchmark import Benchmark, Sources
+from nbnas.benchmarks.benchmark import Benchmark, Sources, read_table, user_file
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
 from nbnas.spaces.transnasbench101 import parse_cell, parse_modules

@@ -1,1 +1,1 @@
-"""Files and worker processes: what scoring, search and notebooks stand on."""
+"""Files and worker processes: which scoring, search and notebooks use."""

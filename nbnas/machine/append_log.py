@@ -1,7 +1,7 @@
 """An append-only file of JSON rows that survives kill -9 and full disks.
 
-One row per line, with a checksum. Each row reaches the operating system before :meth:`AppendLog.append` returns, so
-a killed process loses what it was computing and nothing else; a damaged line is recognised and left out.
+One row per line, with a checksum. Each row reaches the operating system before :meth:`AppendLog.append` returns: a
+killed process loses what it was computing and nothing else. A damaged line is recognised and left out.
 """
 
 import errno
@@ -31,11 +31,7 @@ class AppendLog:
             self._write(b"\n")
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Write one row.
-
-        Raises:
-            NbnasError: If it cannot be written, for example on a full disk; earlier rows are safe.
-        """
+        """Write one row; raises :class:`NbnasError` where that fails, on a full disk for example."""
         body = json.dumps(row).encode()
         self._write(b"%08x %s\n" % (zlib.crc32(body), body))
         self.rows += 1
@@ -50,9 +46,8 @@ class AppendLog:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self._file.truncate(self._good_size)
-            raise NbnasError(
-                f"cannot write {self._path}: {error.strerror}; earlier rows are safe, rerun to continue"
-            ) from error
+            safe = "earlier rows are safe, rerun to continue"
+            raise NbnasError(f"cannot write {self._path}: {error.strerror}; {safe}") from error
         self._good_size += len(line)
 
 

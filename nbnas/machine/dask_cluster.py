@@ -19,7 +19,7 @@ PREPARE_DASK_WORKER = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-from nbnas.machine.freed_memory import keep_freed_memory
+from nbnas.machine.executors import keep_freed_memory
 keep_freed_memory()
 """
 """What Dask workers that this started do first. Ctrl-C is the parent's business, also while they import."""
@@ -76,7 +76,7 @@ class DaskExecutor(Executor):
     def submit(self, function: Callable, *arguments: object) -> Future:
         task = pickle.dumps((function, arguments))
 
-        # A scheduler without this package could not read a task that names it, and a worker without would die of it
+        # A scheduler without this package could not read a task that names it, and a worker without it would die
         # before it could say so. A local function is sent as code that names nothing but pickle.
         def run() -> object:
             function, arguments = pickle.loads(task)

@@ -1,23 +1,31 @@
 """Where networks are scored: in processes of this machine or by the workers of a Dask cluster."""
 
+import argparse
+import ctypes
 import gc
 import importlib
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for_process
+from multiprocessing.connection import wait
+from typing import TypeVar
 
 from nbnas.errors import NbnasError, first_line
 from nbnas.machine.dask_cluster import DaskExecutor, open_cluster
-from nbnas.machine.freed_memory import keep_freed_memory
+
+Task = TypeVar("Task")
 
 GPU_BYTES_PER_WORKER = 8 * 2**30
 """What a process that scores NAS-Bench-201 on batches of 64 may take: 16 fitted into 139 GiB with every data set."""
+
+DEFAULT_WORKERS = "(default: one per core, on a GPU one per 8 GiB)"
 
 
 @dataclass(frozen=True)
@@ -37,19 +45,32 @@ class Workers:
         require_workers(self.number)
 
 
+def add_worker_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that :func:`workers_of` reads, and ``--no-progress``."""
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes {DEFAULT_WORKERS}")
+    parser.add_argument(
+        "--executor",
+        default="processes",
+        help="processes, dask for a Dask cluster of such processes, dask:ADDRESS or dask:FILE.json for the running one "
+        "with that scheduler (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def workers_of(options: argparse.Namespace) -> Workers:
+    """Return the workers that the options of a command describe."""
+    return Workers(options.executor, options.workers, options.device)
+
+
 @contextmanager
 def open_executor(
     workers: Workers, tasks: int, preload: str | None = None
 ) -> Iterator[tuple[Executor, Callable[[], int]]]:
-    """Start or reach what runs the tasks; what this starts ends with the block.
+    """Start or reach what runs the tasks, with no more processes than tasks; what this starts ends with the block.
 
-    Args:
-        workers: What to start or reach.
-        tasks: Number of tasks; no more processes than that are started.
-        preload: Name of a module that processes import when they start.
-
-    Yields:
-        The executor, and a function that says how many tasks it runs at a time, now: Dask workers come and go.
+    Processes import the module that ``preload`` names when they start. Yields the executor, and a function that says
+    how many tasks it runs at a time, now: Dask workers come and go.
 
     Raises:
         NbnasError: If the executor is unknown, lacks its package or cannot be reached.
@@ -77,6 +98,37 @@ def open_executor(
         raise NbnasError(f"unknown executor {name!r}; choose from processes, dask, dask:ADDRESS")
 
 
+def in_flight(
+    tasks: Iterable[Task], submit: Callable[[Task], Future], window: Callable[[], int]
+) -> Iterator[tuple[Task, Future]]:
+    """Submit tasks, at most ``window()`` at a time, and yield each with its finished future, in the order they end.
+
+    Tasks are taken from the iterator only when there is room, so it may decide late what comes next. It ends when
+    nothing is running and no task, or no room, is left. Of futures that end together, those with a result come before
+    failed ones. When the loop over this generator ends early, tasks that wait are cancelled.
+    """
+    remaining = iter(tasks)
+    running: dict[Future, Task] = {}
+    try:
+        while True:
+            for task in itertools.islice(remaining, max(window() - len(running), 0)):
+                running[submit(task)] = task
+            if not running:
+                return
+            finished, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
+            # What is there is handed out before an error ends it.
+            for future in sorted(finished, key=failed):
+                yield running.pop(future), future
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def failed(future: Future) -> bool:
+    """Whether a finished future holds no result."""
+    return future.cancelled() or future.exception() is not None
+
+
 def require_workers(number: int | None) -> None:
     """Check a number of processes where it was given; raises :class:`NbnasError` if it is less than 1."""
     if number is not None and number < 1:
@@ -84,7 +136,7 @@ def require_workers(number: int | None) -> None:
 
 
 def describe_failure(error: Exception) -> str | None:
-    """Say what befell the workers if that is what an error is about; ``None`` if it is about something else."""
+    """Say what happened to the workers; ``None`` if the error has another cause."""
     if isinstance(error, BrokenExecutor):
         return "a scoring process died (out of memory? fewer --workers need less)"
     # By name, because Dask is optional, and its older versions lack the second.
@@ -112,6 +164,22 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def keep_freed_memory() -> None:
+    """Let this process keep up to 2 GiB that it has freed for the next tensors; without glibc, do nothing.
+
+    The system clears every page that it hands out anew: an eighth of the time of scoring on a CPU. This is a matter of
+    the whole process, so only those that nbnas starts itself ask for it.
+    """
+    try:
+        set_parameter = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    # By their numbers in malloc.h: trim threshold, map threshold, number of arenas.
+    set_parameter(-1, 2**31 - 1)
+    set_parameter(-3, 2**25)  # The most that it accepts; larger tensors are rare.
+    set_parameter(-8, 1)  # The heaps of threads that are not the first are small, and given back when empty.
+
+
 def _prepare_worker(preload: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
     if preload is not None:
@@ -121,7 +189,7 @@ def _prepare_worker(preload: str | None) -> None:
     parent = multiprocessing.parent_process()
 
     def leave_with_parent() -> None:
-        wait_for_process([parent.sentinel])
+        wait([parent.sentinel])
         os._exit(1)
 
     # A killed parent cannot stop its workers, and they would wait for work for ever.

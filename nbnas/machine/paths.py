@@ -28,10 +28,9 @@ def notebooks_folder() -> Path:
 
 
 def user_data_folder() -> Path | None:
-    """Return the folder that ``$NBNAS_DATA`` names; None if it is not set.
+    """Return the folder that ``$NBNAS_DATA`` names; ``None`` if it is not set.
 
-    Raises:
-        NbnasError: If the variable names no folder; another source would silently take its place.
+    Raises :class:`NbnasError` if that is no folder; another source would silently take its place.
     """
     folder = os.environ.get("NBNAS_DATA")
     if folder and not Path(folder).is_dir():
@@ -40,6 +39,6 @@ def user_data_folder() -> Path | None:
 
 
 def user_data_file(name: str) -> Path | None:
-    """Return a file of :func:`user_data_folder`; None if there is no such file, or no such folder."""
+    """Return a file of :func:`user_data_folder`; ``None`` if there is no such file, or no such folder."""
     folder = user_data_folder()
     return folder / name if folder and (folder / name).exists() else None

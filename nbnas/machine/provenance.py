@@ -8,18 +8,18 @@ from importlib import metadata
 from nbnas.machine.paths import project_root
 
 
-def current_commit() -> str:
-    """Commit of the checkout, with ``+changes`` where the package differs from it, or ``unknown``."""
+def collect(device: str = "cpu") -> dict[str, object]:
+    """Return versions, device, commit and UTC time as plain values for a JSON file.
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(project_root()), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "--short=12", "HEAD")
-        return commit + ("+changes" if git("status", "--porcelain", "--", "nbnas") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    A commit ends with ``+changes`` where the package differs from it; without a checkout it is ``unknown``.
+    """
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _current_commit(),
+        "device": describe_device(device),
+        "python": platform.python_version(),
+        "versions": library_versions(),
+    }
 
 
 def describe_device(device: str) -> str:
@@ -31,23 +31,22 @@ def describe_device(device: str) -> str:
     return f"{platform.machine()} CPU"
 
 
-def collect(device: str = "cpu") -> dict[str, object]:
-    """Return versions, device, commit and UTC time as plain values for a JSON file."""
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": current_commit(),
-        "device": describe_device(device),
-        "python": platform.python_version(),
-        "versions": library_versions(),
-    }
-
-
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that numbers depend on."""
     versions = {}
     for name in ("nbnas", "torch", "numpy", "scipy", "pandas"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
+        found = next(iter(metadata.distributions(name=name)), None)
+        versions[name] = found.version if found else "not installed"
     return versions
+
+
+def _current_commit() -> str:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(project_root()), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+changes" if git("status", "--porcelain", "--", "nbnas") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

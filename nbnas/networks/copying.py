@@ -12,12 +12,10 @@ from nbnas.networks.layers import UnsupportedModelError
 
 
 def copy_network(model: nn.Module) -> nn.Module:
-    """Return a deep copy. Tensors that the network keeps from an earlier pass lose their graph in the copy.
+    """Return a deep copy; raises :class:`UnsupportedModelError` if something in the network cannot be copied.
 
-    :func:`copy.deepcopy` takes a third of a forward pass for a network of narrow layers.
-
-    Raises:
-        UnsupportedModelError: If something in the network cannot be copied.
+    Tensors that the network keeps from an earlier pass lose their graph in the copy. :func:`copy.deepcopy` takes a
+    third of a forward pass for a network of narrow layers.
     """
     # torch refuses to copy a tensor that is part of a graph.
     memo = {
@@ -46,20 +44,18 @@ def _copy(value: object, memo: dict) -> object:
         return memo.setdefault(id(value), set(value))
     if kind in (dict, OrderedDict):
         twin = memo[id(value)] = kind()
-        _copy_items(value, twin, memo)
-        return twin
+        return _copy_items(value, twin, memo)
     if kind is Tensor and value.layout is torch.strided and not value.requires_grad and not vars(value):
         return _copy_plain_tensor(value, memo)
     if isinstance(value, nn.Module) and _copies_by_state(kind):
         twin = memo[id(value)] = kind.__new__(kind)
-        state: dict[str, object] = {}
-        _copy_items(value.__getstate__(), state, memo)
-        twin.__setstate__(state)
+        twin.__setstate__(_copy_items(value.__getstate__(), {}, memo))
         return twin
     return copy.deepcopy(value, memo)
 
 
-def _copy_items(original: dict, twin: dict, memo: dict) -> None:
+def _copy_items(original: dict, twin: dict, memo: dict) -> dict:
+    """Fill the twin of a dict and return it."""
     for key, item in original.items():
         # Most keys are names, most items atoms or empty: a call for each would take longer than all the rest.
         twin_key = key if type(key) in _ATOMS else _copy(key, memo)
@@ -70,6 +66,7 @@ def _copy_items(original: dict, twin: dict, memo: dict) -> None:
             twin[twin_key] = memo[id(item)] = OrderedDict()
         else:
             twin[twin_key] = _copy(item, memo)
+    return twin
 
 
 def _copy_plain_tensor(value: Tensor, memo: dict) -> Tensor:

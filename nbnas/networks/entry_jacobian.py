@@ -13,15 +13,14 @@ through the backward pass for each entry.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.networks.autograd_graph import differentiating_twice
-from nbnas.networks.gradients_along import directions_at_once, gradients_along
+from nbnas.networks.autograd import differentiating_twice, directions_at_once, gradients_along
 from nbnas.networks.layers import BATCH_NORMS, UnsupportedModelError, uses_batch_statistics
 from nbnas.networks.recording import LayerCall, Recording, record
 
@@ -30,31 +29,21 @@ _PLAIN_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _WITH_FORMULA = (nn.Conv2d, nn.Linear, *_PLAIN_BATCH_NORMS)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One scalar parameter of a layer and its column in the Jacobian."""
+class _Entry(NamedTuple):
+    """One scalar of the weight or bias of a layer; ``position`` begins with the output channel."""
 
     column: int
     kind: str
-    """``weight`` or ``bias``."""
     position: tuple[int, ...]
-    """Index into the parameter; the first number is the output channel."""
 
 
 def entry_jacobian(model: nn.Module, inputs: Tensor, entries: Sequence[tuple[str, int]]) -> tuple[Tensor, Tensor]:
     """Compute dz[n, c] / dtheta[e] for every sample n, logit c and chosen scalar parameter e.
 
-    Args:
-        model: Network in eval mode, which keeps samples from interacting.
-        inputs: A batch (N, ...).
-        entries: Pairs (parameter name, flat index into that parameter).
-
-    Returns:
-        Jacobian (N, C, len(entries)) and logits (N, C), both in the precision of the model.
-
-    Raises:
-        UnsupportedModelError: If samples interact, if there are no entries, or if a chosen parameter needs a second
-            derivative and torch has none for what the network does with it.
+    The model is in eval mode, which keeps samples from interacting. Entries are pairs (parameter name, flat index into
+    that parameter). Returns the Jacobian (N, C, len(entries)) and the logits (N, C), both in the model's precision.
+    Raises :class:`UnsupportedModelError` if samples interact, there are no entries, or a chosen parameter needs a
+    second derivative that torch lacks.
     """
     if not entries:
         raise UnsupportedModelError("needs parameters")
@@ -107,12 +96,7 @@ def _entry_jacobian(
     return jacobian, logits.detach()
 
 
-def _add_products(
-    jacobian: Tensor,
-    calls: Sequence[LayerCall],
-    factors: Sequence[Sequence[tuple[_Entry, Tensor | None]]],
-    gradients: Sequence[Tensor],
-) -> None:
+def _add_products(jacobian: Tensor, calls: Sequence[LayerCall], factors: Sequence, gradients: Sequence[Tensor]) -> None:
     """Add to the Jacobian (N, D, entries) what the gradients (D, N, ...) at the outputs of some calls give."""
     for call, own_factors, gradient in zip(calls, factors, gradients, strict=True):
         channels = gradient.movedim(-1 if isinstance(call.layer, nn.Linear) else 2, 0)
@@ -147,9 +131,8 @@ def _group_by_layer(
 
 
 def _has_formula(layer: nn.Module, kind: str) -> bool:
-    if type(layer) not in _WITH_FORMULA or kind not in ("weight", "bias"):
-        return False
-    return not isinstance(layer, nn.Conv2d) or layer.padding_mode == "zeros"
+    known = type(layer) in _WITH_FORMULA and kind in ("weight", "bias")
+    return known and getattr(layer, "padding_mode", "zeros") == "zeros"
 
 
 def _second_derivatives(parameters: Mapping[str, Tensor], logits: Tensor, entries: Sequence[tuple[str, int]]) -> Tensor:
@@ -163,16 +146,14 @@ def _second_derivatives(parameters: Mapping[str, Tensor], logits: Tensor, entrie
         single = [by_name[name].reshape(-1)[index] for name, index in entries]
     with differentiating_twice(*single):
         columns = [
-            torch.autograd.grad(entry, seed, retain_graph=True, **options)[0]
-            if entry.requires_grad
-            else torch.zeros_like(logits)
+            torch.autograd.grad(entry, seed, retain_graph=True, **options)[0] if entry.requires_grad else 0 * seed
             for entry in single
         ]
     return torch.stack(columns, 2).detach()
 
 
 def _factor(layer: nn.Module, entry: _Entry, inputs: Tensor) -> Tensor | None:
-    """What multiplies the gradient at the layer's output, (batch, positions...); None stands for one."""
+    """What multiplies the gradient at the layer's output, (batch, positions...); ``None`` stands for one."""
     if entry.kind == "bias":
         return None
     if isinstance(layer, nn.Linear):
@@ -180,12 +161,8 @@ def _factor(layer: nn.Module, entry: _Entry, inputs: Tensor) -> Tensor | None:
     if isinstance(layer, _PLAIN_BATCH_NORMS):
         channel = entry.position[0]
         return (inputs[:, channel] - layer.running_mean[channel]) * torch.rsqrt(layer.running_var[channel] + layer.eps)
-    return _convolution_patch(layer, entry.position, inputs)
-
-
-def _convolution_patch(layer: nn.Conv2d, position: tuple[int, ...], inputs: Tensor) -> Tensor:
-    """The input pixel that meets one weight entry at each output position: (batch, rows, columns)."""
-    out_channel, channel_in_group, *offsets = position
+    # Of a convolution: the input pixel that meets the weight entry at each output position.
+    out_channel, channel_in_group, *offsets = entry.position
     group = out_channel // (layer.out_channels // layer.groups)
     patch = inputs[:, group * (layer.in_channels // layer.groups) + channel_in_group]
     patch = functional.pad(patch, layer._reversed_padding_repeated_twice)
@@ -193,7 +170,6 @@ def _convolution_patch(layer: nn.Conv2d, position: tuple[int, ...], inputs: Tens
         zip(offsets, layer.kernel_size, layer.stride, layer.dilation, strict=True), start=1
     ):
         outputs = (patch.shape[dim] - dilation * (kernel - 1) - 1) // stride + 1
-        first = offset * dilation
-        indices = torch.arange(first, first + outputs * stride, stride, device=patch.device)
+        indices = offset * dilation + stride * torch.arange(outputs, device=patch.device)
         patch = patch.index_select(dim, indices)
     return patch

@@ -18,18 +18,15 @@ _AFTER_FEATURES = (
 def feature_blocks(network: nn.Module) -> list[nn.Module]:
     """Return the modules whose outputs are the network's feature maps, stem first.
 
-    A network may name them itself by a method ``feature_blocks()``. Otherwise the chain of modules below the network is
-    read, containers opened. A module with children is a block, unless all its layers with weights are linear (a head).
-    A run of plain layers that starts with a convolution is a block, such as the stem of a ResNet; its last layer gives
-    the feature map.
+    A network may name them by a method ``feature_blocks()``. Otherwise the chain of modules below the network is read,
+    containers opened. A module with children is a block, unless all its layers with weights are linear (a head). A run
+    of plain layers that starts with a convolution, such as the stem of a ResNet, is one too; its last layer gives the
+    feature map.
     """
     if callable(getattr(network, "feature_blocks", None)):
         return list(network.feature_blocks())
     chain = _children(network)
-    while len(blocks := _group(chain)) < 2:
-        composite = [module for module in chain if any(module.children())]
-        if not composite:
-            return blocks
+    while len(blocks := _group(chain)) < 2 and (composite := [module for module in chain if any(module.children())]):
         # A wrapper around the network proper.
         largest = max(composite, key=lambda module: sum(p.numel() for p in module.parameters()))
         position = chain.index(largest)
@@ -67,10 +64,8 @@ def require_feature_maps(features: list[Tensor]) -> list[Tensor]:
     """Return feature maps; raise :class:`UnsupportedModelError` unless there are two or more, all (N, C, H, W)."""
     if len(features) < 2 or any(feature.dim() != 4 for feature in features):
         shapes = ", ".join(str(tuple(feature.shape)) for feature in features) or "none"
-        raise UnsupportedModelError(
-            f"needs at least two blocks that return feature maps (N, C, H, W), found {shapes}; "
-            "a method feature_blocks() can name the modules"
-        )
+        found = f"found {shapes}; a method feature_blocks() can name the modules"
+        raise UnsupportedModelError(f"needs at least two blocks that return feature maps (N, C, H, W), {found}")
     return features
 
 
@@ -78,10 +73,8 @@ def last_feature_map(network: nn.Module, inputs: Tensor) -> Tensor:
     """Run a network without gradients and return its features before pooling.
 
     That is the last tensor (N, C, H, W) with more than one pixel that it computes after its first convolution or linear
-    layer; only linear layers on vectors may follow.
-
-    Raises:
-        UnsupportedModelError: If there is no such tensor, or another layer with parameters follows.
+    layer. Raises :class:`UnsupportedModelError` if there is none, or if any layer with parameters follows but linear
+    layers on vectors.
     """
     keeper = _LastFeatureMap()
     layers = [module for module in network.modules() if module._parameters]
@@ -95,9 +88,8 @@ def last_feature_map(network: nn.Module, inputs: Tensor) -> Tensor:
     if keeper.last is None:
         raise UnsupportedModelError("needs feature maps (N, C, H, W) with more than one pixel")
     if keeper.following:
-        raise UnsupportedModelError(
-            f"needs feature maps that only pooling and linear layers follow, found {keeper.following[0]}"
-        )
+        found = keeper.following[0]
+        raise UnsupportedModelError(f"needs feature maps that only pooling and linear layers follow, found {found}")
     return keeper.last
 
 

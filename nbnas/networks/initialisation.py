@@ -15,25 +15,22 @@ from nbnas.networks.layers import NORMALISATIONS, WEIGHT_LAYERS, UnsupportedMode
 
 
 def kaiming_normal(model: nn.Module, generator: Generator) -> None:
-    """Draw convolution and linear weights from N(0, 2 / fan_in); biases are 0.
+    """Draw convolution and linear weights from N(0, 2 / fan_in); biases are 0: He et al., ICCV 2015.
 
-    Source: He et al., ICCV 2015; the initialisation of VKDNW, AZ-NAS and their baselines.
+    VKDNW, AZ-NAS and their baselines start from it.
     """
     draw_normal(model, generator, lambda weight: (2 / weight[0].numel()) ** 0.5)
 
 
 def standard_normal(model: nn.Module, generator: Generator) -> None:
-    """Draw convolution and linear weights from N(0, 1); biases are 0.
-
-    Source: Lin et al., ICCV 2021; the initialisation of the Zen-score.
-    """
+    """Draw convolution and linear weights from N(0, 1); biases are 0: Lin et al., ICCV 2021, for the Zen-score."""
     draw_normal(model, generator, lambda weight: 1.0)
 
 
 def torch_default(model: nn.Module, generator: Generator) -> None:
     """Draw convolution and linear weights and biases from U(-b, b), b = 1 / sqrt(fan_in), as their constructors do.
 
-    The initialisation of methods whose code starts from a freshly built network: T-CET, ZiCo, TE-NAS, GradSign.
+    T-CET, ZiCo, TE-NAS and GradSign, whose code starts from a freshly built network, start from it.
     """
     for layer in _layers(model):
         for name in ("weight", "bias"):
@@ -71,10 +68,8 @@ def _assign(layer: nn.Module, name: str, values: Tensor) -> None:
                 raise NotImplementedError
             setattr(layer, name, values.to(getattr(layer, name)))
         except (NotImplementedError, RuntimeError) as error:
-            raise UnsupportedModelError(
-                f"needs weights that can be drawn: the {name} of a {type(layer).__name__} is computed from others; "
-                "init=None keeps it"
-            ) from error
+            found = f"the {name} of a {type(layer).__name__} is computed from others; init=None keeps it"
+            raise UnsupportedModelError(f"needs weights that can be drawn: {found}") from error
 
 
 INITIALISATIONS = {function.__name__: function for function in (kaiming_normal, standard_normal, torch_default)}

@@ -18,8 +18,7 @@ class UnsupportedModelError(ValueError):
 def weight_layers(network: nn.Module) -> dict[str, nn.Module]:
     """Return the convolutions and linear layers by name, in registration order; a shared weight appears once.
 
-    Raises:
-        UnsupportedModelError: If there are none, or a weight is computed from other parameters (weight norm, say).
+    Raises :class:`UnsupportedModelError` if there are none, or a weight is computed from others (weight norm, say).
     """
     layers: dict[Tensor, tuple[str, nn.Module]] = {}
     for name, layer in network.named_modules():

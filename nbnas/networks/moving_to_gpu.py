@@ -1,6 +1,6 @@
 """Moving a network to a GPU in one transfer.
 
-A network of narrow layers has some hundred tensors of a few kilobytes, and moving them one by one takes longer than a
+A network of narrow layers has some hundred tensors of a few kilobytes. Moving them one by one takes longer than a
 forward pass.
 """
 
@@ -22,17 +22,17 @@ def move_network(network: nn.Module, device: torch.device) -> nn.Module:
     if device.type == "cuda" and not all(parameter.is_contiguous() for parameter in network.parameters()):
         network = network.to(memory_format=torch.contiguous_format)
     away = [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.device != device]
+    plain = all(
+        type(each) in (Tensor, nn.Parameter, nn.Buffer) and each.layout == torch.strided and each.grad is None
+        for each in away
+    )
     # Modules with rules of their own about moving, such as recurrent layers, have another _apply.
     by_tensors = all(type(module)._apply is nn.Module._apply for module in network.modules())
-    if away and not (device.type == "cuda" and by_tensors and all(map(_is_plain, away))):
+    if device.type != "cuda" or not plain or not by_tensors:
         return network.to(device)
     for dtype in {tensor.dtype for tensor in away}:
         _move_together([tensor for tensor in away if tensor.dtype == dtype], device)
     return network
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    return type(tensor) in (Tensor, nn.Parameter, nn.Buffer) and tensor.layout == torch.strided and tensor.grad is None
 
 
 def _move_together(tensors: list[Tensor], device: torch.device) -> None:

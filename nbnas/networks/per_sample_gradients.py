@@ -1,8 +1,8 @@
 """Gradients of each sample's own loss from one backward pass, layer by layer.
 
 The gradient of a weight is a sum over samples and positions of what flows back into the layer's output times what
-entered the layer. Keeping the samples apart gives all per-sample gradients at the price of one backward pass. Exact
-where samples do not interact, that is without BatchNorm on batch statistics.
+entered the layer; here the samples are kept apart. Exact where samples do not interact, that is without BatchNorm on
+batch statistics.
 """
 
 from collections.abc import Sequence
@@ -25,16 +25,12 @@ def samples_interact(network: nn.Module, recording: Recording) -> bool:
 def per_sample_gradients(
     network: nn.Module, recording: Recording, summed: Tensor, names: Sequence[str]
 ) -> dict[str, Tensor] | None:
-    """Compute the gradient of each sample's own part of a sum over samples, which must not interact.
+    """Compute the gradients, by the named parameters, of each sample's own part of ``summed``.
 
-    Args:
-        network: The network that was recorded.
-        recording: Its forward pass.
-        summed: Scalar, a sum over samples of something that depends on one sample each.
-        names: Parameters to differentiate.
+    That is a scalar computed from the recorded pass: a sum of terms that depend on one sample each.
 
     Returns:
-        Parameter name -> (N, *its shape), zeros where it is unused. None if one of them has no formula: it is the
+        Parameter name -> (N, *its shape), zeros where it is unused. ``None`` if one of them has no formula: it is the
         weight of neither a Conv2d, a Linear, a GroupNorm nor a LayerNorm, or it is used outside its layer.
     """
     parameters = dict(network.named_parameters())
@@ -54,11 +50,9 @@ def per_sample_gradients(
             added = _weight_gradients(call.layer, call.inputs.detach(), gradient)
             # A layer that is called twice contributes twice.
             gradients[name] = gradients[name].add_(added) if name in gradients else added
-    samples = len(recording.inputs)
-    return {
-        name: gradients[name] if name in gradients else parameters[name].new_zeros(samples, *parameters[name].shape)
-        for name in names
-    }
+    for name in set(names).difference(gradients):
+        gradients[name] = parameters[name].new_zeros(len(recording.inputs), *parameters[name].shape)
+    return {name: gradients[name] for name in names}
 
 
 def _has_formula(call: LayerCall, recording: Recording) -> bool:

@@ -1,7 +1,7 @@
 """One forward pass, and what happened in it: layer inputs and outputs, ReLU inputs, feature maps.
 
-Networks need no special methods. Hooks watch layers. ReLUs are watched where torch dispatches its functions: functional
-calls count as well as modules. Uses of parameters are read from the graph of the logits.
+Hooks watch layers. ReLUs are watched where torch dispatches its functions, so that functional calls count as well as
+modules. Uses of parameters are read from the graph of the logits.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from nbnas.networks.autograd_graph import graph_nodes
+from nbnas.networks.autograd import graph_nodes
 from nbnas.networks.exact_kernels import exact_kernels
 from nbnas.networks.layers import UnsupportedModelError
 
@@ -30,12 +30,11 @@ _BATCH_NORMS = {functional.batch_norm, torch.batch_norm}
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a module that owns parameters; its tensors are part of the graph."""
+    """One call of a module that owns parameters; its tensors, of the inputs the first, are part of the graph."""
 
     name: str
     layer: nn.Module
     inputs: Tensor
-    """What entered, the first tensor if there are several."""
     output: Tensor
 
 
@@ -57,7 +56,7 @@ class Recording:
     used: set[str] = field(default_factory=set)
     """Names of parameters that the logits can be differentiated by."""
     stray_uses: set[str] = field(default_factory=set)
-    """Those that are also used outside a recorded call of the layer that owns them."""
+    """Of these, the ones also used outside a recorded call of the layer that owns them."""
     batch_statistics: bool = False
     """Whether torch's batch_norm, the function, used the statistics of the batch, which makes samples interact."""
     other_order: set[int] = field(default_factory=set)
@@ -75,27 +74,22 @@ class Recording:
     def require_samples_first(self, tensor: Tensor) -> None:
         """Raise :class:`UnsupportedModelError` unless dimension 0 is the samples."""
         if not self.samples_first(tensor):
-            raise UnsupportedModelError(
-                f"needs layers and activations whose dimension 0 is the samples, found shape {tuple(tensor.shape)} "
-                f"in a batch of {len(self.inputs)}"
-            )
+            found = f"shape {tuple(tensor.shape)} in a batch of {len(self.inputs)}"
+            raise UnsupportedModelError(f"needs layers and activations whose dimension 0 is the samples, found {found}")
 
 
 def record(network: nn.Module, inputs: Tensor, blocks: Sequence[nn.Module] = ()) -> Recording:
-    """Run a network once with gradients enabled and record what happens.
+    """Run a network once with gradients enabled and record what happens; outputs of ``blocks`` are feature maps.
 
     Where modules or code work in place the network runs on copies of what is recorded, which changes no value. The
     pass is repeated where this is noticed only afterwards, and where only another batch size tells samples and tokens
-    apart. In train mode the batch statistics of the network change. Outputs of ``blocks`` are kept as feature maps.
-
-    Raises:
-        UnsupportedModelError: If the network returns anything else than one tensor (N, K), or one without a graph.
+    apart. In train mode the batch statistics of the network change. Raises :class:`UnsupportedModelError` if the
+    network returns anything else than one tensor (N, K) with a graph.
     """
-    copies = any(getattr(module, "inplace", False) is True for module in network.modules())
     statistics = [buffer.clone() for buffer in network.buffers()]
-    recorder = _Recorder(network, blocks, copies)
+    recorder = _Recorder(network, blocks, any(getattr(each, "inplace", False) is True for each in network.modules()))
     recording = recorder.run(inputs)
-    if recorder.overwritten() and not copies:
+    if recorder.overwritten() and not recorder.copies:
         _restore(network, statistics)
         recorder = _Recorder(network, blocks, copies=True)
         recording = recorder.run(inputs)
@@ -109,10 +103,8 @@ def record(network: nn.Module, inputs: Tensor, blocks: Sequence[nn.Module] = ())
 def require_logits(output: Any, samples: int) -> Tensor:
     """Return logits (N, K); raise :class:`UnsupportedModelError` if a network returned anything else."""
     if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != samples:
-        raise UnsupportedModelError(
-            "the network must return one tensor of logits with shape (batch, classes); "
-            "with a tuple or a dict, say which entry by logits="
-        )
+        wanted = "one tensor of logits with shape (batch, classes); with a tuple or a dict, say which entry by logits="
+        raise UnsupportedModelError(f"the network must return {wanted}")
     return output
 
 
@@ -176,15 +168,15 @@ class _Recorder(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if function in _RELUS or (function in _HARD_TANHS and _argument(args, kwargs, 1, "min_val", -1) == 0):
-            self.recording.relu_inputs.append(self._keep(_argument(args, kwargs, 0, "input")).detach())
-        if function in _BATCH_NORMS and _argument(args, kwargs, 5, "training", False):
+
+        def argument(position: int, name: str, default: Any = None) -> Any:
+            return args[position] if len(args) > position else kwargs.get(name, default)
+
+        if function in _RELUS or (function in _HARD_TANHS and argument(1, "min_val", -1) == 0):
+            self.recording.relu_inputs.append(self._keep(argument(0, "input")).detach())
+        if function in _BATCH_NORMS and argument(5, "training", False):
             self.recording.batch_statistics = True
         return function(*args, **kwargs)
-
-
-def _argument(args: Sequence[Any], kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:
-    return args[position] if len(args) > position else kwargs.get(name, default)
 
 
 def _restore(network: nn.Module, statistics: Sequence[Tensor]) -> None:

@@ -5,11 +5,10 @@ Import order is the order of the list of proxies.
 
 from nbnas.proxies import size  # isort: skip
 from nbnas.proxies import grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
-from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, vkdnw_ablations, nwot, tcet  # isort: skip
+from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, tcet  # isort: skip
 from nbnas.networks.layers import UnsupportedModelError
-from nbnas.proxies.info import Batch, DegenerateScoreError, ProxyInfo
-from nbnas.proxies.probe import Probe
-from nbnas.proxies.registry import forget, list_proxies, only, register, select_proxies
+from nbnas.proxies.probe import Batch, DegenerateScoreError, Probe
+from nbnas.proxies.registry import ProxyInfo, forget, list_proxies, only, register, select_proxies
 
 __all__ = [
     "Batch",
@@ -27,7 +26,6 @@ __all__ = [
     "jacov",
     "list_proxies",
     "naswot",
-    "nwot",
     "only",
     "plain",
     "register",
@@ -38,7 +36,6 @@ __all__ = [
     "tcet",
     "te_nas",
     "vkdnw",
-    "vkdnw_ablations",
     "zen",
     "zico",
 ]

@@ -89,8 +89,8 @@ def trainability(features: Sequence[Tensor], signs: Sequence[Tensor]) -> Tensor:
 def random_signs(feature: Tensor, generator: Generator) -> Tensor:
     """Return 1 or -1 with equal probability for every element of a feature map (N, C, H, W), in its memory format.
 
-    A random number of the CPU generator gives 64 signs, which lie channel by channel at each position. In this way they
-    are the same on every device and in every memory format.
+    They are the same on every device and in every memory format: a random number of the CPU generator gives 64 signs,
+    which lie channel by channel at each position.
     """
     count = feature.numel()
     numbers = torch.empty(math.ceil(count / 64), dtype=torch.int64).random_(-(2**63), None, generator=generator)
@@ -122,10 +122,7 @@ def az_progressivity(probe: Probe) -> dict[str, Tensor]:
 
 
 @register(
-    title="AZ-NAS trainability",
-    formula="mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||",
-    cost="F + I",
-    **_BASE,
+    title="AZ-NAS trainability", formula="mean_b 2 - s_b - 1/(s_b + 1e-6), s = ||G_in^T G_out||", cost="F + I", **_BASE
 )
 def az_trainability(probe: Probe) -> dict[str, Tensor]:
     """Score a network by how well its blocks preserve the size of gradients: at most 1e-6."""

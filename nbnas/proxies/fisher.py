@@ -22,10 +22,7 @@ from nbnas.proxies.registry import register
     cost="F + B",
 )
 def fisher(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by the total Fisher saliency of the channels of its convolutions and linear layers, at least 0.
-
-    A layer that is called several times counts once a call.
-    """
+    """Score a network by the Fisher saliency, at least 0, of all channels, in each call of a layer with weights."""
     parts, recording = [], probe.forward()
     for call, gradient in probe.output_gradients():
         recording.require_samples_first(call.output)

@@ -31,13 +31,11 @@ class FisherSetting:
     smoothing: float = 0.05
     """a of :meth:`probabilities`."""
     half_precision_constants: bool = True
-    """Round a, 1 - a and a / C to float16 as the released code does, on which the golden values and the published
-    numbers rest; the probabilities then add up to about 1.0002."""
+    """Round a, 1 - a and a / C to float16, as the released code did for the published numbers; the probabilities then
+    add up to about 1.0002."""
     quantiles: tuple[float, ...] = QUANTILES
-    """Which quantiles of the spectrum enter the entropy."""
     variant: str = "official"
-    """``official`` puts the covariance factor on the side the released code puts it, ``paper`` where the definition
-    puts it."""
+    """``official``: A = L J as in the released code; ``paper``: A = L^T J as in the definition."""
 
     def __post_init__(self) -> None:
         if self.tensors < 1 or self.entries_per_tensor < 1 or self.which not in ("first", "last", "random"):
@@ -110,10 +108,7 @@ def covariance_factor(probabilities: Tensor) -> Tensor:
 
 
 def spectrum_deciles(matrix: Tensor, quantiles: tuple[float, ...] = QUANTILES) -> Tensor:
-    """Quantiles, with linear interpolation, of the eigenvalues of a positive semi-definite matrix.
-
-    A matrix that is not finite has no eigenvalues; its quantiles are NaN.
-    """
+    """Quantiles, linearly interpolated, of the eigenvalues of a positive semi-definite matrix; NaN if not finite."""
     finite = matrix.isfinite().all()
     spectrum = eigenvalues(torch.where(finite, matrix, torch.eye(len(matrix)).to(matrix))).clamp(min=0)
     levels = torch.as_tensor(quantiles, dtype=matrix.dtype, device=matrix.device)
@@ -121,10 +116,10 @@ def spectrum_deciles(matrix: Tensor, quantiles: tuple[float, ...] = QUANTILES) -
 
 
 def entropy(deciles: Tensor) -> Tensor:
-    """Entropy in nats of the deciles normalised to sum one, - sum_k w_k ln(w_k + 1e-10): 0 to ln 9 = 2.197.
+    """Entropy in nats, - sum_k w_k ln(w_k + 1e-10), w_k = decile_k / (sum of deciles + 1e-10): 0 to ln 9 = 2.197.
 
-    w_k is the decile divided by (their sum + 1e-10). The released code has both guards; they bite where the deciles
-    themselves are as small as the guard, with weights far smaller than the published initialisation.
+    The released code has both guards. They matter where the deciles themselves are as small as the guard, with weights
+    far smaller than the published initialisation.
     """
     weights = deciles / (deciles.sum() + 1e-10)
     return -(weights * (weights + 1e-10).log()).sum()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nbnas.networks.fast_instance_norm import instance_norm
+from nbnas.networks.fast_norms import instance_norm
 from nbnas.networks.layers import BATCH_NORMS, UnsupportedModelError, total, uses_batch_statistics, weight_layers
 from nbnas.networks.per_sample_gradients import per_sample_gradients
 from nbnas.networks.recording import record

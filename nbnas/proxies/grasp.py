@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nbnas.networks.autograd_graph import differentiating_twice
+from nbnas.networks.autograd import differentiating_twice
 from nbnas.networks.layers import total, weight_layers
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
@@ -27,9 +27,8 @@ def grasp_saliency(probe: Probe) -> dict[str, Tensor]:
         along = sum((gradient.detach() * gradient).sum() for gradient in gradients)
         with differentiating_twice(along):
             products = torch.autograd.grad(along, weights, **options)
-        return {
-            name: -weight.detach() * product for name, weight, product in zip(layers, weights, products, strict=True)
-        }
+        pairs = zip(layers, weights, products, strict=True)
+        return {name: -weight.detach() * product for name, weight, product in pairs}
 
     return probe.share("grasp saliency", compute, probe.mode)
 

@@ -1,7 +1,4 @@
-"""Jacov (jacob_cov): how differently the network reacts to different inputs.
-
-Source: Mellor et al., first version of "Neural Architecture Search without Training", 2020 (key ``mellor2020jacov``).
-"""
+"""Jacov (jacob_cov): how differently a network reacts to different inputs. Mellor et al., 2020, ``mellor2020jacov``."""
 
 import torch
 from torch import Tensor

@@ -7,8 +7,6 @@ With c_n the code (1 where a unit is positive, else 0) of sample n over the L un
 Source: Mellor et al., ICML 2021 (key ``mellor2021naswot``).
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -17,20 +15,8 @@ from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """The kernel of one layer."""
-
-    kernel: Tensor
-    """(N, N), whole numbers in float64."""
-    units: int
-    """L."""
-    dimensions: int
-    """Of the activation tensor, samples included: 4 for feature maps."""
-
-
-def agreement(activations: Tensor) -> Agreement:
-    """Kernel of the codes of one layer, (N, ...); only whether a value is positive counts."""
+def agreement(activations: Tensor) -> Tensor:
+    """K of one layer, (N, ...) -> (N, N), whole numbers in float64; the diagonal is L."""
     activations = activations.detach()
     if activations.dim() == 4 and activations.is_contiguous(memory_format=torch.channels_last):
         activations = activations.permute(0, 2, 3, 1)  # The order of units does not matter; flattening is then free.
@@ -39,8 +25,8 @@ def agreement(activations: Tensor) -> Agreement:
     torch.gt(flat, 0, out=codes)  # Writing numbers at once saves a pass over all units.
     # K_nm = L - r_n - r_m + 2 (C C^T)_nm, exact in float32 up to 2^24 units.
     common = (codes @ codes.T).double()
-    counts, units = common.diagonal(), codes.shape[1]
-    return Agreement(units - counts.unsqueeze(0) - counts.unsqueeze(1) + 2 * common, units, activations.dim())
+    counts = common.diagonal()
+    return codes.shape[1] - counts.unsqueeze(0) - counts.unsqueeze(1) + 2 * common
 
 
 def log_determinant(kernels: Tensor) -> Tensor:
@@ -50,8 +36,8 @@ def log_determinant(kernels: Tensor) -> Tensor:
     return torch.where(eigenvalues[..., 0] <= negligible, -torch.inf, eigenvalues.abs().log().sum(-1))
 
 
-def relu_agreements(probe: Probe) -> list[Agreement]:
-    """Return the code agreement at every ReLU of the forward pass of the first batch, in order of execution.
+def relu_agreements(probe: Probe) -> list[Tensor]:
+    """Return K of the input of every ReLU of the forward pass of the first batch, in order of execution.
 
     ReLU6, LeakyReLU and PReLU count too, as modules or as function calls: their kink is at zero.
     """
@@ -61,7 +47,7 @@ def relu_agreements(probe: Probe) -> list[Agreement]:
         raise UnsupportedModelError("needs ReLU activations")
     for entered in recording.relu_inputs:
         recording.require_samples_first(entered)
-    return probe.share("relu agreements", lambda: [agreement(entered) for entered in recording.relu_inputs], probe.mode)
+    return probe.share("relu agreements", lambda: list(map(agreement, recording.relu_inputs)), probe.mode)
 
 
 @register(
@@ -79,6 +65,6 @@ def naswot(probe: Probe) -> dict[str, Tensor]:
 
     The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``.
     """
-    score = log_determinant(torch.stack([layer.kernel for layer in relu_agreements(probe)]).sum(0))
+    score = log_determinant(torch.stack(relu_agreements(probe)).sum(0))
     probe.degenerate_if(score.isneginf(), "the agreement kernel is singular")
     return {"naswot": score}

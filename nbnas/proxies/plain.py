@@ -1,7 +1,4 @@
-"""Plain saliency.
-
-Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, key ``abdelfattah2021zerocost``), after Mozer & Smolensky (1989).
-"""
+"""Plain saliency (Abdelfattah et al., ICLR 2021, ``abdelfattah2021zerocost``, after Mozer & Smolensky, 1989)."""
 
 from torch import Tensor
 
@@ -22,8 +19,7 @@ from nbnas.proxies.registry import register
 def plain(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the signed sum of weight times gradient of the mean cross-entropy, of either sign.
 
-    Weights of convolutions and linear layers. It correlates negatively with accuracy on NAS-Bench-201; the direction
-    stays the one in which it was proposed. A weight in front of a train-mode BatchNorm contributes next to nothing:
-    rescaling it does not change the loss.
+    It correlates negatively with accuracy on NAS-Bench-201; the direction stays the one in which it was proposed. A
+    weight in front of a train-mode BatchNorm contributes next to nothing: rescaling it does not change the loss.
     """
     return {"plain": total([(weight * gradient).sum() for weight, gradient in probe.weight_gradients().values()])}

@@ -1,11 +1,12 @@
-"""What a proxy gets to see: a network, batches, and passes that it shares with other proxies.
+"""A network while it is scored, and what a proxy gets to see of it: copies, batches, and passes that are shared.
 
 Two proxies that need the same pass (the same initialisation, mode and batch) get the same one, computed once. A pass
-never depends on who asked first, so a score is the same alone and in company.
+does not depend on which proxy asked first, so a score is the same alone and together with others.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +15,61 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nbnas.errors import NbnasError
-from nbnas.networks.fast_batch_norm import use_cheap_second_derivative
+from nbnas.networks.copying import copy_network
+from nbnas.networks.fast_norms import use_cheap_second_derivative
 from nbnas.networks.feature_maps import feature_blocks
-from nbnas.networks.layers import WEIGHT_LAYERS, UnsupportedModelError, weight_layers
+from nbnas.networks.initialisation import INITIALISATIONS
+from nbnas.networks.layers import WEIGHT_LAYERS, UnsupportedModelError, refuse_single_values, weight_layers
+from nbnas.networks.moving_to_gpu import move_network
 from nbnas.networks.recording import LayerCall, Recording, record
-from nbnas.proxies.info import Batch, ProxyInfo
-from nbnas.proxies.session import Flag, ScoringSession, SharedPass
+from nbnas.proxies.registry import ProxyInfo
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs (N, channels, height, width) and integer labels (N,)."""
+
+LogitsSelector = Callable[[Any], Tensor]
+"""Takes what the network returns and gives its logits."""
+
+Flag = tuple[Tensor, str, str]
+"""A condition, the status that it gives the score where it holds, and why; a tensor, so that no device waits."""
+
+
+class DegenerateScoreError(ValueError):
+    """The quantity a proxy measures does not exist for this network; the message says why."""
+
+
+@dataclass(frozen=True)
+class SharedPass:
+    """What was computed once for all proxies, in ``seconds`` without those of the other passes it used."""
+
+    value: Any
+    flags: list[Flag]
+    seconds: float
+    parts: set[tuple]
+    """Keys of this pass and of all that it used."""
+
+
+@dataclass
+class ScoringSession:
+    """One network, its batches, and the passes made until now."""
+
+    model: nn.Module
+    batches: Sequence[Batch]
+    init: str | None
+    """``published``: each proxy's own initialisation; None: the weights as given."""
+    seed: int
+    device: torch.device
+    logits: LogitsSelector | None = None
+    passes: dict[tuple, SharedPass] = field(default_factory=dict)
+
+    def initialisation_of(self, info: ProxyInfo) -> str | None:
+        """Name of the initialisation under which this proxy sees the network."""
+        return info.initialisation if self.init == "published" else None
+
+    def keep_only(self, initialisation: str | None) -> None:
+        """Drop the passes of other initialisations."""
+        self.passes = {key: value for key, value in self.passes.items() if key[0] == initialisation}
 
 
 class Probe:
@@ -30,7 +79,7 @@ class Probe:
     """
 
     def __init__(self, session: ScoringSession, info: ProxyInfo) -> None:
-        self._session, self._info = session, info
+        self._session, self._initialisation = session, session.initialisation_of(info)
         self._used: list[tuple] = []
         self._seconds_computing = 0.0
         self.mode = info.mode
@@ -56,19 +105,28 @@ class Probe:
         return self._session.model
 
     def new_network(self, mode: str | None = None) -> nn.Module:
-        """Return another copy of the network for this proxy alone."""
-        return self._session.build(self._session.initialisation_of(self._info), mode or self.mode)
+        """Return another copy of the network for this proxy alone, initialised from the seed, all of it trainable."""
+        session = self._session
+        network = copy_network(session.model).train((mode or self.mode) == "train")
+        for parameter in network.parameters():
+            if parameter.is_floating_point():
+                parameter.requires_grad_(True)
+        if self._initialisation is not None:
+            INITIALISATIONS[self._initialisation](network, generator_for(session.seed, "weights"))
+        network = move_network(network, session.device)
+        refuse_single_values(network)
+        if session.logits is not None:
+            network.register_forward_hook(lambda module, arguments, output: session.logits(output))
+        return network
 
     def share(self, name: str, compute: Callable[[], Any], *details: Any) -> Any:
         """Return what ``compute`` gives, computed once for all proxies that see the network under one initialisation.
 
-        Args:
-            name: What it is, for example ``"synflow saliency"``.
-            compute: Must not depend on this proxy: no ``generator``, no ``network``.
-            details: What else decides the result, for example mode and batch number.
+        ``compute`` must not depend on this proxy: no ``generator``, no ``network``. ``details`` are what decides the
+        result besides ``name``, for example mode and batch number.
         """
         passes = self._session.passes
-        key = (self._session.initialisation_of(self._info), name, *details)
+        key = (self._initialisation, name, *details)
         if key in passes:
             self.flags += passes[key].flags
             self.shared_seconds += sum(passes[part].seconds for part in passes[key].parts.difference(self._used))
@@ -92,10 +150,7 @@ class Probe:
         return SharedPass(value, self.flags[flags:], seconds, {key, *self._used[used:]})
 
     def forward(self, batch: int = 0, mode: str | None = None) -> Recording:
-        """Return a forward pass with everything that was recorded in it. Do not write into its tensors.
-
-        Where all samples get exactly the same features the network ignores its input, and the score is degenerate.
-        """
+        """Return a forward pass with everything that was recorded in it. Do not write into its tensors."""
         mode = mode or self.mode
         return self.share("forward", lambda: self.record(batch, mode), mode, batch)
 
@@ -173,15 +228,11 @@ class Probe:
             raise NbnasError("needs a batch of two or more samples")
 
     def check_outputs(self, logits: Tensor, features: Tensor | None = None) -> None:
-        """Flag logits that are not finite, and features (without them, logits) that are the same for all samples."""
+        """Flag logits that are not finite, and features (or logits) that are exactly the same for all samples."""
         seen = (logits if features is None else features).detach()
-        self.non_finite_if(~logits.detach().isfinite().all(), "the logits are not finite")
+        self.flags.append((~logits.detach().isfinite().all(), "non_finite", "the logits are not finite"))
         self.degenerate_if(len(seen) > 1 and (seen == seen[0]).all(), "the logits do not depend on the input")
 
     def degenerate_if(self, condition: Tensor | bool, reason: str) -> None:
-        """Declare the score degenerate if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""
+        """Declare the score degenerate if ``condition``, a boolean scalar, holds; read after the proxy has run."""
         self.flags.append((torch.as_tensor(condition), "degenerate", reason))
-
-    def non_finite_if(self, condition: Tensor | bool, reason: str) -> None:
-        """Declare the score not finite if ``condition``, a boolean scalar, holds. It is looked at after the proxy."""
-        self.flags.append((torch.as_tensor(condition), "non_finite", reason))

@@ -1,4 +1,4 @@
-"""The list of proxies: a frozen record and a function for each."""
+"""The list of proxies: a record, which says what a reader asks of a proxy before using it, and a function for each."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,10 +10,38 @@ import pandas as pd
 from torch import Tensor
 
 from nbnas.errors import NbnasError
-from nbnas.proxies.info import ProxyInfo
-from nbnas.proxies.probe import Probe
 
-ProxyFunction = Callable[[Probe], Mapping[str, float | Tensor]]
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyInfo:
+    """A proxy in words. A larger score is meant to be better."""
+
+    name: str
+    title: str
+    family: str
+    """What it looks at: size, saliency, gradients, activations, kernel, features or Fisher (information)."""
+    paper: str
+    formula: str
+    mode: str = "train"
+    """``train`` or ``eval``: the mode in which the network is scored."""
+    batches: int = 1
+    """Number of batches the function reads."""
+    needs_labels: bool = False
+    inputs: str = "images"
+    """What the published runs fed: ``noise`` (standard normal), ``images``, or ``none`` where values do not matter."""
+    initialisation: str | None = "torch_default"
+    """A name in :data:`nbnas.networks.initialisation.INITIALISATIONS`; None where weights do not matter."""
+    requires: str = "nothing"
+    """What the network must have, in words."""
+    cost: str
+    """In passes of a whole batch: F forward, B backward to weights and inputs, I backward to inputs alone."""
+    scores: tuple[str, ...]
+    """Names of the values it returns."""
+    ablation: bool = False
+    """Another setting of a listed method: answers to its full name, but to no wildcard, and is not listed."""
+
+
+ProxyFunction = Callable[..., Mapping[str, float | Tensor]]  # Of a probe; that module imports this one.
 
 
 @dataclass(frozen=True)
@@ -24,32 +52,30 @@ class Proxy:
     function: ProxyFunction
 
 
-_REGISTRY: dict[str, Proxy] = {}
+_registry: dict[str, Proxy] = {}
 
 
 def register(**record: Any) -> Callable[[ProxyFunction], ProxyFunction]:
     """Decorate a function ``probe -> {score name: value}`` to make it a proxy.
 
     The function takes what it needs from a :class:`~nbnas.proxies.Probe`: ``probe.network``, a copy of its own in the
-    mode of the record; ``probe.batches``; passes shared with other proxies, such as ``probe.loss_gradients()``. It
-    draws any random numbers from ``probe.generator``. It returns exactly the scores of the record, as numbers or scalar
-    tensors. Where the score does not exist it raises :class:`~nbnas.proxies.DegenerateScoreError` or calls
-    ``probe.degenerate_if``, rather than returning a stand-in number.
+    mode of the record; ``probe.batches``; passes shared with other proxies, such as ``probe.loss_gradients()``; random
+    numbers from ``probe.generator``. It returns exactly the scores of the record, as numbers or scalar tensors. Where
+    the score does not exist it raises :class:`~nbnas.proxies.DegenerateScoreError` or calls ``probe.degenerate_if``.
 
-    Args:
-        record: The fields of :class:`~nbnas.proxies.ProxyInfo`. The name is that of the function unless given, and the
-            one score has the name of the proxy unless ``scores`` are given. None of these names may be taken.
+    ``record`` holds the fields of :class:`~nbnas.proxies.ProxyInfo`. The name is that of the function unless given, and
+    the one score has the name of the proxy unless ``scores`` are given. None of these names may be taken.
     """
 
     def decorate(function: ProxyFunction) -> ProxyFunction:
         name = record.get("name") or function.__name__
         info = ProxyInfo(**{"name": name, "scores": (name,)} | record)
         taken = {score for proxy in registered() for score in proxy.info.scores}
-        if name in _REGISTRY or taken & set(info.scores):
+        if name in _registry or taken & set(info.scores):
             raise NbnasError(f"a proxy named {name!r}, or one of its scores, is already registered")
         if info.mode not in ("train", "eval"):
             raise NbnasError(f"mode of proxy {name!r} must be 'train' or 'eval', got {info.mode!r}")
-        _REGISTRY[name] = Proxy(info, function)
+        _registry[name] = Proxy(info, function)
         return function
 
     return decorate
@@ -57,7 +83,7 @@ def register(**record: Any) -> Callable[[ProxyFunction], ProxyFunction]:
 
 def registered() -> list[Proxy]:
     """Return all proxies, ablations too, in the order in which they were registered."""
-    return list(_REGISTRY.values())
+    return list(_registry.values())
 
 
 def find(proxy: str | ProxyFunction) -> Proxy:
@@ -70,20 +96,18 @@ def find(proxy: str | ProxyFunction) -> Proxy:
 
 def forget(name: str) -> None:
     """Take a proxy off the list, so that its name and those of its scores are free again."""
-    del _REGISTRY[find(name).info.name]
+    del _registry[find(name).info.name]
 
 
 @contextmanager
 def only(*proxies: Proxy) -> Iterator[None]:
     """Let the list consist of these proxies for a while; what is registered or forgotten meanwhile is undone after."""
-    before = dict(_REGISTRY)
-    _REGISTRY.clear()
-    _REGISTRY.update({proxy.info.name: proxy for proxy in proxies})
+    global _registry
+    before, _registry = _registry, {proxy.info.name: proxy for proxy in proxies}
     try:
         yield
     finally:
-        _REGISTRY.clear()
-        _REGISTRY.update(before)
+        _registry = before
 
 
 def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
@@ -91,22 +115,16 @@ def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
 
     Ablations must be named in full. A pattern that matches nothing is an :class:`~nbnas.NbnasError`.
     """
-    if isinstance(patterns, str):
-        patterns = [patterns]
-    if not patterns:
-        raise NbnasError(f"name at least one proxy; there are {', '.join(_REGISTRY)}")
     chosen = set()
-    for pattern in patterns:
-        matches = {
-            name
-            for name, proxy in _REGISTRY.items()
-            if any(fnmatchcase(candidate, pattern) for candidate in (name, *proxy.info.scores))
-            and not (proxy.info.ablation and set(pattern) & set("*?["))
-        }
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        listed = [proxy.info for proxy in registered() if not (proxy.info.ablation and set(pattern) & set("*?["))]
+        matches = {info.name for info in listed if any(fnmatchcase(n, pattern) for n in (info.name, *info.scores))}
         if not matches:
-            raise NbnasError(f"no proxy matches {pattern!r}; there are {', '.join(_REGISTRY)}")
+            raise NbnasError(f"no proxy matches {pattern!r}; there are {', '.join(_registry)}")
         chosen |= matches
-    return [proxy for name, proxy in _REGISTRY.items() if name in chosen]
+    if not chosen:
+        raise NbnasError(f"name at least one proxy; there are {', '.join(_registry)}")
+    return [proxy for name, proxy in _registry.items() if name in chosen]
 
 
 def list_proxies() -> pd.DataFrame:

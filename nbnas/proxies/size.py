@@ -15,6 +15,7 @@ from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
 
 _BASE = {"family": "size", "mode": "eval", "inputs": "none", "initialisation": None}
+_COUNT = _BASE | {"batches": 0, "cost": "none"}
 
 
 class _LinearBiasCounter(TorchFunctionMode):
@@ -74,9 +75,7 @@ def flops(probe: Probe) -> dict[str, float]:
     title="Parameters",
     paper="Dong & Yang, ICLR 2020",
     formula="sum over parameter tensors of their number of entries",
-    batches=0,
-    cost="none",
-    **_BASE,
+    **_COUNT,
 )
 def params(probe: Probe) -> dict[str, float]:
     """Count the parameters, a shared tensor once; BatchNorm scales and shifts count, running statistics do not."""
@@ -87,9 +86,7 @@ def params(probe: Probe) -> dict[str, float]:
     title="Trainable layers (parameter tensors)",
     paper="Tybl & Neumann, CVPR 2025",
     formula="number of parameter tensors (aleph in the paper)",
-    batches=0,
-    cost="none",
-    **_BASE,
+    **_COUNT,
 )
 def trainable_layers(probe: Probe) -> dict[str, float]:
     """Count the parameter tensors: a convolution with bias is two, a BatchNorm two, a shared tensor one."""
@@ -112,6 +109,5 @@ def l2_norm(probe: Probe) -> dict[str, Tensor]:
     It sees neither data nor gradients, and with random weights of a known distribution it is a smooth function of layer
     sizes. Source: NASLib (key ``krishnakumar2022suitezero``).
     """
-    return {
-        "l2_norm": total([layer.weight.detach().norm() for layer in weight_layers(probe.shared_network()).values()])
-    }
+    layers = weight_layers(probe.shared_network()).values()
+    return {"l2_norm": total([layer.weight.detach().norm() for layer in layers])}

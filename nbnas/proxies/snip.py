@@ -27,8 +27,5 @@ def snip_saliency(probe: Probe) -> dict[str, Tensor]:
     cost="F + B",
 )
 def snip(probe: Probe) -> dict[str, Tensor]:
-    """Score a network by its total SNIP saliency, at least 0, in units of the loss (nats).
-
-    Biases and normalisation layers are not scored; a layer without gradient counts 0.
-    """
+    """Score a network by its total SNIP saliency, in nats, at least 0; biases and normalisation layers do not count."""
     return {"snip": total([saliency.sum() for saliency in snip_saliency(probe).values()])}

@@ -1,8 +1,8 @@
 """SynFlow: how much signal flows through each connection of the network made linear and positive.
 
 Every parameter is replaced by its absolute value and BatchNorm by the identity; R is the sum of the logits of one input
-of ones. Data-free. In float64, because the values grow exponentially with depth. Source: Tanaka et al., NeurIPS 2020
-(key ``tanaka2020synflow``); as a score of networks Abdelfattah et al., ICLR 2021.
+of ones. Of the batch only the shape is used. In float64, because the values grow exponentially with depth. Source:
+Tanaka et al., NeurIPS 2020 (key ``tanaka2020synflow``); as a score of networks Abdelfattah et al., ICLR 2021.
 """
 
 import torch
@@ -54,8 +54,8 @@ def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
 def synflow(probe: Probe) -> dict[str, Tensor]:
     """Score a network by its total SynFlow saliency, without a logarithm: positive, often astronomically large.
 
-    Of the batch only the shape is used. Normalisation modules (Batch-, Group-, Instance-, Layer-, RMSNorm) are the
-    identity; functional normalisation stays. Degenerate if no flow reaches the logits.
+    Batch-, Group-, Instance-, Layer- and RMSNorm modules are the identity; functional normalisation stays. Degenerate
+    if no flow reaches the logits.
     """
     score = total([saliency.sum() for saliency in synflow_saliency(probe).values()])
     probe.degenerate_if(score == 0, "no flow from the input reaches the logits")

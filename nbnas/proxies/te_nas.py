@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from nbnas.networks.autograd import directions_at_once, gradients_along
 from nbnas.networks.eigenvalues import eigenvalues
-from nbnas.networks.gradients_along import directions_at_once, gradients_along
 from nbnas.networks.layers import UnsupportedModelError
 from nbnas.networks.per_sample_gradients import per_sample_gradients, samples_interact
 from nbnas.networks.recording import Recording
@@ -84,14 +84,12 @@ def te_nas_ntk(probe: Probe) -> dict[str, Tensor]:
     cost="F",
 )
 def te_nas_linear_regions(probe: Probe) -> dict[str, Tensor]:
-    """Count the linear regions that the samples fall into, by their patterns at ReLUs on feature maps: 1 to N.
-
-    With batches of 64 nearly every network reaches the maximum, 64.
-    """
-    maps = [layer for layer in relu_agreements(probe) if layer.dimensions == 4]
+    """Count the linear regions that the samples fall into: 1 to N, which nearly every network reaches for N = 64."""
+    pairs = zip(relu_agreements(probe), probe.forward().relu_inputs, strict=True)
+    maps = [kernel for kernel, entered in pairs if entered.dim() == 4]
     if not maps:
         raise UnsupportedModelError("needs ReLU activations on feature maps (N, C, H, W)")
-    # Two samples share a region if they agree in every unit of every layer.
-    same = torch.stack([layer.kernel == layer.units for layer in maps]).all(0)
+    # Two samples share a region if they agree in every unit of every layer, as each does with itself.
+    same = torch.stack([kernel == kernel[0, 0] for kernel in maps]).all(0)
     first_of_its_kind = ~same.tril(-1).any(1)
     return {"te_nas_linear_regions": first_of_its_kind.sum()}

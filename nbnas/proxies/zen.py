@@ -64,7 +64,5 @@ def zen_of_network(probe: Probe, network: nn.Module, inputs: Tensor, moved_input
     probe.degenerate_if((features == moved).all(), "the features do not depend on the input")
     movement = (features - moved).abs().flatten(1).double().sum(1).mean().log()
     variances = {"zen": [running[norm] for norm in norms if batch_variances[norm]], "zen_paper": population}
-    return {
-        name: total([movement, *(variance.double().mean().log() / 2 for variance in found)])
-        for name, found in variances.items()
-    }
+    logs = {name: [variance.double().mean().log() / 2 for variance in found] for name, found in variances.items()}
+    return {name: total([movement, *found]) for name, found in logs.items()}

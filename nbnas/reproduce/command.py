@@ -4,46 +4,34 @@ import argparse
 import os
 from pathlib import Path
 
-from nbnas.machine.options import DEFAULT_WORKERS
+from nbnas.machine.executors import DEFAULT_WORKERS
 
 
-def add_run(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas run``."""
+def add_reproduction(commands: argparse._SubParsersAction) -> None:
+    """Add ``nbnas run``, ``reproduce``, ``report``, ``sweep`` and ``exercises``."""
     run = commands.add_parser("run", help="run one notebook with strictly checked parameters")
     run.add_argument("notebook", type=Path)
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     run.add_argument("-o", "--output", type=Path, help="executed notebook (default: NAME.out.ipynb here)")
     run.set_defaults(command=_run)
 
-
-def add_reproduce(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas reproduce``."""
     reproduce = commands.add_parser("reproduce", help="run the notebooks of a profile and build the report")
     reproduce.add_argument("items", nargs="*", metavar="ITEM", help="only these, e.g. vkdnw/table1")
-    reproduce.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
     reproduce.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     workers = "notebooks that run at the same time (default: one per core)"
     reproduce.add_argument("--workers", type=int, metavar="N", help=workers)
     reproduce.set_defaults(command=_reproduce)
 
-
-def add_report(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas report``."""
     report = commands.add_parser("report", help="build the report from the saved results")
-    report.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
     report.set_defaults(command=_report)
+    for parser in (reproduce, report):
+        parser.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
 
-
-def add_sweep(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas sweep``."""
     sweep = commands.add_parser("sweep", help="run a notebook over a grid of parameters, resumable")
     sweep.add_argument("specification", type=Path, help="notebooks/sweeps/NAME.yml")
     sweep.add_argument("--workers", type=int, metavar="N", help=f"points that run at the same time {DEFAULT_WORKERS}")
     sweep.set_defaults(command=_sweep)
 
-
-def add_exercises(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas exercises``."""
     exercises = commands.add_parser("exercises", help="copy the lessons without solutions to notebooks/exercises")
     exercises.set_defaults(command=_exercises)
 
@@ -67,8 +55,8 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from nbnas.reproduce.profiles import profile_reports
-    from nbnas.reproduce.report import build_report
+    from nbnas.reproduce.report.build import build_report
+    from nbnas.reproduce.results import profile_reports
 
     print(build_report(profile_reports(options.profile), options.profile))
 

@@ -40,8 +40,7 @@ def without_solutions(lesson: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if "solution" not in cell.metadata.get("tags", []):
             exercise.cells.append(cell)
         elif cell.cell_type == "code":
-            place = nbformat.v4.new_code_cell(PLACE, id=cell.id, metadata={"tags": ["answer"]})
-            exercise.cells.append(place)
+            exercise.cells.append(nbformat.v4.new_code_cell(PLACE, id=cell.id, metadata={"tags": ["answer"]}))
     return exercise
 
 
@@ -54,6 +53,6 @@ def _digest(notebook: nbformat.NotebookNode) -> str:
 def _worked_in(path: Path) -> bool:
     try:
         notebook = nbformat.read(path, as_version=4)
+        return notebook.metadata.get("nbnas", {}).get("exercise") != _digest(notebook)
     except Exception:  # Whatever it is, we did not write it.
         return True
-    return notebook.metadata.get("nbnas", {}).get("exercise") != _digest(notebook)

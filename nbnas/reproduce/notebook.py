@@ -47,11 +47,7 @@ class Notebook:
 
 
 def read_notebook(path: Path) -> Notebook:
-    """Read a notebook source.
-
-    Raises:
-        NbnasError: If there is no such notebook, or it has not exactly one parameters cell of literals.
-    """
+    """Read a notebook source; :class:`NbnasError` if there is none, or not exactly one parameters cell of literals."""
     if not path.exists():
         raise NbnasError(f"no notebook {path}")
     try:
@@ -87,8 +83,8 @@ def _literals(source: str, path: Path) -> dict[str, Value]:
     except SyntaxError as error:
         raise NbnasError(f"{path}: the parameters cell is not Python, line {error.lineno}") from error
     except (AttributeError, ValueError) as error:
-        where = f"line {statement.lineno}"
-        raise NbnasError(f"{path}: the parameters cell may hold only 'name = literal', {where}") from error
+        message = f"{path}: the parameters cell may hold only 'name = literal', line {statement.lineno}"
+        raise NbnasError(message) from error
     return values
 
 
@@ -126,10 +122,8 @@ def run_time(seconds: float) -> str:
 def check_parameters(notebook: Notebook, given: Mapping[str, Value]) -> dict[str, Value]:
     """Return all parameters with ``given`` in place of defaults, each of its default's type.
 
-    A whole number is accepted where the default is a float. Nothing else is converted.
-
-    Raises:
-        NbnasError: If a name is unknown, a type is wrong, or a number is NaN or infinite.
+    A whole number is accepted where the default is a float. :class:`NbnasError` if a name is unknown, a type is wrong,
+    or a number is NaN or infinite.
     """
     for name, value in given.items():
         if name not in notebook.parameters:
@@ -144,11 +138,7 @@ def check_parameters(notebook: Notebook, given: Mapping[str, Value]) -> dict[str
 
 
 def parse_parameter(notebook: Notebook, name: str, text: str) -> Value:
-    """Read a parameter typed on the command line, by the type of its default; strings need no quotes.
-
-    Raises:
-        NbnasError: If the name is unknown or the text is not of that type.
-    """
+    """Read a parameter typed on the command line, by the type of its default, and check it; strings need no quotes."""
     value: Value = text
     if not isinstance(notebook.parameters.get(name), str):
         with suppress(ValueError, SyntaxError):  # Else it is the text, which is of the wrong type.
@@ -160,10 +150,8 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
     """Execute a notebook with papermill and put the result at ``output`` only if every cell ran.
 
     Parameters, those that differ from the defaults, are checked before the kernel starts. A failed run leaves its
-    notebook, with the traceback, beside ``output`` as ``*.failed.ipynb``.
-
-    Raises:
-        NbnasError: Names the notebook, cell, error, log and the command to run it again.
+    notebook, with the traceback, beside ``output`` as ``*.failed.ipynb``, and raises :class:`NbnasError` with the
+    notebook, cell, error, log and the command to run it again.
     """
     import papermill
 
@@ -177,13 +165,18 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
     quiet = {"progress_bar": False, "extra_arguments": ["--log-level=50"]}
     try:
         papermill.execute_notebook(notebook.path, partial, parameters=checked, cwd=notebook.path.parent, **quiet)
-        _check_complete(partial)
+        # A cell that calls sys.exit(0) ends a papermill run successfully, with the later cells not run.
+        for number, cell in enumerate(nbformat.read(partial, as_version=4).cells):
+            if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
+                raise NbnasError(f"in cell {number}: it was not executed because an earlier cell ended the run")
     except Exception as error:
         if partial.exists():
             partial.replace(failed)
-        again = rerun_command(notebook, parameters)
-        message = f"{notebook.path.name} failed {_describe(error)}; log: {failed}; rerun: {again}"
-        raise NbnasError(message) from error
+        reason = first_line(error) if str(error) else type(error).__name__
+        if hasattr(error, "ename"):
+            reason = f"in cell {error.cell_index}: {error.ename}: {first_line(error.evalue)}"
+        message = f"{notebook.path.name} failed {reason}; log: {failed}; rerun: "
+        raise NbnasError(message + rerun_command(notebook, parameters)) from error
     partial.replace(output)
     failed.unlink(missing_ok=True)
 
@@ -192,17 +185,3 @@ def rerun_command(notebook: Notebook, parameters: Mapping[str, Value]) -> str:
     """Return the shell command that runs a notebook with these parameters."""
     options = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
     return shlex.join(["nbnas", "run", str(notebook.path), *options])
-
-
-def _check_complete(path: Path) -> None:
-    # A cell that calls sys.exit(0) ends a papermill run successfully, with the later cells not run.
-    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
-        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
-            raise NbnasError(f"in cell {number}: it was not executed because an earlier cell ended the run")
-
-
-def _describe(error: Exception) -> str:
-    if hasattr(error, "ename"):
-        message = str(error.evalue).strip().partition("\n")[0]
-        return f"in cell {error.cell_index}: {error.ename}: {message}"
-    return first_line(error) if str(error) else type(error).__name__

@@ -14,10 +14,9 @@ from pathlib import Path
 from nbnas.benchmarks import accuracy_files
 from nbnas.errors import NbnasError
 from nbnas.machine import provenance
-from nbnas.machine.executors import Workers, describe_failure, open_executor
+from nbnas.machine.executors import Workers, describe_failure, in_flight, open_executor
 from nbnas.machine.paths import data_folder, project_root
 from nbnas.machine.replace_file import replace_file
-from nbnas.machine.window import in_flight
 from nbnas.reproduce.notebook import Notebook, Value, last_run, run_notebook, stamp_file
 
 
@@ -56,10 +55,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> I
     """Run notebooks side by side, in the given order, and yield each when it ends: its seconds, or why it failed.
 
     Every notebook has a kernel of its own, which computes with one thread unless told otherwise: then results do not
-    depend on how many run at a time. A failing one does not stop the others.
-
-    Raises:
-        NbnasError: If a worker process dies; what has been yielded is finished.
+    depend on how many run at a time. A failing one does not stop the others. If a worker process dies, this raises
+    :class:`NbnasError`; what has been yielded is finished.
     """
     with open_executor(Workers(number=workers), len(jobs)) as (executor, _):
         try:
@@ -106,7 +103,7 @@ def shared_inputs() -> str:
     root, data = project_root(), data_folder()
     # Code that draws pages from finished notebooks, or runs them over a grid, does not change their results.
     package = sorted((root / "nbnas").rglob("*.py"))
-    files = [path for path in package if not {"report", "sweep"} & set(path.relative_to(root).parts)]
+    files = [path for path in package if not {"report", "sweep.py"} & set(path.relative_to(root).parts)]
     for pattern in ("published/*.csv", "scores/**/*.parquet", "scores/**/*.jsonl"):
         files += sorted(data.glob(pattern))
     files += accuracy_files()

@@ -7,9 +7,20 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from nbnas.errors import NbnasError
 from nbnas.machine import provenance
 from nbnas.machine.paths import reports_folder
 from nbnas.machine.replace_file import replace_file
+
+PROFILES = ("smoke", "default", "full")
+"""How much of the work ``make reproduce`` does."""
+
+
+def profile_reports(profile: str) -> Path:
+    """Folder of a profile's results: ``reports`` for ``default``, ``reports/<profile>`` for the others."""
+    if profile not in PROFILES:
+        raise NbnasError(f"unknown profile {profile!r}; choose from {', '.join(PROFILES)}")
+    return reports_folder() if profile == "default" else reports_folder() / profile
 
 
 def save(
@@ -21,12 +32,9 @@ def save(
 ) -> Path:
     """Write ``reports/<item>.csv``, one png per figure, and last ``reports/<item>.json``; returns the path of the json.
 
-    Args:
-        item: For example ``vkdnw/table1``.
-        table: Verdicts from :func:`nbnas.reproduce.verdicts.compare`, or any result of a lesson or sweep.
-        figures: Name -> (figure, alternative text).
-        protocol: What a reader must know to trust the numbers: sample, seed, source.
-        device: Torch device that computed them.
+    An item is called ``vkdnw/table1``, for example. The table has verdicts of :func:`nbnas.reproduce.verdicts.compare`,
+    or any result of a lesson or sweep. ``figures`` is name -> (figure, alternative text), ``protocol`` what a reader
+    must know to trust the numbers: sample, seed, source. ``device`` computed them.
     """
     path = reports_folder() / f"{item}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,19 +9,14 @@ from nbnas.machine.executors import Workers, available_cores, require_workers
 from nbnas.machine.paths import notebooks_folder
 from nbnas.reproduce.notebook import FOLDERS, read_notebook
 from nbnas.reproduce.notebook_runs import Job, describe_outcome, run_jobs, shared_inputs
-from nbnas.reproduce.profiles import profile_reports
-from nbnas.reproduce.report import build_report
+from nbnas.reproduce.report.build import build_report
+from nbnas.reproduce.results import profile_reports
 from nbnas.scoring.plan import run_plan
 
 
 def plan(profile: str, device: str = "cpu") -> list[Job]:
-    """List the notebooks of a profile; those that have a parameter ``device`` get this one.
-
-    Raises:
-        NbnasError: If the profile is unknown or a notebook is malformed.
-    """
-    reports, inputs = profile_reports(profile), shared_inputs()
-    jobs = []
+    """List the notebooks of a profile; those that have a parameter ``device`` get this one."""
+    reports, inputs, jobs = profile_reports(profile), shared_inputs(), []
     for path in (path for folder in FOLDERS for path in sorted((notebooks_folder() / folder).glob("*.ipynb"))):
         notebook, item = read_notebook(path), f"{path.parent.name}/{path.stem}"
         parameters = dict(notebook.profiles.get(profile, {}))
@@ -37,18 +32,11 @@ def reproduce(
 ) -> Path:
     """Say what will be done, run what is out of date, and build the report; returns its first page.
 
-    Notebooks run side by side, the longest first, and those that measure time alone, at the end. A failing one does
-    not stop the others. The profile ``full`` first scores all that the notebooks want and that the store lacks, see
-    :mod:`nbnas.scoring.plan`: hours on a GPU, weeks on a CPU, resumable.
-
-    Args:
-        profile: One of :data:`nbnas.reproduce.profiles.PROFILES`.
-        device: Torch device of the notebooks.
-        items: Only these, e.g. ``vkdnw/table1``; empty is all.
-        workers: Notebooks that run at a time; ``None`` is one per core, and one on a GPU.
-
-    Raises:
-        NbnasError: At the end, if a notebook failed; the report is built from the others.
+    ``items`` are only these, e.g. ``vkdnw/table1``; empty is all. So many ``workers`` run side by side (by default one
+    per core, and one on a GPU), the longest first, and those that measure time alone, at the end. A failing one does
+    not stop the others: the report is built from them, then :class:`NbnasError` is raised. The profile ``full`` first
+    scores all that the notebooks want and that the store lacks, see :mod:`nbnas.scoring.plan`: hours on a GPU, weeks on
+    a CPU, resumable.
     """
     require_workers(workers)
     reports = profile_reports(profile)
@@ -61,7 +49,14 @@ def reproduce(
     waiting = sorted((job for job in jobs if not job.up_to_date), key=lambda job: (job.notebook.alone, -job.minutes))
     # Each notebook already uses a GPU from several processes.
     workers = workers or (1 if device.startswith("cuda") else available_cores())
-    _announce(profile, len(jobs), waiting, workers)
+    print(f"profile {profile!r}: {len(jobs)} notebooks, {len(jobs) - len(waiting)} up to date")
+    print(f"accuracies: {load_benchmark('nasbench201').description}")
+    if waiting:
+        minutes = [job.minutes for job in waiting if not job.notebook.alone]
+        alone = sum(job.minutes for job in waiting if job.notebook.alone)
+        total = max(max(minutes, default=0), sum(minutes) / workers) + alone
+        names = ", ".join(job.item for job in waiting)
+        print(f"to run, about {total:.0f} min, {workers} at a time: {names}", flush=True)
     failures, done = [], 0
     for alone, number in ((False, workers), (True, 1)):
         batch = [job for job in waiting if job.notebook.alone == alone]
@@ -75,14 +70,3 @@ def reproduce(
     if failures:
         raise NbnasError("\n".join(failures))
     return index
-
-
-def _announce(profile: str, jobs: int, waiting: Sequence[Job], workers: int) -> None:
-    print(f"profile {profile!r}: {jobs} notebooks, {jobs - len(waiting)} up to date")
-    print(f"accuracies: {load_benchmark('nasbench201').description}")
-    if waiting:
-        minutes = [job.minutes for job in waiting if not job.notebook.alone]
-        alone = sum(job.minutes for job in waiting if job.notebook.alone)
-        total = max(max(minutes, default=0), sum(minutes) / workers) + alone
-        names = ", ".join(job.item for job in waiting)
-        print(f"to run, about {total:.0f} min, {workers} at a time: {names}", flush=True)

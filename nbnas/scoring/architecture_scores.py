@@ -1,5 +1,6 @@
-"""Stored scores, spread over the architectures that the papers rank."""
+"""Stored scores: of the networks that were scored, and spread over the architectures that the papers rank."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -12,8 +13,7 @@ from nbnas.errors import NbnasError
 from nbnas.proxies.registry import Proxy, select_proxies
 from nbnas.scoring.samples import named_set, sample_architectures
 from nbnas.scoring.setting import Setting
-from nbnas.scoring.stored_scores import load_scores, take_sample
-from nbnas.spaces import SearchSpace
+from nbnas.spaces import EnumeratedSpace, SearchSpace
 
 SIZES: Mapping[str, Callable[[SearchSpace, str, str], float]] = {
     "flops": lambda space, arch, dataset: space.flops_for(arch, dataset),
@@ -25,6 +25,66 @@ SIZES: Mapping[str, Callable[[SearchSpace, str, str], float]] = {
 
 _size = cache(lambda name, space, arch, dataset: float(SIZES[name](space, arch, dataset)))
 _network_form = cache(lambda space, arch: space.network_form(arch))
+
+
+def load_scores(proxy: str, setting: Setting, store: Path | None = None) -> pd.DataFrame:
+    """Return the stored scores of one proxy: one row per (arch, seed).
+
+    Where the space can be listed, the first column is ``arch_index``. ``store`` is the folder of tables, by default
+    ``data/scores``. Raises :class:`NbnasError` if there are none; the message says which command computes them.
+    """
+    rows = setting.table(proxy, store).read()
+    if rows.empty:
+        wanted = f"{proxy!r} for {setting.space_name} on {setting.dataset}"
+        raise NbnasError(f"no stored scores of {wanted}; run: {_command(proxy, setting)}")
+    if isinstance(setting.space, EnumeratedSpace):
+        rows.insert(0, "arch_index", [setting.space.index(arch) for arch in rows["arch"]])
+    return rows
+
+
+def load_sample(proxy: str, setting: Setting, subset: str, seed: int = 0, store: Path | None = None) -> pd.DataFrame:
+    """Return the stored scores of a random sample of a named set of the space, whatever else the store holds.
+
+    The sample is as much of the set's fixed random order as is stored without a gap. Raises :class:`NbnasError` if not
+    even the first architecture of the order is stored.
+    """
+    return _take_sample(load_scores(proxy, setting, store), proxy, setting, subset, seed)
+
+
+def load_score_matrix(
+    proxies: str | Sequence[str], setting: Setting, subset: str, seed: int = 0, store: Path | None = None
+) -> pd.DataFrame:
+    """Return the stored scores of several proxies, names or glob patterns, for the sample that all of them have.
+
+    A row per network in the order of the sample, as :func:`load_sample` takes it, indexed by ``arch_index`` (by
+    ``arch`` where the space cannot be listed), a column per score. NaN marks a network without that score: degenerate,
+    not finite, or failed.
+    """
+    columns = []
+    for proxy in select_proxies(proxies):
+        sample = load_sample(proxy.info.name, setting, subset, seed, store)
+        columns.append(sample.set_index(sample.columns[0])[list(proxy.info.scores)])
+    # Samples begin one order: what all of them have is the shortest.
+    matrix = pd.concat(columns, axis=1, join="inner").astype(float)
+    return matrix.where(np.isfinite(matrix))
+
+
+def _take_sample(rows: pd.DataFrame, proxy: str, setting: Setting, subset: str, seed: int) -> pd.DataFrame:
+    rows = rows[rows["seed"] == seed].set_index("arch", drop=False)
+    sample = list(itertools.takewhile(rows.index.__contains__, sample_architectures(setting.space, subset)))
+    if not sample:
+        raise NbnasError(
+            f"no random sample of {subset!r} with seed {seed} is stored for {proxy!r}; "
+            f"run: {_command(proxy, setting)} --archs {subset} --seeds {seed}"
+        )
+    return rows.loc[sample].reset_index(drop=True)
+
+
+def _command(proxy: str, setting: Setting) -> str:
+    return (
+        f"nbnas score {setting.space_name} --dataset {setting.dataset} --proxies {proxy} "
+        f"--batch-size {setting.batch_size} --inputs {setting.inputs}"
+    )
 
 
 @dataclass(frozen=True)
@@ -86,10 +146,9 @@ def load_architecture_scores(
         # Rounded up, so that the smaller of two samples is used whole.
         sample = samples[target].iloc[: int(np.ceil(share * sizes[target] - 1e-9))]
         members = named_set(setting.space, target)
-        if share >= 1 and target != networks:
-            each = stored.complete_sample(sources, target)
+        if share >= 1 and stored.reach(sources, target) == len(sample_architectures(setting.space, target)):
             # With scores of its own, no architecture needs those of another.
-            networks, sample = (networks, sample) if each is None else (target, each)
+            networks, sample = target, stored.sample(sources, target)
         form = str if networks == target else partial(_network_form, setting.space)
         spread.append(_spread(sample, members, form))
         counts[networks] = len(sample)
@@ -122,38 +181,26 @@ class _Stored:
         noise, images = (replace(self._setting, inputs=inputs) for inputs in ("gaussian", "images"))
         if _proxy_of(name).info.inputs != "images":
             return noise
-        reach = {source: min(self._reach(name, source, part) for part in parts) for source in (images, noise)}
+        on_noise, on_images = (min(self.reach({name: source}, part) for part in parts) for source in (noise, images))
         # A run that has only begun must not replace a sample many times its size.
-        return images if reach[images] and 2 * reach[images] >= reach[noise] else noise
+        return images if on_images and 2 * on_images >= on_noise else noise
 
-    def _reach(self, name: str, source: Setting, part: str) -> int:
-        """Number of networks in the stored random sample."""
+    def reach(self, sources: Mapping[str, Setting], part: str) -> int:
+        """Number of networks in :meth:`sample`."""
         try:
-            return len(self._column(name, source, part))
+            return len(self.sample(sources, part))
         except NbnasError:
             return 0
 
-    def _column(self, name: str, source: Setting, part: str) -> pd.Series:
-        """Values of one score by architecture, in the order of the sample."""
-        proxy = _proxy_of(name).info.name
-        rows = take_sample(self._rows(proxy, source), proxy, source, part, self._seed)
-        values = rows.set_index("arch")[name].astype(float)
-        return values.where(np.isfinite(values))
-
     def sample(self, sources: Mapping[str, Setting], part: str) -> pd.DataFrame:
         """Scores of the networks of one set that have all of them, by architecture, in the order of the sample."""
-        if not sources:
-            return pd.DataFrame(index=sample_architectures(self._setting.space, part))
-        columns = [self._column(name, source, part) for name, source in sources.items()]
+        columns = [pd.DataFrame(index=sample_architectures(self._setting.space, part))] if not sources else []
+        for name, source in sources.items():
+            proxy = _proxy_of(name).info.name
+            rows = _take_sample(self._rows(proxy, source), proxy, source, part, self._seed)
+            values = rows.set_index("arch")[name].astype(float)
+            columns.append(values.where(np.isfinite(values)))
         return pd.concat(columns, axis=1, join="inner")
-
-    def complete_sample(self, sources: Mapping[str, Setting], part: str) -> pd.DataFrame | None:
-        """Scores of every architecture of a set, or ``None`` unless each was scored for itself."""
-        try:
-            table = self.sample(sources, part)
-        except NbnasError:
-            return None
-        return table if len(table) == len(sample_architectures(self._setting.space, part)) else None
 
 
 def _spread(scored: pd.DataFrame, members: Mapping[int, str], form: Callable[[str], str]) -> pd.DataFrame:
@@ -171,15 +218,13 @@ def _describe(counts: Mapping[str, int], sources: Mapping[str, Setting], setting
     names = setting.space.set_names
     if not sources:
         return f"{sum(counts.values()):,} {next(iter(names.values()))}, by formula."
-    scored = " and ".join(
-        f"{count:,} of {len(sample_architectures(setting.space, part)):,} {names[part]}"
-        for part, count in counts.items()
-    )
+    sizes = {part: len(sample_architectures(setting.space, part)) for part in counts}
+    scored = " and ".join(f"{count:,} of {sizes[part]:,} {names[part]}" for part, count in counts.items())
     on_images = {name: source for name, source in sources.items() if source.inputs == "images"}
     inputs = "Gaussian noise"
     if on_images:
         tables = [source.table(_proxy_of(name).info.name, store) for name, source in on_images.items()]
         seen = sorted({run["images"] for table in tables for run in table.provenance()["runs"] if "images" in run})
-        others = " and Gaussian noise" if len(on_images) < len(sources) else ""
+        others = ", Gaussian noise for the others" if len(on_images) < len(sources) else ""
         inputs = f"{'; '.join(seen) or 'images'} for {', '.join(on_images)}{others}"
     return f"Scored {scored}; inputs: {inputs}, batch {setting.batch_size}."

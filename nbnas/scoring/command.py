@@ -1,10 +1,10 @@
-"""The commands that score networks and list what can score them."""
+"""The commands that score networks, and the list of what can score them."""
 
 import argparse
 from pathlib import Path
 
 from nbnas.errors import NbnasError
-from nbnas.machine.options import add_worker_options, workers_of
+from nbnas.machine.executors import add_worker_options, workers_of
 from nbnas.proxies import list_proxies
 from nbnas.scoring.plan import run_plan, scoring_plan
 from nbnas.scoring.samples import sample_architectures
@@ -14,8 +14,8 @@ from nbnas.scoring.setting import Setting
 STORE = "folder of score tables (default: data/scores)"
 
 
-def add_score(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas score``."""
+def add_scoring(commands: argparse._SubParsersAction) -> None:
+    """Add ``nbnas score``, ``score-all`` and ``proxies``."""
     score = commands.add_parser("score", help="score many networks of a search space into the resumable store")
     score.add_argument("space", help="search space, e.g. nasbench201")
     score.add_argument("--dataset", default="cifar10", help="shape to score on (default: %(default)s)")
@@ -28,27 +28,17 @@ def add_score(commands: argparse._SubParsersAction) -> None:
     add_worker_options(score)
     score.add_argument("--store", type=Path, help=STORE)
     score.set_defaults(command=_score)
-
-
-def add_score_all(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas score-all``."""
     everything = commands.add_parser("score-all", help="score all that the notebooks want, in rounds, resumable")
     add_worker_options(everything)
     everything.add_argument("--store", type=Path, help=STORE)
     everything.add_argument("--list", action="store_true", help="only say what would be scored")
     everything.set_defaults(command=_score_all)
-
-
-def add_proxies(commands: argparse._SubParsersAction) -> None:
-    """Add ``nbnas proxies``."""
     commands.add_parser("proxies", help="list the proxies").set_defaults(command=_proxies)
 
 
 def _score(options: argparse.Namespace) -> None:
-    for name in ("sample", "workers"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise NbnasError(f"--{name} must be at least 1, got {value}")
+    if options.sample is not None and options.sample < 1:
+        raise NbnasError(f"--sample must be at least 1, got {options.sample}")
     setting = Setting(options.space, options.dataset, options.batch_size, options.inputs)
     tables = score_many(
         sample_architectures(setting.space, options.archs, options.sample),

@@ -1,7 +1,7 @@
 """Everything that the notebooks want scored, in the order of need; ``make scores`` works through it.
 
-Samples are nested: each round extends the one before, so that an interrupted run leaves a store of even coverage, and
-a rerun continues it.
+Samples are nested: each round extends the one before. An interrupted run leaves a store of even coverage, and a rerun
+continues it.
 """
 
 from collections.abc import Iterator
@@ -41,16 +41,14 @@ class Stage:
     archs: str
     """Named set of the space."""
     sample: int | None
-    """The first so many of the set's fixed random order; ``None`` is all."""
+    """How many of the set, in its fixed random order; ``None`` is all."""
     seed: int = 0
 
     def __str__(self) -> str:
-        setting = self.setting
         size = "all" if self.sample is None else f"first {self.sample:,}"
-        return (
-            f"{setting.space_name}, {setting.dataset}, {setting.inputs}, batch {setting.batch_size}, "
-            f"seed {self.seed}: {len(self.proxies)} proxies on {size} of {self.archs}"
-        )
+        inputs = f"{self.setting.space_name}, {self.setting.dataset}, {self.setting.inputs}"
+        scored = f"{len(self.proxies)} proxies on {size} of {self.archs}"
+        return f"{inputs}, batch {self.setting.batch_size}, seed {self.seed}: {scored}"
 
 
 def scoring_plan(device: str = "cpu") -> list[Stage]:
@@ -60,16 +58,12 @@ def scoring_plan(device: str = "cpu") -> list[Stage]:
     one seed, then for further seeds up to five; of other spaces one seed. Stages that want images, or architectures
     that stand in a file, are left out where there are none.
     """
-    stages = _gpu_stages() if device.startswith("cuda") else _cpu_stages()
-    present = {dataset for dataset in get_space("nasbench201").datasets if describe_images(dataset)}
-    return [
-        stage
-        for stage in stages
-        if (stage.setting.inputs == "gaussian" or stage.setting.dataset in present) and _is_there(stage)
-    ]
+    return [stage for stage in (_gpu_stages() if device.startswith("cuda") else _cpu_stages()) if _is_possible(stage)]
 
 
-def _is_there(stage: Stage) -> bool:
+def _is_possible(stage: Stage) -> bool:
+    if stage.setting.inputs == "images" and not describe_images(stage.setting.dataset):
+        return False
     try:
         named_set(stage.setting.space, stage.archs)
     except NbnasError:
@@ -78,16 +72,13 @@ def _is_there(stage: Stage) -> bool:
 
 
 def run_plan(workers: Workers = Workers(), *, store: Path | None = None, progress: bool = True) -> None:
-    """Work through :func:`scoring_plan`, computing only what the store lacks.
-
-    Arguments and errors are those of :func:`nbnas.score_many`.
-    """
+    """Work through :func:`scoring_plan` as :func:`nbnas.score_many` does, computing only what the store lacks."""
     stages = scoring_plan(workers.device)
     for number, stage in enumerate(stages, start=1):
         print(f"[{number}/{len(stages)}] {stage}", flush=True)
         archs = sample_architectures(stage.setting.space, stage.archs, stage.sample)
-        options = {"store": store, "workers": workers, "progress": progress}
-        score_many(archs, stage.proxies, stage.setting, seeds=[stage.seed], **options)
+        options = {"seeds": [stage.seed], "store": store, "workers": workers, "progress": progress}
+        score_many(archs, stage.proxies, stage.setting, **options)
 
 
 def _proxies(*left_out: str) -> tuple[str, ...]:
@@ -100,26 +91,26 @@ def _image_proxies() -> tuple[str, ...]:
 
 
 def _cpu_stages() -> Iterator[Stage]:
-    settings = [Setting(dataset=dataset) for dataset in ("ImageNet16-120", "cifar10", "cifar100")]
+    datasets = ("ImageNet16-120", "cifar10", "cifar100")
     for sample in (300, 1000, 3000, None):
-        for noise in settings:
-            images = Setting(dataset=noise.dataset, inputs="images")
+        for dataset in datasets:
+            noise, images = Setting(dataset=dataset), Setting(dataset=dataset, inputs="images")
             yield Stage(noise, AGGREGATE_PARTS, "filtered-unique", sample)
             yield Stage(noise, _proxies(_SLOW), "filtered-unique", sample)
             yield Stage(noise, _proxies(_SLOW), "dead-edges", sample)
             yield Stage(images, _image_proxies(), "filtered-unique", sample)
         yield from _ablations(sample)
         yield from _other_spaces(sample, PAPER_SAMPLE)
-        for noise in settings:
-            yield Stage(noise, (_SLOW,), "filtered-unique", sample)
+        for dataset in datasets:
+            yield Stage(Setting(dataset=dataset), (_SLOW,), "filtered-unique", sample)
 
 
 def _gpu_stages() -> Iterator[Stage]:
     for seed in range(5):
         for archs in ("filtered-unique", "dead-edges", "filtered"):
             for dataset in get_space("nasbench201").datasets:
-                yield Stage(Setting(dataset=dataset), _proxies(), archs, None, seed)
-                images = Setting(dataset=dataset, inputs="images")
+                noise, images = Setting(dataset=dataset), Setting(dataset=dataset, inputs="images")
+                yield Stage(noise, _proxies(), archs, None, seed)
                 yield Stage(images, (*_image_proxies(), _SLOW), archs, None, seed)
         if seed == 0:
             yield from _ablations(None)

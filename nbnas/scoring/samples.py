@@ -1,4 +1,4 @@
-"""Named sets of architectures, and random samples of them: smaller samples begin larger ones."""
+"""Named sets of architectures, and random samples of them: a smaller sample is the beginning of a larger one."""
 
 from functools import cache
 from typing import Any
@@ -11,22 +11,16 @@ from nbnas.spaces import get_space
 def named_set(space: Any, name: str) -> dict[int, str]:
     """Return a named set of a space: row in the benchmark -> architecture.
 
-    Raises:
-        NbnasError: If there is no such set, or its architectures stand in a file that is absent.
+    Raises :class:`NbnasError` if there is no such set, or its architectures stand in a file that is absent.
     """
     return space.named_set(name, lambda: load_benchmark(space.name).archs)
 
 
 def sample_architectures(space: Any, name: str | None = None, size: int | None = None) -> list[str]:
-    """Return architectures of a named set in the order of a hash, which is the same everywhere.
+    """Return the first ``size`` architectures of a named set, by default all, in the order of a hash.
 
-    Args:
-        space: A search space or its name.
-        name: Named set; ``None`` is the ``default_set`` of the space.
-        size: Number of architectures; ``None`` or more than there are means all of them.
-
-    Raises:
-        NbnasError: As :func:`named_set`.
+    That order is the same everywhere. ``space`` is a search space or its name; without a name, the set is the
+    ``default_set`` of the space.
     """
     found = get_space(space) if isinstance(space, str) else space
     return list(_shuffled(tuple(named_set(found, name or found.default_set).values()))[:size])

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from nbnas.errors import NbnasError, first_line
 from nbnas.networks.copying import copy_network
 from nbnas.networks.exact_kernels import exact_kernels
-from nbnas.proxies.info import Batch, DegenerateScoreError
-from nbnas.proxies.probe import Probe
+from nbnas.proxies.probe import Batch, DegenerateScoreError, LogitsSelector, Probe, ScoringSession
 from nbnas.proxies.registry import Proxy, select_proxies
-from nbnas.proxies.session import LogitsSelector, ScoringSession
 from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 
 
@@ -57,11 +55,8 @@ def score(
     Returns:
         A row per score, indexed by its name: ``value``; ``status`` (``ok``, ``degenerate``, ``non_finite`` or
         ``error: ...``; without ``ok`` the value is not a number to rank by); ``seconds`` that the proxy which
-        returned it takes when scored alone. Proxies share the passes that they have in common, so scoring many takes
-        less than the sum. One failing proxy does not stop the others.
-
-    Raises:
-        NbnasError: If the arguments are unusable: an unknown proxy, init or device, neither batches nor a shape.
+        returned it takes when scored alone. Proxies share passes: scoring many takes less than the sum. One failing
+        proxy does not stop the others.
     """
     chosen, rows = select_proxies(proxies), {}
     given = GivenInputs(batches, input_shape, num_classes, init, seed, device, logits)
@@ -96,12 +91,12 @@ class GivenInputs:
         reference = next(model.parameters(), torch.empty(0))
         device = usable_device(reference.device if self.device is None else self.device)
         with exact_kernels(device):
-            batches = self._draw(model, proxies, select) if self.batches is None else self.batches
-            batches = [(inputs.to(device, reference.dtype), labels.to(device)) for inputs, labels in batches]
-            if device.type == "cuda":  # As the network, see move_network.
-                batches = [(inputs.contiguous(), labels) for inputs, labels in batches]
-            # Tensors made in inference mode cannot be differentiated, their copies can.
-            batches = [(inputs.clone() if inputs.is_inference() else inputs, labels) for inputs, labels in batches]
+            batches = []
+            for inputs, labels in self._draw(model, proxies, select) if self.batches is None else self.batches:
+                moved = inputs.to(device, reference.dtype)
+                moved = moved.contiguous() if device.type == "cuda" else moved  # As the network, see move_network.
+                # Tensors made in inference mode cannot be differentiated, their copies can.
+                batches.append((moved.clone() if moved.is_inference() else moved, labels.to(device)))
             yield ScoringSession(model, batches, self.init, self.seed, device, select)
 
     def _draw(self, model: nn.Module, proxies: Sequence[Proxy], select: LogitsSelector | None) -> list[Batch]:
@@ -121,7 +116,7 @@ def draw_batch(input_shape: tuple[int, ...], num_classes: int, seed: int, number
 
 
 def usable_device(device: str | torch.device) -> torch.device:
-    """Return a torch device on which a tensor can be made; raises :class:`NbnasError` for any other."""
+    """Return a device on which a tensor can be made; raises :class:`NbnasError` for any other."""
     try:
         found = torch.empty(0, device=device).device
         if found.type == "meta":
@@ -143,9 +138,8 @@ def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | No
     try:
         return int((output if select is None else select(output)).shape[1])
     except Exception as error:
-        raise NbnasError(
-            "the network must return logits (batch, classes); with a tuple or a dict, say which entry by logits="
-        ) from error
+        message = "the network must return logits (batch, classes); with a tuple or a dict, say which entry by logits="
+        raise NbnasError(message) from error
 
 
 def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, float]]:
@@ -160,7 +154,7 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
         # To floats only now, after all work is queued: each conversion waits for the device.
         values = {name: float(value) for name, value in dict(returned).items()}
         if set(values) != set(info.scores):
-            raise NbnasError(f"returned {sorted(values)}, its record says {sorted(info.scores)}")
+            raise NbnasError(f"returned the scores {sorted(values)}, but its record names {sorted(info.scores)}")
     except DegenerateScoreError:
         status = "degenerate"
     except Exception as error:

@@ -10,15 +10,13 @@ from tqdm import tqdm
 
 from nbnas.errors import NbnasError
 from nbnas.machine import provenance
-from nbnas.machine.executors import Workers, describe_failure, open_executor
-from nbnas.machine.window import in_flight
+from nbnas.machine.executors import Workers, describe_failure, in_flight, open_executor
 from nbnas.proxies.registry import select_proxies
 from nbnas.scoring.score import usable_device
 from nbnas.scoring.score_table import KEY, ScoreTable
 from nbnas.scoring.setting import Setting
 
-_Task = tuple[str, int, list[str]]
-"""Architecture, seed, and the proxies whose tables lack them."""
+_Task = tuple[str, int, list[str]]  # Architecture, seed, and the proxies whose tables lack them.
 
 
 def score_many(
@@ -57,9 +55,8 @@ def score_many(
     setting.images()  # Before any worker starts: here a missing folder is one clear line.
     archs = [*map(getattr(setting.space, "normalise", str), archs)]
     seeds = [int(seed) for seed in seeds]
-    for seed in seeds:
-        if not -(2**63) <= seed < 2**63:
-            raise NbnasError(f"a seed must fit in 64 bits, got {seed}")
+    if wide := [seed for seed in seeds if not -(2**63) <= seed < 2**63]:
+        raise NbnasError(f"a seed must fit in 64 bits, got {wide[0]}")
     tables = {proxy.info.name: setting.table(proxy.info.name, store) for proxy in select_proxies(proxies)}
     done = {name: _finished(table.read()) for name, table in tables.items()}
     wanted = [(arch, seed) for seed in dict.fromkeys(seeds) for arch in dict.fromkeys(archs)]

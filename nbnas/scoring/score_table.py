@@ -33,10 +33,9 @@ class ScoreTable:
         )
 
     def read(self) -> pd.DataFrame:
-        """Return all rows, merged or not; empty if there are none. Warns of damaged shards.
+        """Return all rows, merged or not; empty if there are none.
 
-        Raises:
-            NbnasError: If the parquet file itself is damaged.
+        Warns of damaged shards. Raises :class:`NbnasError` if the parquet file itself is damaged.
         """
         # Shards first: what another process merges in between is then in the parquet file.
         shards = [rows for _, rows in map(_read_shard, self._shard_paths())]
@@ -45,18 +44,16 @@ class ScoreTable:
     def provenance(self) -> dict[str, object]:
         """Return the sidecar: ``configuration``, and ``runs`` with versions, device, commit, time and rows of each."""
         record = self._read_sidecar()
-        runs = [{name: value for name, value in run.items() if name != "shard"} for run in record["runs"]]
-        return {**record, "runs": runs}
+        for run in record["runs"]:
+            run.pop("shard", None)
+        return record
 
     @contextmanager
     def writer(self, configuration: Mapping[str, object], run: Mapping[str, object]) -> Iterator[AppendLog]:
-        """Open a shard of one's own; merge when the block ends, also by an exception such as Ctrl-C.
+        """Open a shard for this process and merge it when the block ends, even with an exception such as Ctrl-C.
 
-        After a kill the shard stays: :meth:`read` sees its rows and the next writer merges it.
-
-        Args:
-            configuration: What defines the table; goes into the sidecar.
-            run: Provenance of the rows to come; goes into the sidecar with their number.
+        After a kill the shard stays: :meth:`read` sees its rows and the next writer merges it. What defines the table
+        goes into the sidecar, and so does the provenance of the run, with its number of rows.
         """
         path = self.shards / f"{uuid.uuid4().hex}.jsonl"
         try:
@@ -74,10 +71,8 @@ class ScoreTable:
         """Fold every shard that no living writer holds into the parquet file, then delete those shards.
 
         Shards are deleted only after the merged table has replaced the old one, so an interruption at any point
-        leaves each row in at least one place; a row in two places counts once, and so does a run.
-
-        Raises:
-            NbnasError: If the merged table cannot be written, for example on a full disk; the shards stay.
+        leaves each row in at least one place; a row in two places counts once, and so does a run. Raises
+        :class:`NbnasError` if the merged table cannot be written, for example on a full disk.
         """
         # This lock file is never deleted: two mergers could each lock a file of that name.
         with FileLock(self.shards / "merge.lock"):
@@ -94,8 +89,7 @@ class ScoreTable:
                     record["runs"].append({**header.get("run", {}), "rows": added, "shard": path.stem})
             if not table.empty and finished:
                 try:
-                    # The sidecar first: should the table not follow, the shard's name keeps its run from being
-                    # listed again.
+                    # The sidecar first: if the table does not follow, the shard's name tells that its run is listed.
                     replace_file(self.sidecar, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
                     replace_file(self.parquet, lambda path: table.to_parquet(path, index=False, compression="zstd"))
                 except OSError as error:
@@ -105,20 +99,15 @@ class ScoreTable:
                 Path(f"{path}.lock").unlink(missing_ok=True)
 
     def _read_parquet(self) -> pd.DataFrame:
-        if not self.parquet.exists():
-            return pd.DataFrame()
         try:
-            return pd.read_parquet(self.parquet)
+            return pd.read_parquet(self.parquet) if self.parquet.exists() else pd.DataFrame()
         except Exception as error:
-            raise NbnasError(
-                f"{self.parquet} is damaged ({type(error).__name__}); restore it from version control or delete it"
-            ) from error
+            damage = f"is damaged ({type(error).__name__}); restore it from version control or delete it"
+            raise NbnasError(f"{self.parquet} {damage}") from error
 
     def _read_sidecar(self) -> dict:
-        if not self.sidecar.exists():
-            return {"configuration": {}, "runs": []}
         try:
-            return json.loads(self.sidecar.read_text())
+            return json.loads(self.sidecar.read_text()) if self.sidecar.exists() else {"configuration": {}, "runs": []}
         except ValueError as error:
             raise NbnasError(f"{self.sidecar} is damaged; restore it from version control or delete it") from error
 
@@ -127,7 +116,7 @@ class ScoreTable:
 
 
 def _read_shard(path: Path) -> tuple[dict[str, dict], pd.DataFrame]:
-    """Header and rows."""
+    """Return header and rows."""
     try:
         lines = read_log(path)
     except FileNotFoundError:  # Another process has merged it since it was listed.
@@ -150,6 +139,6 @@ def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=[*KEY, "status", "seconds"])
     joined = pd.concat(frames, ignore_index=True)
-    # A row that failed, perhaps for want of memory, gives way to one that did not.
+    # A row that failed, perhaps because memory ran out, is replaced by one that did not.
     joined = joined.sort_values("status", key=lambda status: status.str.startswith("error"), kind="stable")
     return joined.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)

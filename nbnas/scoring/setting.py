@@ -1,4 +1,4 @@
-"""What, besides the network and the seed, decides a score."""
+"""What decides a score besides the network and the seed."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from nbnas.datasets.shapes import DATASETS, DatasetShape
 from nbnas.errors import NbnasError
 from nbnas.machine.paths import data_folder
 from nbnas.networks.initialisation import INITIALISATIONS
-from nbnas.proxies.info import Batch
+from nbnas.proxies.probe import Batch
 from nbnas.proxies.registry import select_proxies
 from nbnas.scoring.score import draw_batch, score
 from nbnas.scoring.score_table import ScoreTable
@@ -32,31 +32,30 @@ class Setting:
     """
 
     space: Any = "nasbench201"
-    """A search space, or the name of one of the package's. Any object that builds networks will do, see
-    :class:`nbnas.search.Searchable`."""
+    """A search space or its name. Any object that builds networks will do, see :class:`nbnas.search.Searchable`."""
     dataset: str | None = None
     """Gives number of classes, resolution, and the images if there are any; ``None`` is the first data set of the
-    space. A space without ``datasets`` has those of NATS-Bench."""
+    space. A space without ``datasets`` has those of NATS-Bench; where ``build``, ``resolution`` or ``num_classes``
+    are given, every space has these too."""
     batch_size: int = 64
     inputs: str = "gaussian"
     """``gaussian`` noise with random labels, or ``images`` with their labels, see :mod:`nbnas.datasets.images`."""
     build: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Options of the space's ``build``, such as ``{"residual": False}``."""
-    resolution: int | None = None
-    """Side of the inputs in pixels, in place of the data set's."""
+    resolution: int | tuple[int, int] | None = None
+    """Side of the inputs in pixels, or (height, width), in place of the data set's."""
     num_classes: int | None = None
     """In place of the data set's."""
 
     def __post_init__(self) -> None:
-        space = get_space(self.space) if isinstance(self.space, str) else self.space
-        datasets = getattr(space, "datasets", DATASETS)
-        object.__setattr__(self, "space", space)
-        object.__setattr__(self, "dataset", self.dataset or next(iter(datasets)))
-        if self.dataset not in datasets:
-            raise NbnasError(f"unknown data set {self.dataset!r}; choose from {', '.join(datasets)}")
+        object.__setattr__(self, "space", get_space(self.space) if isinstance(self.space, str) else self.space)
+        object.__setattr__(self, "dataset", self.dataset or next(iter(self._datasets)))
+        if self.dataset not in self._datasets:
+            raise NbnasError(f"unknown data set {self.dataset!r}; choose from {', '.join(self._datasets)}")
         for name in ("batch_size", "resolution", "num_classes"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value >= 1):
+            sizes = value if name == "resolution" and isinstance(value, tuple) and len(value) == 2 else (value,)
+            if value is not None and not all(isinstance(size, int) and size >= 1 for size in sizes):
                 raise NbnasError(f"{name} must be at least 1, got {value!r}")
         if self.inputs not in ("gaussian", "images"):
             raise NbnasError(f"inputs must be 'gaussian' or 'images', got {self.inputs!r}")
@@ -74,15 +73,15 @@ class Setting:
 
     @property
     def shape(self) -> DatasetShape:
-        """Number of classes, resolution and channels."""
-        shape = getattr(self.space, "datasets", DATASETS)[self.dataset]
+        """Number of classes, resolution and channels; the resolution is a pair where :attr:`resolution` is one."""
+        shape = self._datasets[self.dataset]
         return DatasetShape(self.num_classes or shape.num_classes, self.resolution or shape.resolution, shape.channels)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
         """(batch, channels, height, width)."""
-        shape = self.shape
-        return self.batch_size, shape.channels, shape.resolution, shape.resolution
+        size = self.shape.resolution
+        return self.batch_size, self.shape.channels, *(size if isinstance(size, tuple) else (size, size))
 
     def own_seed(self, arch: str, seed: int, occurrence: int = 0) -> int:
         """Seed of the weights and inputs of one network; ``occurrence`` counts how often it was scored before."""
@@ -105,11 +104,15 @@ class Setting:
     def _replaces_nothing(self) -> bool:
         return not self.build and self.resolution is None and self.num_classes is None
 
+    @property
+    def _datasets(self) -> Mapping[str, DatasetShape]:
+        own = getattr(self.space, "datasets", DATASETS)
+        return own if self._replaces_nothing else {**own, **DATASETS, **own}
+
     def images(self) -> Images | None:
         """Return the images that are the inputs, ``None`` where these are noise.
 
-        Raises:
-            NbnasError: If there are none, or of another resolution.
+        Raises :class:`NbnasError` if there are none, or of another resolution.
         """
         if self.inputs == "gaussian":
             return None
@@ -121,7 +124,7 @@ class Setting:
     def batches(self, seed: int, count: int = 1) -> list[Batch]:
         """Draw pairs of inputs and labels; noise is what :func:`nbnas.score` draws from the same seed.
 
-        Fewer batches begin more, and smaller batches of noise begin larger ones.
+        Fewer batches are the first of more, and a smaller batch of noise is the beginning of a larger one.
         """
         images = self.images()
         if images is not None:
@@ -129,29 +132,20 @@ class Setting:
         return [draw_batch(self.input_shape, self.shape.num_classes, seed, number) for number in range(count)]
 
     def start(
-        self,
-        arch: str,
-        seed: int = 0,
-        initialisation: str = "kaiming_normal",
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: str = "cpu",
+        self, arch: str, seed: int = 0, *, dtype: torch.dtype = torch.float32, device: str = "cpu"
     ) -> tuple[nn.Module, Tensor]:
-        """Return the network in eval mode and the inputs from which a score is computed, by default one of VKDNW.
+        """Return the network in eval mode and the inputs from which the scores of VKDNW are computed.
 
         Numbers are drawn in float32 and then converted to ``dtype``: all precisions start from the same.
         """
-        network = lay_out(self.network(arch, seed, initialisation), device)
+        network = lay_out(self.network(arch, seed, "kaiming_normal"), device)
         inputs, _ = self.batches(self.own_seed(arch, seed))[0]
         return network.eval().to(device, dtype), inputs.to(device, dtype)
 
     def score(
         self, arch: str, proxies: str | list[str], seed: int = 0, device: str = "cpu", *, occurrence: int = 0
     ) -> pd.DataFrame:
-        """Score one network on one thread, as :func:`nbnas.score_many` does; returns what :func:`nbnas.score` does.
-
-        ``occurrence`` is that of :meth:`own_seed`.
-        """
+        """Score one network on one thread, as :func:`nbnas.score_many` does, by :func:`nbnas.score`."""
         own_seed = self.own_seed(arch, seed, occurrence)
         count = max(proxy.info.batches for proxy in select_proxies(proxies))
         network = lay_out(self.network(arch), device)
@@ -163,11 +157,7 @@ class Setting:
         return {"space": self.space_name} | {name: getattr(self, name) for name in ("dataset", "batch_size", "inputs")}
 
     def table(self, proxy: str, store: Path | None = None) -> ScoreTable:
-        """Return the table that holds the rows of ``proxy``.
-
-        Raises:
-            NbnasError: If the networks are not those of the data set: tables hold no others.
-        """
+        """Return the table that holds the rows of ``proxy``; only networks as the data set has them are stored."""
         if not self._replaces_nothing:
             raise NbnasError("score tables hold networks of the data set; leave out build, resolution and num_classes")
         folder = (store or data_folder() / "scores") / self.space_name / self.dataset

@@ -1,4 +1,4 @@
-"""What a score costs: seconds per network, beside those of one forward pass."""
+"""What a score costs: seconds per network, compared with one forward pass."""
 
 import statistics
 import time
@@ -24,28 +24,23 @@ def measure_cost(
         the seconds of a pass in eval mode without gradients; ``status``, ``ok`` if all scores are.
     """
     shape, rows = {"input_shape": setting.input_shape, "num_classes": setting.shape.num_classes}, []
-    for number, arch in enumerate([*archs[:1], *archs]):
+    for arch in [*archs[:1], *archs]:
         network = setting.network(arch).to(device)
         start = _now(device)
         table = score(network, proxies, **shape, seed=setting.own_seed(arch, seed))
         seconds = _now(device) - start
-        if number:
-            forward = measure_latency(network, setting.input_shape, device, repeats=1)
-            failed = table["status"][table["status"] != "ok"]
-            rows.append((arch, seconds, forward, "ok" if failed.empty else failed.iloc[0]))
-    return pd.DataFrame(rows, columns=["arch", "seconds", "forward", "status"])
+        forward = measure_latency(network, setting.input_shape, device, repeats=1)
+        status = next((status for status in table["status"] if status != "ok"), "ok")
+        rows.append((arch, seconds, forward, status))
+    return pd.DataFrame(rows[1:], columns=["arch", "seconds", "forward", "status"])
 
 
 def measure_latency(
     network: nn.Module, input_shape: tuple[int, int, int, int], device: str = "cpu", repeats: int = 10
 ) -> float:
-    """Return the median seconds of a forward pass in eval mode, without gradients; two more warm up.
+    """Return the median seconds of ``repeats`` forward passes without gradients, after two to warm up.
 
-    Args:
-        network: Any network on ``device``; it is put into eval mode.
-        input_shape: (batch, channels, height, width).
-        device: Torch device.
-        repeats: Number of passes.
+    The network, on ``device``, is put into eval mode. ``input_shape`` is (batch, channels, height, width).
     """
     inputs = torch.zeros(input_shape, device=device)
     network.eval()

@@ -141,7 +141,7 @@ class Trajectory:
 
     def _costs(self, arch: str) -> dict[str, float]:
         space, shape = self._space, self.setting.shape
-        if hasattr(space, "costs"):
+        if hasattr(space, "costs") and isinstance(shape.resolution, int):
             costs = space.costs(arch, shape.resolution, shape.num_classes)
         elif self._counts_anyway:
             network = space.build(arch, shape.num_classes)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nbnas.errors import NbnasError
-from nbnas.machine.options import add_worker_options, workers_of
+from nbnas.machine.executors import add_worker_options, workers_of
 from nbnas.machine.replace_file import replace_file
 from nbnas.scoring.setting import Setting
 from nbnas.search.evolution import SearchResult, as_ranking, evolve
@@ -76,7 +76,8 @@ def _run(options: argparse.Namespace, checkpoint: Path) -> SearchResult:
         preset = Preset("", as_ranking(options.score), Setting(target), Evolution(), Budget(), 1000)
     scoring = preset.scoring
     if options.dataset:  # It takes the place of the published inputs, but how networks are built stays.
-        scoring = Setting(scoring.space, options.dataset, build=scoring.build)
+        sizes = {"resolution": options.resolution, "num_classes": options.num_classes}
+        scoring = Setting(scoring.space, options.dataset, build=scoring.build, **sizes)
     parts = {"strategy": preset.strategy, "budget": preset.budget, "scoring": scoring}
     settings = {name: _changed(part, options) for name, part in parts.items()}
     settings["steps"] = preset.steps if options.steps is None else options.steps

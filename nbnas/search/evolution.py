@@ -14,8 +14,7 @@ from tqdm import tqdm
 
 from nbnas.errors import NbnasError, first_line
 from nbnas.machine.append_log import AppendLog
-from nbnas.machine.executors import Workers, describe_failure, open_executor
-from nbnas.machine.window import failed
+from nbnas.machine.executors import Workers, describe_failure, failed, open_executor
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import CombinedRanking
 from nbnas.rankings.published import RANKINGS

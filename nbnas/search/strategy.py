@@ -21,10 +21,10 @@ class Searchable(Protocol):
     scored in other processes, it must be an instance of a class in a module.
 
     Three more methods are used where they exist. ``costs(arch, resolution, num_classes)`` returns ``params``,
-    ``flops`` (operations for one image) and ``layers``; without it the built network is counted, its layers being
-    convolutions and linear layers. ``network_form(arch)`` returns a text that architectures of one network share, by
-    which duplicates are recognised; without it that is the architecture itself. ``normalise(arch)`` checks an
-    architecture that the user gives as a start, and returns its standard spelling.
+    ``flops`` (operations for one image) and ``layers``; without it, or for inputs that are not square, the built
+    network is counted, its layers being convolutions and linear layers. ``network_form(arch)`` returns a text that
+    architectures of one network share, by which duplicates are recognised; without it that is the architecture itself.
+    ``normalise(arch)`` checks an architecture that the user gives as a start, and returns its standard spelling.
     """
 
     def sample(self, rng: np.random.Generator) -> str:

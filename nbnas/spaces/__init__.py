@@ -10,8 +10,7 @@ from nbnas.spaces.nasbench301 import NasBench301
 from nbnas.spaces.nasbench_macro import NasBenchMacro
 from nbnas.spaces.nats_sss import NatsSizeSpace
 from nbnas.spaces.space import EnumeratedSpace, SearchSpace
-from nbnas.spaces.super_blocks.mobilenetv2 import MobileNetV2Space
-from nbnas.spaces.super_blocks.zen_resnet import ZenResNetSpace
+from nbnas.spaces.super_blocks.space import MobileNetV2Space, ZenResNetSpace
 from nbnas.spaces.transnasbench101 import TransNasBench101Macro, TransNasBench101Micro
 
 SPACES: dict[str, type[SearchSpace]] = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
-from nbnas.spaces.choices import ChoiceSpace
+from nbnas.spaces.space import ChoiceSpace
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """Edges (source node, target node) of the cell, in the order of the architecture string."""
@@ -34,19 +34,13 @@ class FourNodeSpace(ChoiceSpace):
     places = len(EDGES)
 
     def live_form(self, arch: str) -> str:
-        """Return the cell without operations on edges that lie on no path from input to output: the same function.
-
-        The edges that it drops have parameters that no gradient reaches or no signal.
-        """
+        """Return the same function: the cell without operations on edges that lie on no path from input to output."""
         operations, none = self.parse(arch), self.options[0]
         live = edges_on_paths([edge for edge, name in zip(EDGES, operations, strict=True) if name != none])
         return self.format([name if edge in live else none for edge, name in zip(EDGES, operations, strict=True)])
 
     def has_dead_edges(self, arch: str) -> bool:
-        """Whether an edge with an operation lies on no path from input to output.
-
-        The empty cell has no such edge and counts as free of dead edges, as in the papers' list for NAS-Bench-201.
-        """
+        """Whether an edge with an operation is on no path; the empty cell has no such edge, as in the papers' list."""
         return self.live_form(arch) != self.normalise(arch)
 
 

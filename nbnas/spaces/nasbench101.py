@@ -2,8 +2,7 @@
 
 Source: Ying et al., ICML 2019; details of the network follow zero-cost-nas and the records that NASLib publishes. An
 architecture is its vertices, then its edges, which lead forward: ``input,conv3x3-bn-relu,output:0-1,1-2``. Vertices
-that are on no path from input to output do not exist for the benchmark; :meth:`NasBench101.normalise` removes them. The
-cells of NAS-Bench-1Shot1 belong to this space.
+that are on no path from input to output do not exist for the benchmark; :func:`prune` removes them.
 """
 
 import functools
@@ -19,21 +18,18 @@ from torch import Tensor, nn
 
 from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.choices import text_of
-from nbnas.spaces.convolutions import conv_bn_relu
-from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, part_costs
 from nbnas.spaces.four_node_cell import vertices_on_paths
+from nbnas.spaces.parts import Costs, classifier_costs, conv_bn_relu, part_costs
+from nbnas.spaces.space import CountedSpace, text_of
 
 OPERATIONS = ("maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu")
 """Operations of interior vertices, in the order in which NASLib numbers them."""
 
-MAX_VERTICES = 7
-MAX_EDGES = 9
+MAX_VERTICES, MAX_EDGES = 7, 9
 
 Edges = tuple[tuple[int, int], ...]
 
 _PAIRS = tuple(itertools.combinations(range(MAX_VERTICES), 2))
-"""Every possible edge of the largest cell."""
 
 
 class CellGraph(NamedTuple):
@@ -65,19 +61,68 @@ class CellGraph(NamedTuple):
         return [target for source, target in self.edges if source == 0]
 
 
+def parse_cell(arch: str) -> CellGraph:
+    """Return the pruned graph of an architecture string; raises :class:`NbnasError` where it is malformed."""
+    vertices, separator, connections = text_of(arch).partition(":")
+    if not separator:
+        raise NbnasError(f"a NAS-Bench-101 cell must read 'operations:edges', got {arch!r}")
+    operations = vertices.split(",")
+    numbers = {str(vertex): vertex for vertex in range(len(operations))}
+    edges = []
+    for text in connections.split(",") if connections else []:
+        ends = text.split("-")
+        if len(ends) != 2 or not numbers.keys() >= set(ends):
+            wanted = f"'s-t' with vertices s, t from 0 to {len(operations) - 1}"
+            raise NbnasError(f"an edge must read {wanted}, got {text!r}")
+        edges.append((numbers[ends[0]], numbers[ends[1]]))
+    return prune(operations, edges)
+
+
+def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGraph:
+    """Keep the vertices that are on a path from the first to the last, in order.
+
+    Raises :class:`NbnasError` if an edge does not lead forward or occurs twice, no path leads from input to output, or
+    more than 7 vertices or 9 edges are left.
+    """
+    output = len(operations) - 1
+    if output < 1 or operations[0] != "input" or operations[-1] != "output":
+        raise NbnasError(f"the first vertex must be 'input' and the last 'output', got {','.join(operations)!r}")
+    for vertex, name in enumerate(operations[1:-1], start=1):
+        if name not in OPERATIONS:
+            raise NbnasError(f"vertex {vertex} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}")
+    edges = sorted(edges)
+    for source, target in edges:
+        if source >= target:
+            raise NbnasError(f"edges must lead to a later vertex, got {source}-{target}")
+        if edges.count((source, target)) > 1:
+            raise NbnasError(f"edge {source}-{target} occurs twice")
+    kept = sorted(vertices_on_paths(edges, output))
+    if not kept:
+        raise NbnasError("no path leads from input to output")
+    number = {vertex: place for place, vertex in enumerate(kept)}
+    kept_edges = tuple((number[s], number[t]) for s, t in edges if s in number and t in number)
+    if len(kept) > MAX_VERTICES:
+        raise NbnasError(f"a cell has at most {MAX_VERTICES} vertices, got {len(kept)} after pruning")
+    if len(kept_edges) > MAX_EDGES:
+        raise NbnasError(f"a cell has at most {MAX_EDGES} edges, got {len(kept_edges)} after pruning")
+    return CellGraph(tuple(operations[vertex] for vertex in kept), kept_edges)
+
+
+def format_cell(graph: CellGraph) -> str:
+    """Join vertices and edges into an architecture string."""
+    return f"{','.join(graph.operations)}:{','.join(f'{source}-{target}' for source, target in graph.edges)}"
+
+
 class NasBench101(CountedSpace):
-    """The search space; see :func:`nbnas.get_space`. FLOPs are those of NASLib's records."""
+    """The search space. FLOPs are those of NASLib's records.
+
+    The standard spelling is that of the pruned cell, its vertices in their old order and its edges ascending.
+    """
 
     name = "nasbench101"
     datasets: ClassVar = {"cifar10": CIFAR10}
-
-    def normalise(self, arch: str) -> str:
-        """Return the pruned cell, its vertices numbered in their old order and its edges ascending.
-
-        Raises :class:`NbnasError` if the string is malformed, an edge does not lead forward, no path leads from input
-        to output, or more than 7 vertices or 9 edges are left after pruning.
-        """
-        return format_cell(parse_cell(arch))
+    parse = staticmethod(parse_cell)
+    format = staticmethod(format_cell)
 
     def canonical(self, arch: str) -> str:
         """Return one string for all cells that are the same labelled graph after pruning.
@@ -91,9 +136,8 @@ class NasBench101(CountedSpace):
     def sample(self, rng: np.random.Generator) -> str:
         """Draw a cell as the published samples were drawn, which is far from uniform.
 
-        Every edge between 7 vertices is there with probability 1/2 and operations are uniform; draws that are not valid
-        after pruning are repeated. Cells of 4 and 5 vertices are the most frequent, one in ten is input-output alone,
-        and hardly any has 7 vertices.
+        Every edge between 7 vertices is there with probability 1/2, operations are uniform, and draws that are invalid
+        after pruning are repeated. Most cells have 4 or 5 vertices, one in ten is input-output alone, hardly any has 7.
         """
         while True:
             edges = list(itertools.compress(_PAIRS, rng.integers(2, size=len(_PAIRS))))
@@ -135,13 +179,12 @@ class NasBench101(CountedSpace):
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 128) -> nn.Module:
         """Build the network of the pruned cell; it maps (batch, 3, R, R), R at least 4, to logits (batch, num_classes).
 
-        ``channels`` is the width of the stem and of the first stack; a cell may not have more vertices before its
-        output.
+        No more vertices may feed the output than there are ``channels`` in the stem and the first stack.
         """
-        return NasBench101Network(self._graph(arch, channels), num_classes, channels)
+        return NasBench101Network(self.parse(arch), num_classes, channels)
 
     def _parts(self, arch: str, resolution: int, num_classes: int, channels: int = 128) -> Iterator[Costs]:
-        graph, side = self._graph(arch, channels), resolution
+        graph, side = self.parse(arch), resolution
         yield part_costs(conv_bn_relu, (3, channels, 3), 3, side)
         for halves, before, after in module_shapes(channels):
             if halves:
@@ -153,60 +196,6 @@ class NasBench101(CountedSpace):
             for vertex in graph.projected:
                 yield part_costs(conv_bn_relu, (before, widths[vertex], 1), before, side)
         yield classifier_costs(after, num_classes)
-
-    def _graph(self, arch: str, channels: int) -> CellGraph:
-        graph = parse_cell(arch)
-        if channels < len(graph.concatenated):
-            raise NbnasError(f"{len(graph.concatenated)} vertices cannot share {channels} channels")
-        return graph
-
-
-def parse_cell(arch: str) -> CellGraph:
-    """Return the pruned graph of an architecture string; raises as :meth:`NasBench101.normalise`."""
-    vertices, separator, connections = text_of(arch, "a NAS-Bench-101 architecture").partition(":")
-    if not separator:
-        raise NbnasError(f"a NAS-Bench-101 cell must read 'operations:edges', got {arch!r}")
-    operations = vertices.split(",")
-    numbers = {str(vertex): vertex for vertex in range(len(operations))}
-    edges = []
-    for text in connections.split(",") if connections else []:
-        ends = text.split("-")
-        if len(ends) != 2 or not numbers.keys() >= set(ends):
-            last = len(operations) - 1
-            raise NbnasError(f"an edge must read 's-t' with vertices s, t from 0 to {last}, got {text!r}")
-        edges.append((numbers[ends[0]], numbers[ends[1]]))
-    return prune(operations, edges)
-
-
-def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGraph:
-    """Keep the vertices that are on a path from the first to the last, in order; raises as :func:`parse_cell`."""
-    output = len(operations) - 1
-    if output < 1 or operations[0] != "input" or operations[-1] != "output":
-        raise NbnasError(f"the first vertex must be 'input' and the last 'output', got {','.join(operations)!r}")
-    for vertex, name in enumerate(operations[1:-1], start=1):
-        if name not in OPERATIONS:
-            raise NbnasError(f"vertex {vertex} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}")
-    edges = sorted(edges)
-    for source, target in edges:
-        if source >= target:
-            raise NbnasError(f"edges must lead to a later vertex, got {source}-{target}")
-        if edges.count((source, target)) > 1:
-            raise NbnasError(f"edge {source}-{target} occurs twice")
-    kept = sorted(vertices_on_paths(edges, output))
-    if not kept:
-        raise NbnasError("no path leads from input to output")
-    number = {vertex: place for place, vertex in enumerate(kept)}
-    kept_edges = tuple((number[s], number[t]) for s, t in edges if s in number and t in number)
-    if len(kept) > MAX_VERTICES:
-        raise NbnasError(f"a cell has at most {MAX_VERTICES} vertices, got {len(kept)} after pruning")
-    if len(kept_edges) > MAX_EDGES:
-        raise NbnasError(f"a cell has at most {MAX_EDGES} edges, got {len(kept_edges)} after pruning")
-    return CellGraph(tuple(operations[vertex] for vertex in kept), kept_edges)
-
-
-def format_cell(graph: CellGraph) -> str:
-    """Join vertices and edges into an architecture string."""
-    return f"{','.join(graph.operations)}:{','.join(f'{source}-{target}' for source, target in graph.edges)}"
 
 
 def forward_orders(graph: CellGraph) -> Iterator[tuple[tuple[int, ...], Edges]]:
@@ -250,8 +239,10 @@ def vertex_channels(graph: CellGraph, out_channels: int) -> dict[int, int]:
     rest. Any other vertex has as many as the widest vertex that it feeds.
     """
     widths = {graph.output: out_channels}
-    if graph.concatenated:
-        share, rest = divmod(out_channels, len(graph.concatenated))
+    if sharing := len(graph.concatenated):
+        share, rest = divmod(out_channels, sharing)
+        if not share:
+            raise NbnasError(f"{sharing} vertices cannot share {out_channels} channels")
         widths |= {vertex: share + (place < rest) for place, vertex in enumerate(graph.concatenated)}
     for vertex in reversed(graph.interior):
         if vertex not in widths:
@@ -260,7 +251,7 @@ def vertex_channels(graph: CellGraph, out_channels: int) -> dict[int, int]:
 
 
 def make_operation(name: str, channels: int) -> nn.Module:
-    """Build one of :data:`OPERATIONS`; input and output have ``channels`` channels and one resolution."""
+    """Build one of :data:`OPERATIONS`, which keep channels and resolution."""
     if name == "maxpool3x3":
         return nn.MaxPool2d(3, stride=1, padding=1)
     return conv_bn_relu(channels, channels, int(name[len("conv")]))
@@ -278,12 +269,10 @@ class CellModule(nn.Module):
         super().__init__()
         self.graph = graph
         self.widths = vertex_channels(graph, out_channels)
-        self.operations = nn.ModuleList(
-            make_operation(graph.operations[vertex], self.widths[vertex]) for vertex in graph.interior
-        )
-        self.projections = nn.ModuleDict(
-            {str(vertex): conv_bn_relu(in_channels, self.widths[vertex], 1) for vertex in graph.projected}
-        )
+        widths, names = self.widths, graph.operations
+        self.operations = nn.ModuleList(make_operation(names[vertex], widths[vertex]) for vertex in graph.interior)
+        projections = {str(vertex): conv_bn_relu(in_channels, widths[vertex], 1) for vertex in graph.projected}
+        self.projections = nn.ModuleDict(projections)
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs: dict[int, Tensor] = {}

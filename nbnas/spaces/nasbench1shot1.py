@@ -2,8 +2,7 @@
 
 Source: Zela et al., ICLR 2020. Parents of nodes 1, 2, ... and of the output: SS1 1, 2, 2, 2 | 2; SS2 1, 1, 2, 2 | 3;
 SS3 1, 1, 1, 2, 2 | 2. What leads nowhere is pruned, and the networks are those of NAS-Bench-101. The indices are ours:
-cells that are the same labelled graph are one architecture, written as
-:meth:`nbnas.spaces.nasbench101.NasBench101.canonical` writes it, in alphabetical order.
+cells that are the same labelled graph are one architecture, in the alphabetical order of their canonical spellings.
 """
 
 import itertools
@@ -13,15 +12,14 @@ from typing import ClassVar
 import numpy as np
 
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench101 import OPERATIONS, CellGraph, NasBench101, forward_orders, prune, relabel
+from nbnas.spaces.nasbench101 import OPERATIONS, CellGraph, NasBench101, forward_orders, parse_cell, prune, relabel
 from nbnas.spaces.space import EnumeratedSpace
 
 
 class NasBench1Shot1(EnumeratedSpace, NasBench101):
-    """What the three families share."""
+    """What the three families share; ``parents`` are the numbers of node 1, 2, ..., and of the output last."""
 
     parents: ClassVar[tuple[int, ...]]
-    """Number of parents of node 1, 2, ..., of the output last."""
 
     @cached_property
     def _architectures(self) -> list[str]:
@@ -44,12 +42,12 @@ class NasBench1Shot1(EnumeratedSpace, NasBench101):
             graphs.add(graph._replace(edges=min(edges for _, edges in forward_orders(graph))))
         return graphs
 
-    def normalise(self, arch: str) -> str:
-        """Return the canonical spelling; raises :class:`NbnasError` for what is no cell of this family."""
+    def parse(self, arch: str) -> CellGraph:
+        """Return the cell in its canonical spelling; raises :class:`NbnasError` for what is no cell of this family."""
         cell = self.canonical(arch)
         if cell not in self._indices:
             raise NbnasError(f"{cell!r} is not a cell of {self.name}")
-        return cell
+        return parse_cell(cell)
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Mutate as in NAS-Bench-101 until another cell of the family results."""
@@ -58,9 +56,6 @@ class NasBench1Shot1(EnumeratedSpace, NasBench101):
             mutant = self.canonical(super().mutate(current, rng))
             if mutant != current and mutant in self._indices:
                 return mutant
-
-    def _graph(self, arch: str, channels: int) -> CellGraph:
-        return super()._graph(self.normalise(arch), channels)
 
 
 class NasBench1Shot1SS1(NasBench1Shot1):

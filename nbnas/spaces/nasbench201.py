@@ -1,40 +1,32 @@
 """NAS-Bench-201: 15,625 cells in the index order of NATS-Bench, and their networks.
 
 Sources: Dong & Yang, ICLR 2020 (``dong2020nasbench201``); Dong et al., TPAMI 2021 (``dong2021nats``).
-An architecture is its string ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: node by node, ``op~i`` is the
-operation on the edge from node i. No number below is tabulated: order, classes and costs follow from rules.
+An architecture is its string ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: node by node, ``op~i`` is the operation on the
+edge from node i. No number below is tabulated: order, classes and costs follow from rules.
 """
 
 import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from nbnas.datasets.shapes import DATASETS
 from nbnas.errors import NbnasError
-from nbnas.spaces.choices import text_of
-from nbnas.spaces.convolutions import classifier_network, conv_bn, relu_conv_bn
-from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, conv_bn_costs, total
 from nbnas.spaces.four_node_cell import EDGES, Cell, FourNodeSpace
+from nbnas.spaces.parts import Costs, classifier_costs, classifier_network, conv_bn, part_costs, relu_conv_bn
+from nbnas.spaces.space import split_into, text_of
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """Edge operations, in the order in which NATS-Bench numbers them."""
 
 
 def parse_cell(arch: str) -> tuple[str, ...]:
-    """Split an architecture string into its six operations, in the order of :data:`EDGES`.
-
-    Raises:
-        NbnasError: Names the first edge that is malformed.
-    """
-    nodes = text_of(arch, "a NAS-Bench-201 architecture").split("+")
-    if len(nodes) != 3:
-        raise NbnasError(f"a NAS-Bench-201 cell has 3 nodes joined by '+', got {len(nodes)} in {arch!r}")
+    """Return six operations in the order of :data:`EDGES`; an error names the first edge that is malformed."""
     operations = []
-    for target, node in enumerate(nodes, start=1):
+    for target, node in enumerate(split_into(3, text_of(arch), "+", "a NAS-Bench-201 cell has 3 nodes"), start=1):
         edges = split_node(node, f"node {target}")
         if len(edges) != target:
             raise NbnasError(f"node {target} needs {target} incoming edges, got {len(edges)} in {node!r}")
@@ -57,18 +49,17 @@ def split_node(text: str, where: str) -> list[str]:
 
 
 def format_cell(operations: Sequence[str]) -> str:
-    """Join six operations, in the order of :data:`EDGES`, into an architecture string."""
+    """Write six operations, in the order of :data:`EDGES`, as an architecture string."""
     a, b, c, d, e, f = operations
     return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
 
-class NasBench201(CountedSpace, FourNodeSpace):
-    """The search space; see :func:`nbnas.get_space`.
+class NasBench201(FourNodeSpace):
+    """The search space.
 
     Its sets are ``all`` cells, the 9,445 ``filtered`` ones without dead edges (the set of the papers' main tables), the
     5,260 of ``filtered-unique`` (of each distinct network the filtered cell of lowest index), and the 6,180 with
-    ``dead-edges``, whose parameters that no input reaches count in size and in many scores, so each is scored for
-    itself.
+    ``dead-edges``. Parameters on a dead edge count in size and in many scores, so each of these is scored for itself.
 
     With the benchmark's skeleton on CIFAR-10, n3 edges of 3x3 and n1 of 1x1 convolutions, a network has 73,306 +
     243,040 n3 + 28,000 n1 parameters and 7,783,050 + 35,389,440 n3 + 3,932,160 n1 multiply-adds. NATS-Bench counts
@@ -96,8 +87,7 @@ class NasBench201(CountedSpace, FourNodeSpace):
 
     @cached_property
     def _architectures(self) -> list[str]:
-        # NATS-Bench shuffled the lexicographic enumeration with Python's generator seeded with 88,
-        # and its index has been the name of a cell ever since.
+        # NATS-Bench shuffled the lexicographic order with this seed; its index has been the name of a cell ever since.
         architectures = super()._architectures
         random.Random(88).shuffle(architectures)
         return architectures
@@ -105,9 +95,9 @@ class NasBench201(CountedSpace, FourNodeSpace):
     def canonical(self, arch: str) -> str:
         """Return the expression the cell computes, in NATS-Bench's canonical form (6,466 classes).
 
-        ``skip_connect`` vanishes, ``none`` and all that only it feeds become ``#``, and the terms of a sum are
-        sorted. Cells of one class need not be one network, see :meth:`network_form`, and because ``#`` stays in sums,
-        one network can be in several classes.
+        ``skip_connect`` vanishes, ``none`` and all that only it feeds become ``#``, and the terms of a sum are sorted.
+        Cells of one class can be several networks, see :meth:`network_form`. One network can be in several classes,
+        because ``#`` stays in sums.
         """
         operation = dict(zip(EDGES, parse_cell(arch), strict=True))
         nodes = ["0"]
@@ -125,10 +115,10 @@ class NasBench201(CountedSpace, FourNodeSpace):
     def network_form(self, arch: str) -> str:
         """Return a text that two cells share if they are the same network up to the order of its parameters.
 
-        An isomorphism class of the benchmark joins cells by the expression they compute, in which ``conv(x) + conv(x)``
-        may be one convolution whose output is used twice, or two convolutions with weights of their own. Here every
-        convolution has a number, and of all numberings the first text in alphabetical order is taken. Sums are
-        flattened and zeros dropped. Convolutions on dead edges leave no trace.
+        In an expression of :meth:`canonical`, ``conv(x) + conv(x)`` may be one convolution whose output is used twice,
+        or two convolutions with weights of their own. Here every convolution has a number, and of all numberings the
+        first text in alphabetical order is taken. Sums are flattened and zeros dropped. Convolutions on dead edges
+        leave no trace.
         """
         operation = dict(zip(EDGES, parse_cell(arch), strict=True))
         alike = [[edge for edge in EDGES if operation[edge] == name] for name in ("nor_conv_1x1", "nor_conv_3x3")]
@@ -158,9 +148,8 @@ class NasBench201(CountedSpace, FourNodeSpace):
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 16, cells_per_stage: int = 5) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R), R divisible by 4, to logits (batch, num_classes).
 
-        A stem, three stages of ``cells_per_stage`` cells with ``channels``, twice and four times as many channels, two
-        reduction blocks between the stages, classifier. The order in which parameters are registered is part of the
-        contract: VKDNW reads the first 128 parameter tensors.
+        The three stages of ``cells_per_stage`` cells have ``channels``, twice and four times as many channels. The
+        order in which parameters are registered is part of the contract: VKDNW reads the first 128 parameter tensors.
         """
         operations = parse_cell(arch)
 
@@ -174,25 +163,18 @@ class NasBench201(CountedSpace, FourNodeSpace):
 
         return staged_network(channels, stages(), 4 * channels, num_classes)
 
-    def _parts(self, arch: str, resolution: int, num_classes: int, **skeleton: int) -> Iterable[Costs]:
+    def _parts(
+        self, arch: str, resolution: int, num_classes: int, channels: int = 16, cells_per_stage: int = 5
+    ) -> Iterator[Costs]:
         operations = parse_cell(arch)
-        convolutions = operations.count("nor_conv_3x3"), operations.count("nor_conv_1x1")
-        return [_network_costs(*convolutions, resolution, num_classes, **skeleton)]
-
-
-@cache
-def _network_costs(
-    threes: int, ones: int, resolution: int, num_classes: int, channels: int = 16, cells_per_stage: int = 5
-) -> Costs:
-    """Costs of a network with so many edges of 3x3 and 1x1 convolutions in its cells; other edges are free."""
-    parts = [conv_bn_costs(3, channels, 3, resolution), *end_costs(4 * channels, num_classes)]
-    for stage in range(3):
-        width, side = channels * 2**stage, resolution // 2**stage
-        if stage > 0:
-            parts += reduction_costs(width // 2, width, side)
-        parts += [conv_bn_costs(width, width, 3, side)] * (threes * cells_per_stage)
-        parts += [conv_bn_costs(width, width, 1, side)] * (ones * cells_per_stage)
-    return total(parts)
+        yield part_costs(conv_bn, (3, channels, 3), 3, resolution)
+        for stage in range(3):
+            width, side = channels * 2**stage, resolution // 2**stage
+            if stage > 0:
+                yield part_costs(ReductionBlock, (width // 2, width), width // 2, 2 * side)
+            for name in operations:
+                yield from [part_costs(make_operation, (name, width), width, side)] * cells_per_stage
+        yield from end_costs(4 * channels, num_classes)
 
 
 class Zero(nn.Module):
@@ -204,14 +186,10 @@ class Zero(nn.Module):
 
 def make_operation(name: str, channels: int) -> nn.Module:
     """Build one of :data:`OPERATIONS`; input and output have ``channels`` channels and the same resolution."""
-    match name:
-        case "none":
-            return Zero()
-        case "skip_connect":
-            return nn.Identity()
-        case "avg_pool_3x3":
-            return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-    return relu_conv_bn(channels, channels, int(name[-1]))
+    if name.startswith("nor_conv"):
+        return relu_conv_bn(channels, channels, int(name[-1]))
+    pooling = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return {"none": Zero(), "skip_connect": nn.Identity(), "avg_pool_3x3": pooling}[name]
 
 
 class ReductionBlock(nn.Module):
@@ -228,25 +206,13 @@ class ReductionBlock(nn.Module):
 
 
 def staged_network(first: int, stages: Iterable[nn.Module], last: int, num_classes: int) -> nn.Sequential:
-    """Build stem, stages, BatchNorm, ReLU, global average pooling and classifier.
+    """Build stem, stages with ``first`` and ``last`` channels at their ends, BatchNorm, ReLU, pooling and classifier.
 
-    Weights are drawn as torch's constructors draw them, in this order if ``stages`` is an iterator. ``first`` and
-    ``last`` are the channels that enter and leave the stages.
+    Weights are drawn as torch's constructors draw them, in this order if ``stages`` is an iterator.
     """
-    return classifier_network(
-        last,
-        num_classes,
-        stem=conv_bn(3, first, 3),
-        stages=nn.Sequential(*stages),
-        last_activation=nn.Sequential(nn.BatchNorm2d(last), nn.ReLU()),
-    )
-
-
-def reduction_costs(in_channels: int, out_channels: int, side: int) -> list[Costs]:
-    """Return the costs of a reduction block; its output has ``side`` pixels on a side."""
-    weights = in_channels * out_channels
-    path = [conv_bn_costs(channels, out_channels, 3, side) for channels in (in_channels, out_channels)]
-    return [*path, Costs(weights, 1, 1, weights * side**2)]
+    stem, body = conv_bn(3, first, 3), nn.Sequential(*stages)
+    activation = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU())
+    return classifier_network(last, num_classes, stem=stem, stages=body, last_activation=activation)
 
 
 def end_costs(channels: int, num_classes: int) -> list[Costs]:

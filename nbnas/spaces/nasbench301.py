@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.choices import text_of
-from nbnas.spaces.convolutions import FactorizedReduction, conv_bn, relu_conv_bn
-from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, part_costs, pooling_costs
 from nbnas.spaces.nasbench201 import split_node
+from nbnas.spaces.parts import Costs, FactorizedReduction, classifier_costs, conv_bn, part_costs, relu_conv_bn
+from nbnas.spaces.space import CountedSpace, split_into, text_of
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -32,14 +31,11 @@ OPERATIONS = (
 )
 """Operations, in the order in which NASLib numbers them."""
 
-CELLS = ("normal", "reduction")
-
 NODES = (2, 3, 4, 5)
-"""Intermediate nodes of a cell; nodes 0 and 1 are the outputs of the cells k-2 and k-1."""
 
 
 class Edge(NamedTuple):
-    """An operation on the output of an earlier node."""
+    """An operation on the output of the node ``source``."""
 
     operation: str
     source: int
@@ -49,28 +45,63 @@ CellNodes = Sequence[Sequence[Edge]]
 """Two edges for each of :data:`NODES`."""
 
 
-class NasBench301(CountedSpace):
-    """The search space of (180 * 7^8)^2, about 10^18, architectures; see :func:`nbnas.get_space`.
+def parse_architecture(arch: str) -> list[CellNodes]:
+    """Return normal and reduction cell with ascending inputs in every node; an error names the first malformed node."""
+    parsed = []
+    cells = split_into(2, text_of(arch), "//", "a NAS-Bench-301 architecture has 2 cells")
+    for name, cell in zip(("normal", "reduction"), cells, strict=True):
+        nodes = split_into(4, cell, "+", f"the {name} cell must have 4 nodes")
+        parsed.append([_parse_node(text, node, name) for node, text in zip(NODES, nodes, strict=True)])
+    return parsed
 
-    Parameters and FLOPs are those of NASLib's records, without an auxiliary head.
-    """
+
+def _parse_node(text: str, node: int, cell: str) -> list[Edge]:
+    where = f"node {node} of the {cell} cell"
+    edges = []
+    for part in split_node(text, where):
+        name, _, source = part.partition("~")
+        if source not in map(str, range(node)):
+            raise NbnasError(f"an input of {where} must read 'operation~i' with i from 0 to {node - 1}, got {part!r}")
+        if name not in OPERATIONS:
+            raise NbnasError(f"{where} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}")
+        edges.append(Edge(name, int(source)))
+    if len(edges) != 2:
+        raise NbnasError(f"{where} needs 2 inputs, got {len(edges)} in {text!r}")
+    if edges[0].source == edges[1].source:
+        raise NbnasError(f"the inputs of {where} must differ, got {text!r}")
+    return _ascending(edges)
+
+
+def _ascending(edges: Sequence[Edge]) -> list[Edge]:
+    return sorted(edges, key=lambda edge: edge.source)
+
+
+def format_architecture(architecture: Sequence[CellNodes]) -> str:
+    """Join a normal and a reduction cell into an architecture string, with ascending inputs in every node."""
+    cells = []
+    for cell in architecture:
+        nodes = ["|".join(f"{operation}~{source}" for operation, source in _ascending(node)) for node in cell]
+        cells.append("+".join(f"|{node}|" for node in nodes))
+    return "//".join(cells)
+
+
+class NasBench301(CountedSpace):
+    """The search space of (180 * 7^8)^2, about 10^18, architectures; costs are those of NASLib's records."""
 
     name = "nasbench301"
     datasets: ClassVar = {"cifar10": CIFAR10}
     divisor = 4
-
-    def normalise(self, arch: str) -> str:
-        """Return the spelling with ascending inputs in every node; raises :class:`NbnasError` where malformed."""
-        return format_architecture(parse_architecture(arch))
+    parse = staticmethod(parse_architecture)
+    format = staticmethod(format_architecture)
 
     def sample(self, rng: np.random.Generator) -> str:
         """Draw an architecture uniformly."""
-
-        def draw(node: int) -> list[Edge]:
-            sources = rng.choice(node, 2, replace=False)
-            return [Edge(OPERATIONS[int(rng.integers(len(OPERATIONS)))], int(source)) for source in sources]
-
-        return format_architecture([[draw(node) for node in NODES] for _ in CELLS])
+        cells: list[list] = [[], []]
+        for cell in cells:
+            for node in NODES:
+                sources = rng.choice(node, 2, replace=False).tolist()
+                cell.append([Edge(OPERATIONS[int(rng.integers(len(OPERATIONS)))], source) for source in sources])
+        return format_architecture(cells)
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Change one operation or one input; the result always differs from ``arch``.
@@ -95,8 +126,8 @@ class NasBench301(CountedSpace):
     def build(self, arch: str, num_classes: int = 10, *, channels: int = 32, cells: int = 8) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R), R divisible by 4, to logits (batch, num_classes).
 
-        ``channels`` is the width of the nodes before the first reduction. There is at least one of ``cells``; those at
-        ``cells // 3`` and ``2 * cells // 3`` halve the resolution.
+        ``channels`` is the width of the nodes before the first reduction, see :func:`cell_shapes`; ``cells`` is at
+        least 1.
         """
         return NasBench301Network(*parse_architecture(arch), num_classes, channels, cells)
 
@@ -115,68 +146,16 @@ class NasBench301(CountedSpace):
                     stride = shape.stride_from(source)
                     yield part_costs(make_operation, (operation, width, stride), width, side * stride)
             before, last = last, side
-        yield pooling_costs(len(NODES) * width, side)
+        yield part_costs(nn.AdaptiveAvgPool2d, (1,), len(NODES) * width, side)
         yield classifier_costs(len(NODES) * width, num_classes)
 
 
-def parse_architecture(arch: str) -> list[CellNodes]:
-    """Split an architecture string into normal and reduction cell; the inputs of every node ascend.
-
-    Raises:
-        NbnasError: Names the first cell and node that are malformed.
-    """
-    cells = text_of(arch, "a NAS-Bench-301 architecture").split("//")
-    if len(cells) != len(CELLS):
-        raise NbnasError(f"a NAS-Bench-301 architecture has 2 cells joined by '//', got {len(cells)} in {arch!r}")
-    parsed = []
-    for name, cell in zip(CELLS, cells, strict=True):
-        nodes = cell.split("+")
-        if len(nodes) != len(NODES):
-            raise NbnasError(f"the {name} cell must have 4 nodes joined by '+', got {len(nodes)} in {cell!r}")
-        parsed.append([_parse_node(text, node, name) for node, text in zip(NODES, nodes, strict=True)])
-    return parsed
-
-
-def _parse_node(text: str, node: int, cell: str) -> list[Edge]:
-    where = f"node {node} of the {cell} cell"
-    parts = split_node(text, where)
-    if len(parts) != 2:
-        raise NbnasError(f"{where} needs 2 inputs, got {len(parts)} in {text!r}")
-    edges = []
-    for part in parts:
-        name, _, source = part.partition("~")
-        if source not in map(str, range(node)):
-            raise NbnasError(f"an input of {where} must read 'operation~i' with i from 0 to {node - 1}, got {part!r}")
-        if name not in OPERATIONS:
-            raise NbnasError(f"{where} has unknown operation {name!r}; choose from {', '.join(OPERATIONS)}")
-        edges.append(Edge(name, int(source)))
-    if edges[0].source == edges[1].source:
-        raise NbnasError(f"the inputs of {where} must differ, got {text!r}")
-    return _ascending(edges)
-
-
-def _ascending(edges: Sequence[Edge]) -> list[Edge]:
-    return sorted(edges, key=lambda edge: edge.source)
-
-
-def format_architecture(architecture: Sequence[CellNodes]) -> str:
-    """Join a normal and a reduction cell into an architecture string, with ascending inputs in every node."""
-    cells = []
-    for cell in architecture:
-        nodes = ["|".join(f"{operation}~{source}" for operation, source in _ascending(node)) for node in cell]
-        cells.append("+".join(f"|{node}|" for node in nodes))
-    return "//".join(cells)
-
-
 class CellShape(NamedTuple):
-    """Channels and place of a cell in the network."""
+    """Channels of the outputs of cells k-2 and k-1, and of every node; the output has four times as many."""
 
     before: int
-    """Channels of the output of cell k-2."""
     last: int
-    """Channels of the output of cell k-1."""
     width: int
-    """Channels of every node; the output has four times as many."""
     reduces: bool
     follows_reduction: bool
 
@@ -223,9 +202,8 @@ def make_operation(name: str, channels: int, stride: int) -> nn.Module:
             pooling = nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
             return nn.Sequential(pooling, nn.BatchNorm2d(channels, affine=False))
         case "sep":
-            return nn.Sequential(
-                *relu_separable_conv_bn(channels, kernel_size, stride), *relu_separable_conv_bn(channels, kernel_size)
-            )
+            first = relu_separable_conv_bn(channels, kernel_size, stride)
+            return nn.Sequential(*first, *relu_separable_conv_bn(channels, kernel_size))
         case "dil":
             return relu_separable_conv_bn(channels, kernel_size, stride, dilation=2)
     return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels, affine=False)
@@ -239,30 +217,27 @@ class Cell(nn.Module):
         # The output of cell k-2 still has twice the resolution if cell k-1 reduced it.
         self.before = project(shape.before, shape.width, shape.follows_reduction)
         self.last = project(shape.last, shape.width, halves=False)
-        edges = [edge for node in nodes for edge in node]
-        self.sources = [source for _, source in edges]
-        self.edges = nn.ModuleList(
-            make_operation(name, shape.width, shape.stride_from(source)) for name, source in edges
-        )
+        self.sources = [edge.source for node in nodes for edge in node]
+        self.edges = nn.ModuleList()
+        for name, source in (edge for node in nodes for edge in node):
+            self.edges.append(make_operation(name, shape.width, shape.stride_from(source)))
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
         nodes = [self.before(before), self.last(last)]
         for first in range(0, len(self.edges), 2):
-            second = first + 1
-            left, right = nodes[self.sources[first]], nodes[self.sources[second]]
-            nodes.append(self.edges[first](left) + self.edges[second](right))
+            left, right = (self.edges[place](nodes[self.sources[place]]) for place in (first, first + 1))
+            nodes.append(left + right)
         return torch.cat(nodes[NODES[0] :], dim=1)
 
 
 class NasBench301Network(nn.Module):
     """Stem, cells of which two halve the resolution, global average pooling, classifier.
 
-    Weights are drawn as torch's constructors draw them, which is the initialisation of the recorded scores. Parameters
-    are registered stem first, then cell by cell (input k-2, input k-1, edges in the order of ``nodes``), then the
-    classifier. The order in NASLib's graph is unknown.
+    Weights are drawn as torch's constructors draw them, as for the recorded scores. Parameters are registered stem
+    first, then cell by cell (input k-2, input k-1, edges), then the classifier. NASLib's order is unknown.
 
-    Trained DARTS networks have 36 channels, 20 cells, scales in every BatchNorm, none after pooling, and an auxiliary
-    head. Which network NAS-Bench-301 trained is not known to us, so only the scored one is here.
+    Only the network that was scored is here. Which one NAS-Bench-301 trained is not known to us. Trained DARTS networks
+    have 36 channels, 20 cells, scales in every BatchNorm, no BatchNorm after pooling, and an auxiliary head.
     """
 
     def __init__(self, normal: CellNodes, reduction: CellNodes, num_classes: int, channels: int, cells: int) -> None:

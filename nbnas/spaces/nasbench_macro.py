@@ -6,6 +6,7 @@ of eight digits, the first position first: ``0`` identity (where the stride is 2
 the digits write in base 3.
 """
 
+import itertools
 from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
@@ -14,23 +15,18 @@ from torch import Tensor, nn
 
 from nbnas.datasets.shapes import CIFAR10
 from nbnas.errors import NbnasError
-from nbnas.spaces.choices import ChoiceSpace, text_of
-from nbnas.spaces.convolutions import classifier_network, conv_bn, conv_bn_relu
-from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, part_costs
+from nbnas.spaces.parts import Costs, classifier_costs, classifier_network, conv_bn, conv_bn_relu, part_costs
+from nbnas.spaces.space import ChoiceSpace, text_of
 
 STEM_CHANNELS, LAST_CHANNELS = 32, 1280
 STAGES = (2, 3, 3)
 """Positions per stage; the first of a stage halves the resolution and doubles the channels."""
 
-EXPANSIONS = {"1": (3, 3), "2": (6, 5)}
-"""Digit -> expansion and kernel size of its inverted residual; ``0`` is the identity."""
 
+class NasBenchMacro(ChoiceSpace):
+    """The search space; its sets are ``all`` (6,561) and ``unique`` (3,969, one per network).
 
-class NasBenchMacro(CountedSpace, ChoiceSpace):
-    """The search space; see :func:`nbnas.get_space`.
-
-    Its sets are ``all`` (6,561) and ``unique`` (3,969, one per network). FLOPs are multiply-adds of convolutions and
-    classifier, without biases, as the benchmark counts them.
+    FLOPs are multiply-adds of convolutions and classifier, without biases, as the benchmark counts them.
     """
 
     name = "nasbench_macro"
@@ -46,7 +42,7 @@ class NasBenchMacro(CountedSpace, ChoiceSpace):
     @staticmethod
     def parse(arch: str) -> tuple[str, ...]:
         """Return the eight digits; raises :class:`NbnasError` that names the first one that is wrong."""
-        digits = text_of(arch, "a NAS-Bench-Macro architecture")
+        digits = text_of(arch)
         for place, digit in enumerate(digits, start=1):
             if digit not in "012":
                 raise NbnasError(f"position {place} has unknown operation {digit!r} in {digits!r}; choose from 0, 1, 2")
@@ -72,23 +68,25 @@ class NasBenchMacro(CountedSpace, ChoiceSpace):
         return super()._subsets | {"unique": unique}
 
     def build(self, arch: str, num_classes: int = 10) -> nn.Module:
-        """Build the network; it maps (batch, 3, R, R), R divisible by 8, to logits (batch, num_classes).
-
-        Stem, eight chosen operations, a wide 1x1 convolution, classifier.
-        """
-        *_, (_, width, _) = positions()
+        """Build the network; it maps (batch, 3, R, R), R divisible by 8, to logits (batch, num_classes)."""
+        choices = list(self._choices(arch))
+        width = choices[-1][2]
         return classifier_network(
             LAST_CHANNELS,
             num_classes,
             stem=conv_bn_relu(3, STEM_CHANNELS, 3),
-            operations=nn.Sequential(*(make_operation(*choice) for choice in self._choices(arch))),
+            operations=nn.Sequential(*(make_operation(*choice) for choice in choices)),
             last=conv_bn_relu(width, LAST_CHANNELS, 1),
         )
 
     def _choices(self, arch: str) -> Iterator[tuple[str, int, int, int]]:
-        """Yield digit, input channels, output channels and stride of the positions."""
-        for digit, position in zip(self.parse(arch), positions(), strict=True):
-            yield digit, *position
+        """Yield digit, input channels, output channels and stride of the eight positions."""
+        digits, width = iter(self.parse(arch)), STEM_CHANNELS
+        for length in STAGES:
+            yield next(digits), width, 2 * width, 2
+            width *= 2
+            for digit in itertools.islice(digits, length - 1):
+                yield digit, width, width, 1
 
     def _parts(self, arch: str, resolution: int, num_classes: int) -> Iterator[Costs]:
         yield part_costs(conv_bn_relu, (3, STEM_CHANNELS, 3), 3, resolution)
@@ -99,15 +97,6 @@ class NasBenchMacro(CountedSpace, ChoiceSpace):
             side //= stride
         yield part_costs(conv_bn_relu, (outputs, LAST_CHANNELS, 1), outputs, side)
         yield classifier_costs(LAST_CHANNELS, num_classes)
-
-
-def positions() -> Iterator[tuple[int, int, int]]:
-    """Yield input channels, output channels and stride of the eight positions."""
-    width = STEM_CHANNELS
-    for length in STAGES:
-        yield width, 2 * width, 2
-        width *= 2
-        yield from [(width, width, 1)] * (length - 1)
 
 
 class InvertedResidual(nn.Module):
@@ -133,4 +122,5 @@ def make_operation(digit: str, in_channels: int, out_channels: int, stride: int)
     """Build what a digit stands for at a position."""
     if digit == "0":
         return nn.Identity() if stride == 1 else conv_bn(in_channels, out_channels, 1, stride)
-    return InvertedResidual(in_channels, out_channels, stride, *EXPANSIONS[digit])
+    expansion, kernel_size = (3, 3) if digit == "1" else (6, 5)
+    return InvertedResidual(in_channels, out_channels, stride, expansion, kernel_size)

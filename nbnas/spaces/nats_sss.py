@@ -6,30 +6,21 @@ NAS-Bench-201 with one cell in each stage, of operations that are always the sam
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 from torch import nn
 
 from nbnas.datasets.shapes import DATASETS
 from nbnas.errors import NbnasError
-from nbnas.spaces.choices import ChoiceSpace, text_of
-from nbnas.spaces.convolutions import conv_bn, relu_conv_bn
-from nbnas.spaces.counting import Costs, CountedSpace, conv_bn_costs, total
 from nbnas.spaces.four_node_cell import EDGES, Cell
-from nbnas.spaces.nasbench201 import ReductionBlock, end_costs, reduction_costs, staged_network
+from nbnas.spaces.nasbench201 import ReductionBlock, end_costs, staged_network
+from nbnas.spaces.parts import Costs, conv_bn, part_costs, relu_conv_bn
+from nbnas.spaces.space import ChoiceSpace, split_into, text_of
 
 CHANNELS = tuple(range(8, 65, 8))
-"""Channel numbers to choose from."""
-
-SKIP_EDGE = (0, 3)
-"""The edge of the cell that is a skip; the other five are 3x3 convolutions."""
 
 
-class NatsSizeSpace(CountedSpace, ChoiceSpace):
-    """The search space; see :func:`nbnas.get_space`.
-
-    FLOPs are multiply-adds as NATS-Bench counts them, the classifier's bias among them.
-    """
+class NatsSizeSpace(ChoiceSpace):
+    """The search space. FLOPs are multiply-adds as NATS-Bench counts them, the classifier's bias among them."""
 
     name = "nats_sss"
     datasets = DATASETS
@@ -41,11 +32,7 @@ class NatsSizeSpace(CountedSpace, ChoiceSpace):
     @staticmethod
     def parse(arch: str) -> tuple[int, ...]:
         """Return the channel numbers; raises :class:`NbnasError` that names the first one that is wrong."""
-        numbers = text_of(arch, "a NATS-Bench size architecture").split(":")
-        if len(numbers) != 5:
-            raise NbnasError(
-                f"a NATS-Bench size architecture has 5 channel numbers joined by ':', got {len(numbers)} in {arch!r}"
-            )
+        numbers = split_into(5, text_of(arch), ":", "a NATS-Bench size architecture has 5 channel numbers")
         known = {str(number): number for number in CHANNELS}
         for place, number in enumerate(numbers, start=1):
             if number not in known:
@@ -60,8 +47,7 @@ class NatsSizeSpace(CountedSpace, ChoiceSpace):
     def build(self, arch: str, num_classes: int = 10) -> nn.Module:
         """Build the network; it maps (batch, 3, R, R), R divisible by 4, to logits (batch, num_classes).
 
-        Parameters are registered in the order of execution, in a cell edge by edge; in a reduction block the shortcut
-        is last.
+        Parameters are registered in the order of execution, in a cell edge by edge, in a reduction block shortcut last.
         """
         channels = self.parse(arch)
         blocks = (make_block(*shape) for shape in block_shapes(channels))
@@ -69,21 +55,17 @@ class NatsSizeSpace(CountedSpace, ChoiceSpace):
 
     def _parts(self, arch: str, resolution: int, num_classes: int) -> Iterator[Costs]:
         channels, side = self.parse(arch), resolution
-        yield conv_bn_costs(3, channels[0], 3, side)
+        yield part_costs(conv_bn, (3, channels[0], 3), 3, side)
         for inputs, outputs, reduces in block_shapes(channels):
             if reduces:
+                yield part_costs(ReductionBlock, (inputs, outputs), inputs, side)
                 side //= 2
-                yield from reduction_costs(inputs, outputs, side)
-            else:
-                yield _cell_costs(inputs, outputs, side)
+                continue
+            for width in (inputs, inputs, outputs, outputs, outputs):
+                yield part_costs(relu_conv_bn, (width, outputs, 3), width, side)
+            if inputs != outputs:
+                yield part_costs(conv_bn, (inputs, outputs, 1), inputs, side)
         yield from end_costs(channels[-1], num_classes)
-
-
-@cache
-def _cell_costs(in_channels: int, out_channels: int, side: int) -> Costs:
-    """Costs of the edges of a cell, of which two 3x3 convolutions and the skip leave the input."""
-    edges = [(in_channels, 3)] * 2 + [(out_channels, 3)] * 3 + [(in_channels, 1)] * (in_channels != out_channels)
-    return total(conv_bn_costs(channels, out_channels, kernel_size, side) for channels, kernel_size in edges)
 
 
 def block_shapes(channels: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
@@ -93,14 +75,19 @@ def block_shapes(channels: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
 
 
 def make_block(in_channels: int, out_channels: int, reduces: bool) -> nn.Module:
-    """Build a block; the edges of a cell that leave its input map its channels to the new ones."""
+    """Build a block; the edges of a cell that leave its input map its channels to the new ones.
+
+    Edge 0-3 is a skip, the other five are 3x3 convolutions.
+    """
     if reduces:
         return ReductionBlock(in_channels, out_channels)
-    return Cell(_make_edge(edge, out_channels if edge[0] else in_channels, out_channels) for edge in EDGES)
 
+    def edges() -> Iterator[nn.Module]:
+        for edge in EDGES:
+            if edge != (0, 3):
+                yield relu_conv_bn(out_channels if edge[0] else in_channels, out_channels, 3)
+            else:
+                # Unlike all other convolutions before a BatchNorm, this one has no ReLU.
+                yield nn.Identity() if in_channels == out_channels else conv_bn(in_channels, out_channels, 1)
 
-def _make_edge(edge: tuple[int, int], in_channels: int, out_channels: int) -> nn.Module:
-    if edge != SKIP_EDGE:
-        return relu_conv_bn(in_channels, out_channels, 3)
-    # Unlike all other convolutions before a BatchNorm, this one has no ReLU.
-    return nn.Identity() if in_channels == out_channels else conv_bn(in_channels, out_channels, 1)
+    return Cell(edges())

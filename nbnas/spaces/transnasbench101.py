@@ -1,13 +1,11 @@
 """TransNAS-Bench-101: 4,096 cells (micro) and 3,256 skeletons (macro), trained on seven tasks.
 
-Source: Duan et al., "TransNAS-Bench-101: Improving Transferability and Generalizability of Cross-Task Neural
-Architecture Search", CVPR 2021, and its released code. Networks are built for its three classification tasks; those for
+Source: Duan et al., CVPR 2021, and its released code. Networks are built for its three classification tasks; those for
 room layout, segmentation, surface normals and the autoencoder are not. Indices are ours: architectures are in the
 lexicographic order of their digits, a shorter one before those that it begins, as in the tables of NASLib.
 """
 
 import itertools
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import ClassVar
@@ -18,11 +16,9 @@ from torch import Tensor, nn
 
 from nbnas.datasets.shapes import DatasetShape
 from nbnas.errors import NbnasError
-from nbnas.spaces.choices import text_of
-from nbnas.spaces.convolutions import FactorizedReduction, conv_bn, relu_conv_bn
-from nbnas.spaces.counting import Costs, CountedSpace, classifier_costs, part_costs, pooling_costs
 from nbnas.spaces.four_node_cell import EDGES, Cell, FourNodeSpace
-from nbnas.spaces.space import EnumeratedSpace
+from nbnas.spaces.parts import Costs, FactorizedReduction, classifier_costs, conv_bn, part_costs, relu_conv_bn
+from nbnas.spaces.space import CountedSpace, EnumeratedSpace, split_into, text_of
 
 OPERATIONS = ("none", "skip connection", "1x1 convolution", "3x3 convolution")
 """Edge operations of a cell; an architecture string names them by their place here."""
@@ -30,29 +26,24 @@ OPERATIONS = ("none", "skip connection", "1x1 convolution", "3x3 convolution")
 STEM_CHANNELS = 64
 """What the stem hands to the first module, at a quarter of the resolution."""
 
-MICRO_MODULES = (4, 1, 4, 1, 4)
-"""The modules that all networks of the micro space have, by the digits of the macro space."""
-
 TASKS = {
     "class_scene": DatasetShape(num_classes=63, resolution=256),
     "class_object": DatasetShape(num_classes=100, resolution=256),
     "jigsaw": DatasetShape(num_classes=1000, resolution=64, channels=27),
 }
-"""Tasks that networks are built for. A jigsaw sample is nine tiles of three channels.
+"""Tasks that networks are built for, with the classes of NASLib, whose scores others compare with.
 
-Classes of scenes and objects are those of NASLib, whose scores others compare with. The benchmark's own networks were
-trained with 47 and 75, which ``num_classes`` gives.
+The benchmark's own networks were trained with 47 scenes and 75 objects, which ``num_classes`` gives. A jigsaw sample is
+nine tiles of three channels, in one of 1,000 permutations.
 """
 
 
 def parse_cell(arch: str) -> tuple[int, ...]:
     """Return the digits of a cell in the order of :data:`EDGES`; an error names the first part that is malformed."""
     modules, cell = _split(arch, "micro", "64-41414-a_bc_def")
-    if modules != "".join(map(str, MICRO_MODULES)):
+    if modules != "41414":
         raise NbnasError(f"the modules of the micro space are '41414', got {modules!r} in {arch!r}")
-    nodes = cell.split("_")
-    if len(nodes) != 3:
-        raise NbnasError(f"a TransNAS-Bench-101 cell has 3 nodes joined by '_', got {len(nodes)} in {arch!r}")
+    nodes = split_into(3, cell, "_", "a TransNAS-Bench-101 cell has 3 nodes")
     for target, node in enumerate(nodes, start=1):
         if len(node) != target:
             raise NbnasError(f"node {target} needs {target} incoming edges, one digit each, got {node!r} in {arch!r}")
@@ -90,7 +81,7 @@ def format_modules(digits: Sequence[int]) -> str:
 
 def _split(arch: str, kind: str, pattern: str) -> tuple[str, str]:
     """Return modules and blocks."""
-    parts = text_of(arch, "a TransNAS-Bench-101 architecture").split("-")
+    parts = text_of(arch).split("-")
     if len(parts) != 3:
         raise NbnasError(f"a TransNAS-Bench-101 {kind} architecture reads {pattern!r}, got {arch!r}")
     if parts[0] != str(STEM_CHANNELS):
@@ -116,51 +107,25 @@ Shape = tuple[int, int, int]
 
 
 class _TransNasBench101(CountedSpace, EnumeratedSpace):
-    """What both spaces share: tasks, head, costs.
+    """What both spaces share; ``_block`` builds a block, ``_block_parts`` counts it for an input of ``side`` pixels.
 
-    FLOPs are those of NASLib's records, BatchNorm, ReLU and pooling included. Of several tiles the encoder counts one.
+    FLOPs are those of NASLib's records, BatchNorm, ReLU and pooling included. The encoder is counted for one tile.
     """
 
     datasets = TASKS
+    default_shape = TASKS["class_scene"]
     modules: ClassVar[tuple[int, ...]] = ()
-    """The modules that all networks have, if they do."""
-
-    @staticmethod
-    @abstractmethod
-    def parse(arch: str) -> tuple[int, ...]:
-        """Return the digits of an architecture; raises :class:`NbnasError` that names what is malformed first."""
-
-    @abstractmethod
-    def _block(self, digits: tuple[int, ...], shape: Shape) -> nn.Module:
-        """Build a block."""
-
-    @abstractmethod
-    def _block_parts(self, digits: tuple[int, ...], shape: Shape, side: int) -> Iterable[Costs]:
-        """Costs of the parts of a block whose input has ``side`` pixels on a side."""
+    """The modules that all networks have, if they do, by the digits of the macro space."""
 
     def build(self, arch: str, num_classes: int = 63, *, tiles: int = 1) -> nn.Module:
-        """Build the network of a classification task; it maps (batch, 3 ``tiles``, R, R) to (batch, ``num_classes``).
-
-        A sample is several pictures, ``tiles``, in jigsaw alone: 9, of 1,000 permutations.
-        """
+        """Build the network of a classification task; it maps (batch, 3 ``tiles``, R, R) to (batch, num_classes)."""
         digits = self.parse(arch)
         shapes = block_shapes(self.modules or digits)
         blocks = [self._block(digits, shape) for shape in shapes]
         return TransNasBench101Network(blocks, shapes[-1][1], num_classes, tiles)
 
-    def build_for(self, arch: str, dataset: str) -> nn.Module:
-        """Build the network for one of :data:`TASKS`; raises :class:`NbnasError` for the benchmark's other tasks."""
-        if dataset not in self.datasets:
-            raise NbnasError(f"{self.name} builds networks for {', '.join(self.datasets)}, not for {dataset!r}")
-        return self.build(arch, **_head(dataset))
-
-    def params_for(self, arch: str, dataset: str) -> int:
-        """Number of parameters for one of :data:`TASKS`, see :meth:`params`."""
-        return self.params(arch, **_head(dataset))
-
-    def flops_for(self, arch: str, dataset: str) -> int:
-        """Operations for one image or tile of one of :data:`TASKS`, see :meth:`flops`."""
-        return self.flops(arch, TASKS[dataset].resolution, **_head(dataset))
+    def _head(self, dataset: str) -> dict[str, int]:
+        return {**super()._head(dataset), "tiles": TASKS[dataset].channels // 3}
 
     def _parts(self, arch: str, resolution: int, num_classes: int, tiles: int = 1) -> Iterator[Costs]:
         half, side = STEM_CHANNELS // 2, _divide(resolution, 2)
@@ -172,12 +137,12 @@ class _TransNasBench101(CountedSpace, EnumeratedSpace):
             yield from self._block_parts(digits, shape, side)
             _, channels, stride = shape
             side = _divide(side, stride)
-        yield pooling_costs(tiles * channels, side)
+        yield part_costs(nn.AdaptiveAvgPool2d, (1,), tiles * channels, side)
         yield classifier_costs(tiles * channels, num_classes)
 
 
 class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
-    """The space of cells; see :func:`nbnas.get_space`.
+    """The space of cells.
 
     An architecture is the benchmark's string ``64-41414-a_bc_def``: stem channels, modules, and the operations of
     :data:`EDGES` as places in :data:`OPERATIONS`. The index of a cell is its six digits read as a number to base 4.
@@ -188,7 +153,7 @@ class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
     """
 
     name = "transnasbench101_micro"
-    modules = MICRO_MODULES
+    modules = (4, 1, 4, 1, 4)
     options = (0, 1, 2, 3)
     parse = staticmethod(parse_cell)
     format = staticmethod(format_cell)
@@ -213,7 +178,7 @@ class TransNasBench101Micro(_TransNasBench101, FourNodeSpace):
 
 
 class TransNasBench101Macro(_TransNasBench101):
-    """The space of skeletons; see :func:`nbnas.get_space`.
+    """The space of skeletons.
 
     An architecture is the benchmark's string ``64-DIGITS-basic``: stem channels, 4 to 6 modules, kind of block. A
     module is two residual blocks. Digit 1 keeps channels and resolution, 2 doubles the channels, 3 halves the
@@ -222,23 +187,18 @@ class TransNasBench101Macro(_TransNasBench101):
 
     name = "transnasbench101_macro"
     parse = staticmethod(parse_modules)
+    format = staticmethod(format_modules)
 
     @cached_property
     def _architectures(self) -> list[str]:
         candidates = (digits for length in (4, 5, 6) for digits in itertools.product((1, 2, 3, 4), repeat=length))
         return [format_modules(digits) for digits in sorted(candidates) if not _what_is_wrong(digits)]
 
-    def normalise(self, arch: str) -> str:
-        """Return the standard spelling of a skeleton; raises :class:`NbnasError` where it is malformed."""
-        return format_modules(parse_modules(arch))
-
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Replace one digit, drawn uniformly from all replacements that give a valid skeleton of the same length."""
         digits = parse_modules(arch)
-        changed = (
-            (*digits[:place], digit, *digits[place + 1 :])
-            for place, digit in itertools.product(range(len(digits)), (1, 2, 3, 4))
-        )
+        changes = itertools.product(range(len(digits)), (1, 2, 3, 4))
+        changed = ((*digits[:place], digit, *digits[place + 1 :]) for place, digit in changes)
         neighbours = [other for other in changed if other != digits and not _what_is_wrong(other)]
         return format_modules(neighbours[int(rng.integers(len(neighbours)))])
 
@@ -249,11 +209,6 @@ class TransNasBench101Macro(_TransNasBench101):
         yield part_costs(BasicBlock, shape, shape[0], side)
 
 
-def _head(task: str) -> dict[str, int]:
-    """Return the number of classes and of tiles."""
-    return {"num_classes": TASKS[task].num_classes, "tiles": TASKS[task].channels // 3}
-
-
 def _divide(side: int, stride: int) -> int:
     """Side after a layer with this stride, rounded up."""
     return -(-side // stride)
@@ -261,8 +216,7 @@ def _divide(side: int, stride: int) -> int:
 
 def block_shapes(modules: Iterable[int]) -> list[Shape]:
     """Return the shapes of all blocks: each module is two, of which the first makes the module's change."""
-    shapes = []
-    channels = STEM_CHANNELS
+    shapes, channels = [], STEM_CHANNELS
     for digit in modules:
         before, channels = channels, channels * (2 if digit in (2, 4) else 1)
         shapes += [(before, channels, 2 if digit in (3, 4) else 1), (channels, channels, 1)]
@@ -322,17 +276,16 @@ class TransNasBench101Network(nn.Module):
     Convolutions start as published, from N(0, 2 / fan_out) with fan_out = output channels times kernel size squared.
     The classifier keeps torch's default. Parameters are registered in the order of execution, in a cell edge by edge.
 
-    The tiles pass one after the other through one encoder, so that BatchNorm in train mode sees one tile of each sample
-    at a time. A sample's features are those of all its tiles, ``channels`` of each.
+    The tiles pass one after the other through one encoder, and BatchNorm in train mode sees one tile of each sample at
+    a time. A sample's features are those of all its tiles, ``channels`` of each.
     """
 
     def __init__(self, blocks: Iterable[nn.Module], channels: int, num_classes: int, tiles: int) -> None:
         super().__init__()
         self.tiles = tiles
         half = STEM_CHANNELS // 2
-        self.encoder = nn.Sequential(
-            conv_bn(3, half, 3, stride=2), relu_conv_bn(half, STEM_CHANNELS, 3, stride=2), *blocks
-        )
+        stem = conv_bn(3, half, 3, stride=2), relu_conv_bn(half, STEM_CHANNELS, 3, stride=2)
+        self.encoder = nn.Sequential(*stem, *blocks)
         for layer in self.encoder.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

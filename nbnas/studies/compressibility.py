@@ -9,7 +9,7 @@ Take a layer with n weights and L outputs per sample, and a batch of N samples.
 where c depends on the shapes of the two distributions, not on their scales and not on the architecture.
 
 *Activation half.* If every unit is positive for every sample with probability 1/2, independently, the expected kernel
-of :mod:`nbnas.proxies.nwot` is K = L/2 (I + 1 1^T), with ln det K = N ln(L / 2) + ln(N + 1).
+of :mod:`nbnas.proxies.tcet` is K = L/2 (I + 1 1^T), with ln det K = N ln(L / 2) + ln(N + 1).
 
 The formulas are ours; the scores are those of Xiang et al., AutoML 2023 (``xiang2023tcet``).
 """
@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from nbnas.errors import NbnasError
 from nbnas.networks.layers import weight_layers
-from nbnas.proxies.info import Batch
 from nbnas.proxies.naswot import agreement
+from nbnas.proxies.probe import Batch
 from nbnas.proxies.tcet import layer_vectors
 from nbnas.scoring.setting import Setting
 from nbnas.spaces import get_space
@@ -90,7 +90,7 @@ def classifier_codes(logits: Tensor) -> dict[str, int]:
     """
     samples, classes = logits.shape
     distinct = len((logits > 0).unique(dim=0))
-    rank = int(torch.linalg.matrix_rank(agreement(logits).kernel, hermitian=True))
+    rank = int(torch.linalg.matrix_rank(agreement(logits), hermitian=True))
     return {"samples": samples, "classes": classes, "distinct": distinct, "rank": rank}
 
 

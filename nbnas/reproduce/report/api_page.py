@@ -1,15 +1,19 @@
 """What the API page shows: every public name with its signature, docstring and source, read without running it."""
 
+import html
 import importlib
-from collections.abc import Mapping
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import griffe
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from nbnas.machine.paths import project_root
-from nbnas.reproduce.report.docstrings import docstring_to_html
 
 MODULES = (
     "nbnas",
@@ -29,10 +33,14 @@ MODULES = (
 )
 """What the page covers, in its order. A name that several of them export is explained in the first."""
 
+_SECTION = re.compile(r"^(Args|Returns|Yields|Raises):\n((?: .*(?:\n|\Z)|\n)+)", re.MULTILINE)
+_ROLE = re.compile(r":[a-z]+:`~?([\w.]+)`")
+_ENTRY = re.compile(r"^(\*{0,2}\w[\w.*, ]*): ", re.MULTILINE)
+_DOCTEST = re.compile(r"(?:^>>> .*\n(?:^(?!>>> ).+\n)*)+", re.MULTILINE)
 
-@dataclass(frozen=True)
-class Entry:
-    """One public name, or one documented member of a class."""
+
+class Entry(NamedTuple):
+    """A module, a public name of it, or a documented member of a class."""
 
     name: str
     anchor: str
@@ -44,28 +52,19 @@ class Entry:
     source: str = ""
     location: str = ""
     """File and line."""
-    members: list["Entry"] = field(default_factory=list)
+    members: Sequence["Entry"] = ()
 
 
-@dataclass(frozen=True)
-class Section:
-    """One module."""
-
-    name: str
-    text: str
-    """HTML."""
-    entries: list[Entry]
-
-
-def api_sections() -> list[Section]:
+def api_sections() -> list[Entry]:
     """Describe the public names of :data:`MODULES`."""
     package = griffe.load("nbnas", search_paths=[project_root()], try_relative_path=False, allow_inspection=False)
     modules = [package.modules_collection[name] for name in MODULES]
     anchors = _anchors(modules)
-    return [
-        Section(module.path, _text(module, anchors), [_entry(module, name, anchors) for name in public_names(module)])
-        for module in modules
-    ]
+    sections = []
+    for module in modules:
+        entries = [_entry(module, name, anchors) for name in public_names(module)]
+        sections.append(Entry(module.path, module.path, "module", _text(module, anchors), members=entries))
+    return sections
 
 
 def public_names(module: griffe.Module) -> list[str]:
@@ -147,3 +146,36 @@ def _signature(value: griffe.Object, width: int = 88) -> str:
         else:
             arguments[-1] += character
     return "\n".join([f"{name}(", *(f"    {argument.strip()}," for argument in arguments), f"){returns}"])
+
+
+def docstring_to_html(text: str, link: Callable[[str], str | None]) -> str:
+    """Return a Google-style docstring as HTML: text, and a list for each of the sections Args, Returns, Yields, Raises.
+
+    ``link`` gives where a name in a role such as ``:func:`name``` is explained, or None.
+    """
+    opening, *rest = _SECTION.split(inspect.cleandoc(text))
+    parts = [_text_to_html(opening, link)]
+    for heading, section, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        section = textwrap.dedent(section)
+        entries = _ENTRY.split(section)
+        parts.append(f"<h5>{heading}</h5>")
+        if heading in ("Args", "Raises") and len(entries) > 1:
+            terms = [
+                f"<dt><code>{html.escape(name)}</code></dt><dd>{_text_to_html(inspect.cleandoc(what), link)}</dd>"
+                for name, what in zip(entries[1::2], entries[2::2], strict=True)
+            ]
+            parts.append(f"<dl>{''.join(terms)}</dl>")
+        else:
+            parts.append(_text_to_html(section, link))
+        parts.append(_text_to_html(after, link))
+    return "\n".join(filter(None, parts))
+
+
+def _text_to_html(text: str, link: Callable[[str], str | None]) -> str:
+    def role(match: re.Match) -> str:
+        target = link(match[1])
+        return f"[`{match[1]}`]({target})" if target else f"`{match[1]}`"
+
+    text = _ROLE.sub(role, text.strip() + "\n")
+    text = _DOCTEST.sub(lambda match: f"```python\n{match[0]}```\n", text)
+    return MarkdownWithMath(renderer=IPythonRenderer(escape=True, exclude_anchor_links=True)).render(text).strip()

@@ -1,9 +1,8 @@
 """Builds the report from the results that notebooks saved."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -12,18 +11,12 @@ from nbnas.machine.paths import notebooks_folder
 from nbnas.proxies import list_proxies
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, stamp_file, title_of
-from nbnas.reproduce.published_numbers import load_published
 from nbnas.reproduce.report.api_page import api_sections
-from nbnas.reproduce.report.notebook_page import headings, notebook_body, unlink
-from nbnas.reproduce.report.rendering import facts, write_page
-from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, count_verdicts, not_attempted
-
-PAPERS = ("vkdnw", "tcet")
-OTHERS = ("studies", "lessons")
+from nbnas.reproduce.report.rendering import facts, headings, notebook_body, unlink, write_page
+from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, count_verdicts, load_published, not_attempted
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """An executed notebook."""
 
     item: str
@@ -38,49 +31,40 @@ def build_report(reports: Path, profile: str) -> Path:
     The first page shows the name of the profile; its path is returned.
     """
     reports.mkdir(parents=True, exist_ok=True)
-    verdicts = collect_verdicts(reports)
-    verdicts.to_csv(reports / "verdicts.csv", index=False)
     pages = _executed_notebooks(reports)
-    for number in range(len(pages)):
-        _write_notebook_page(reports, pages, number, verdicts)
+    published = load_published()["item"].unique()
+    saved = {item: results.load(item, reports) for item in {*published, *(page.item for page in pages)}}
+    records = {item: found[1] for item, found in saved.items() if found}
+    tables = [saved[item][0] if saved[item] else not_attempted(item) for item in published]
+    verdicts = pd.concat(tables, ignore_index=True)[COLUMNS]
+    verdicts.to_csv(reports / "verdicts.csv", index=False)
+    for before, page, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
+        body = unlink(notebook_body(reports / f"{page.item}.ipynb"), page.item, [other.item for other in pages])
+        own = verdicts[verdicts["item"] == page.item]
+        write_page(
+            "page.html.jinja",
+            reports / f"{page.item}.html",
+            "../",
+            page=page,
+            before=before,
+            after=after,
+            body=body,
+            contents=headings(body),
+            counts=count_verdicts(own) if len(own) else {},
+            facts=facts(records[page.item]) if page.item in records else {},
+        )
     proxies = list_proxies().reset_index().fillna("").to_dict("records")
     write_page("api.html.jinja", reports / "api.html", sections=api_sections(), proxies=proxies)
     return write_page(
         "index.html.jinja",
         reports / "index.html",
         profile=profile,
-        papers=[_paper(key, verdicts, pages, reports) for key in PAPERS],
-        others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in OTHERS},
+        papers=[_paper(key, verdicts, {page.item: page for page in pages}, records) for key in ("vkdnw", "tcet")],
+        others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in ("studies", "lessons")},
         sweeps=sorted(path.stem for path in (reports / "sweeps").glob("*.html")),
         totals=count_verdicts(verdicts),
         sources=sorted(set(verdicts["source"]) & set(BENCHMARKS["nasbench201"].by_name)),
         not_attempted=NOT_ATTEMPTED,
-    )
-
-
-def collect_verdicts(reports: Path) -> pd.DataFrame:
-    """Return a row for every published number of both papers: from a saved result where there is one."""
-    saved = {item: results.load(item, reports) for item in load_published()["item"].unique()}
-    tables = [found[0] if found else not_attempted(item) for item, found in saved.items()]
-    return pd.concat(tables, ignore_index=True)[COLUMNS]
-
-
-def _write_notebook_page(reports: Path, pages: Sequence[Page], number: int, verdicts: pd.DataFrame) -> None:
-    page = pages[number]
-    body = unlink(notebook_body(reports / f"{page.item}.ipynb"), page.item, [other.item for other in pages])
-    own = verdicts[verdicts["item"] == page.item]
-    saved = results.load(page.item, reports)
-    write_page(
-        "page.html.jinja",
-        reports / f"{page.item}.html",
-        "../",
-        page=page,
-        before=pages[number - 1] if number else None,
-        after=pages[number + 1] if number + 1 < len(pages) else None,
-        body=body,
-        contents=headings(body),
-        counts=count_verdicts(own) if len(own) else {},
-        facts=facts(saved[1]) if saved else {},
     )
 
 
@@ -96,24 +80,23 @@ def _executed_notebooks(reports: Path) -> list[Page]:
     return pages
 
 
-def _paper(key: str, verdicts: pd.DataFrame, pages: Sequence[Page], reports: Path) -> dict[str, object]:
+def _paper(key: str, verdicts: pd.DataFrame, pages: dict[str, Page], records: dict[str, dict]) -> dict[str, object]:
     own = verdicts[verdicts["item"].str.startswith(f"{key}/")]
     items = []
     for item in sorted(own["item"].unique(), key=natural_order):
-        rows = own[own["item"] == item]
-        saved = results.load(item, reports)
+        rows, record = own[own["item"] == item], records.get(item)
         attempted = rows["verdict"] != NOT_ATTEMPTED
         reasons = absent_rows(rows)
         reasons["count"] = reasons["note"].map(rows.loc[~attempted, "note"].value_counts())
         items.append(
             {
                 "item": item,
-                "page": next((page for page in pages if page.item == item), None),
+                "page": pages.get(item),
                 "counts": count_verdicts(rows),
                 "rows": rows[attempted].to_dict("records"),
                 "reasons": reasons.to_dict("records"),
-                "figures": saved[1]["figures"] if saved else [],
-                "facts": facts(saved[1]) if saved else {},
+                "figures": record["figures"] if record else [],
+                "facts": facts(record) if record else {},
             }
         )
     return {"name": FOLDERS[key], "anchor": key, "items": items, "counts": count_verdicts(own)}

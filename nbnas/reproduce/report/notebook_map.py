@@ -7,8 +7,8 @@ from IPython.display import HTML
 
 from nbnas.machine.paths import notebooks_folder
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, read_notebook
-from nbnas.reproduce.profiles import profile_reports
 from nbnas.reproduce.report.rendering import open_templates
+from nbnas.reproduce.results import profile_reports
 from nbnas.reproduce.verdicts import VERDICTS, count_verdicts
 
 START_PAGE = "index.ipynb"
@@ -19,19 +19,14 @@ HEADINGS = {"lessons": "Lessons"} | FOLDERS | {"sweeps": "Sweeps"}
 def notebook_map(profile: str = "default") -> pd.DataFrame:
     """List the notebooks of the project with what the last runs of a profile left.
 
-    Returns:
-        A row per notebook, indexed by its path in ``notebooks/``: ``folder``; ``title``; ``seconds`` of the last run,
-        or the notebook's own estimate where ``measured`` is false; a column per verdict with its number, missing for
-        notebooks that reproduce nothing; ``page``, the path of its page in the report from ``notebooks/``, or empty.
-
-    Raises:
-        NbnasError: If the profile is unknown or a notebook is malformed.
+    A row per notebook, indexed by its path in ``notebooks/``: ``folder``; ``title``; ``seconds`` of the last run, or
+    the notebook's own estimate where ``measured`` is false; a column per verdict with its number, missing for notebooks
+    that reproduce nothing; ``page``, the path of its page in the report from ``notebooks/``, or empty.
     """
     notebooks, reports = notebooks_folder(), profile_reports(profile)
     verdicts = reports / "verdicts.csv"
-    counts = {}
-    if verdicts.exists():
-        counts = {item: count_verdicts(rows) for item, rows in pd.read_csv(verdicts).groupby("item")}
+    judged = pd.read_csv(verdicts).groupby("item") if verdicts.exists() else ()
+    counts = {item: count_verdicts(rows) for item, rows in judged}
     rows = {}
     for folder in HEADINGS:
         items = [f"{folder}/{path.stem}" for path in (notebooks / folder).glob("*.ipynb")]

@@ -1,15 +1,20 @@
-"""Networks of super blocks as torch modules.
+"""Networks of super blocks as torch modules, and their sizes without building them.
 
 Sources: the ZenNAS line of searches (Lin et al., ICCV 2021, ``lin2021zennas``); the released code of VKDNW and T-CET;
 squeeze-excitation: Hu et al., CVPR 2018.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from nbnas.spaces.super_blocks.structure import SuperBlock
-from nbnas.spaces.super_blocks.units import Convolution, Unit, block_units, squeezed_width
+from nbnas.spaces.super_blocks.structure import SuperBlock, Unit, block_units
+
+
+def squeezed_width(channels: int) -> int:
+    """Inner width of squeeze-excitation: a quarter, rounded half to even, at least 1."""
+    return max(1, round(channels / 4))
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -47,27 +52,23 @@ class UnitModule(nn.Module):
     def __init__(self, unit: Unit, *, squeeze_excite: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for number, convolution in enumerate(unit.convolutions, start=1):
-            layers += [_convolution(convolution), batch_norm(convolution.outputs)]
-            if number < len(unit.convolutions):
-                layers.append(nn.ReLU())
-                if squeeze_excite and convolution.gated:
-                    layers.append(SqueezeExcitation(convolution.outputs))
-        self.layers = nn.Sequential(*layers)
-        self.shortcut = None if unit.shortcut == "none" else nn.Identity()
-        if unit.shortcut == "projection":
-            projection = nn.Conv2d(unit.inputs, unit.outputs, 1, unit.stride)
-            self.shortcut = nn.Sequential(projection, batch_norm(unit.outputs))
+        for inputs, outputs, kernel_size, stride, groups, gated in unit.convolutions:
+            padding = kernel_size // 2
+            layers.append(nn.Conv2d(inputs, outputs, kernel_size, stride, padding, groups=groups, bias=False))
+            layers += [batch_norm(outputs), nn.ReLU()]
+            if squeeze_excite and gated:
+                layers.append(SqueezeExcitation(outputs))
+        # The last ReLU comes after the sum.
+        self.layers = nn.Sequential(*layers[:-1])
+        self.shortcut = nn.Identity() if unit.residual else None
+        if (shortcut := unit.projection) is not None:
+            projection = nn.Conv2d(shortcut.inputs, shortcut.outputs, 1, shortcut.stride)
+            self.shortcut = nn.Sequential(projection, batch_norm(shortcut.outputs))
         self.activation = nn.ReLU()
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs = self.layers(inputs)
         return self.activation(outputs if self.shortcut is None else outputs + self.shortcut(inputs))
-
-
-def _convolution(convolution: Convolution) -> nn.Conv2d:
-    inputs, outputs, kernel_size, stride, groups, _ = convolution
-    return nn.Conv2d(inputs, outputs, kernel_size, stride, padding=kernel_size // 2, groups=groups, bias=False)
 
 
 class BlockNetwork(nn.Module):
@@ -96,3 +97,59 @@ class BlockNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.classifier(self.pooling(self.blocks(inputs)).flatten(1))
+
+
+class BlockCosts(NamedTuple):
+    """Sizes of a part of a network, for one image.
+
+    Those with *counted* names keep the budgets of the searches of ZenNAS, ZiCo, AZ-NAS, T-CET and VKDNW. They are not
+    the size of the network. With C channels after a layer and r pixels on a side before it, r // stride after it:
+
+    ==================  ====================  ===========================================
+    layer               parameters            operations
+    ==================  ====================  ===========================================
+    convolution         w = k^2 in out / g    w r^2 // stride^2
+    BatchNorm           C                     C r^2
+    ReLU, sum, pooling  0                     0
+    projection          in out + out          (in out + out) (r_out / stride)^2
+    squeeze-excitation  2 C s + 2 C + 2 s     2 C s + C + C r^2
+    classifier          in K + 1              in K
+    ==================  ====================  ===========================================
+
+    Here s is :func:`squeezed_width` and K the number of classes. A projection's BatchNorm is counted with neither, and
+    its stride twice: projections of stride 2 count for a quarter of their operations.
+
+    The other counts are true: all parameters (2 C per BatchNorm, the biases of projections and classifier), and the
+    multiply-adds of convolutions and classifier without biases.
+    """
+
+    params: int
+    multiply_adds: int
+    weight_layers: int
+    trainable_layers: int
+    counted_params: int
+    counted_flops: int
+
+
+def block_costs(
+    blocks: Sequence[SuperBlock], resolution: int, classes: int, *, residual: bool = True, squeeze_excite: bool = False
+) -> Iterator[BlockCosts]:
+    """Yield the costs of the parts of a :class:`BlockNetwork` whose strides divide the resolution."""
+    side = resolution
+    for unit in (unit for block in blocks for unit in block_units(block, residual=residual)):
+        for convolution in unit.convolutions:
+            side //= convolution.stride
+            weights, outputs = convolution.weights, convolution.outputs
+            counted = weights + outputs
+            yield BlockCosts(weights + 2 * outputs, weights * side**2, 1, 3, counted, counted * side**2)
+            if squeeze_excite and convolution.gated:
+                squeezed = squeezed_width(outputs)
+                products, scales = 2 * outputs * squeezed, 2 * (outputs + squeezed)
+                operations = products + outputs * (1 + side**2)
+                yield BlockCosts(products + scales, products, 2, 6, products + scales, operations)
+        if unit.projection is not None:
+            weights, outputs, stride = unit.projection.weights, unit.projection.outputs, unit.projection.stride
+            counted = weights + outputs
+            yield BlockCosts(weights + 3 * outputs, weights * side**2, 1, 4, counted, counted * side**2 // stride**2)
+    weights = blocks[-1].outputs * classes
+    yield BlockCosts(weights + classes, weights, 1, 2, weights + 1, weights)

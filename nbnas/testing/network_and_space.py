@@ -1,22 +1,80 @@
-"""Checks for a search space of your own."""
+"""Checks for a network and for a search space of your own."""
 
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from nbnas.errors import NbnasError
+from nbnas.errors import NbnasError, first_line
+from nbnas.networks.copying import copy_network
 from nbnas.networks.layers import weight_layers
-from nbnas.testing.network import check_network
+from nbnas.proxies.probe import LogitsSelector
+from nbnas.seeding import seeded_global_generators
 
 
-def check_space(space: Any, samples: int = 5, resolution: int = 32, seed: int = 0) -> None:
+def check_network(
+    network: nn.Module, input_shape: tuple[int, ...] = (4, 3, 32, 32), logits: int | str | LogitsSelector | None = None
+) -> None:
+    """Check that a network, which is left as it is, is one that :func:`nbnas.score` can make sense of.
+
+    >>> check_network(nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), (4, 3, 8, 8))
+    >>> check_network(nn.Sequential(nn.Flatten(), nn.Linear(192, 10), nn.BatchNorm1d(10, track_running_stats=False)),
+    ...     (4, 3, 8, 8))
+    Traceback (most recent call last):
+    AssertionError: in eval mode, the logits of a sample depend on the other samples of its batch
+
+    ``input_shape`` is that of a batch of at least two samples; ``logits`` as for :func:`nbnas.score`. An
+    AssertionError says which rule is broken:
+
+    * It can be copied.
+    * In train and in eval mode it maps a batch to logits (samples, classes), two classes or more, all of them finite.
+    * In eval mode the same inputs give the same logits, and those of a sample do not depend on the others.
+    * Different inputs give different logits, and some parameter has an influence on them.
+
+    Not checked: which proxies apply; their status says that.
+    """
+    select = logits if logits is None or callable(logits) else lambda output: output[logits]
+    reference = next(network.parameters(), torch.empty(0))
+    generator = torch.Generator().manual_seed(0)
+    inputs, others = (torch.randn(input_shape, generator=generator).to(reference) for _ in range(2))
+
+    def run(mode: str, batch: Tensor) -> Tensor:
+        try:
+            output = copy_network(network).train(mode == "train")(batch.clone())
+            found = output if select is None else select(output)
+        except Exception as error:
+            raise AssertionError(f"in {mode} mode the network fails: {first_line(error)}") from error
+        if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(batch) or found.shape[1] < 2:
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise AssertionError(f"in {mode} mode the logits must be (samples, classes), for {len(batch)} got {shape}")
+        if not found.isfinite().all():
+            raise AssertionError(f"in {mode} mode some logits are not finite")
+        return found
+
+    with seeded_global_generators(0, reference.device):
+        run("train", inputs)
+        together, again = run("eval", inputs), run("eval", inputs)
+        among_others = run("eval", torch.cat([inputs[:1], others[1:]]))
+    if not torch.equal(together, again):
+        raise AssertionError("in eval mode, the same inputs do not give the same logits")
+    if not torch.allclose(together[0], among_others[0], rtol=1e-3, atol=1e-4 * float(together.detach().abs().max())):
+        raise AssertionError("in eval mode, the logits of a sample depend on the other samples of its batch")
+    if (together == together[0]).all():
+        raise AssertionError("different inputs give the same logits")
+    if not together.requires_grad:
+        raise AssertionError("no parameter has an influence on the logits")
+
+
+def check_space(space: Any, samples: int = 5, resolution: int = 32) -> None:
     """Check that a search space keeps the contract of :class:`~nbnas.spaces.SearchSpace`, as far as it has the methods.
 
     >>> import nbnas
     >>> check_space(nbnas.get_space("nats_sss"), samples=1, resolution=8)
 
-    It needs ``sample``, ``mutate`` and ``build``; rules about other methods count where these are there. The rules:
+    ``samples`` architectures are tried, on images of ``resolution`` pixels on a side. The space needs ``sample``,
+    ``mutate`` and ``build``; rules about other methods count where these are there. An AssertionError says which rule
+    is broken, and for which architecture:
 
     * ``sample`` and ``mutate`` draw from the given generator alone. They return valid architectures in their standard
       spelling; a mutated one differs from what it came from.
@@ -26,18 +84,13 @@ def check_space(space: Any, samples: int = 5, resolution: int = 32, seed: int = 
     * ``params`` and ``flops`` are whole numbers above zero; how they count is up to the space. ``weight_layers`` and
       ``trainable_layers`` are those of the network.
     * Where the space can be listed, ``index`` finds what the list holds, and nothing is in it twice.
-
-    ``samples`` architectures are tried, on images of ``resolution`` pixels on a side.
-
-    Raises:
-        AssertionError: If a rule is broken; one sentence says which, and for which architecture.
     """
     if hasattr(space, "normalise"):
         _check_malformed(space)
     for number in range(samples):
-        drawn = [space.sample(np.random.default_rng([seed, number])) for _ in range(2)]
+        drawn = [space.sample(np.random.default_rng([0, number])) for _ in range(2)]
         _require(drawn[0] == drawn[1], space, "sample gives another architecture with the same generator", drawn[0])
-        mutated = [space.mutate(drawn[0], np.random.default_rng([seed, number])) for _ in range(2)]
+        mutated = [space.mutate(drawn[0], np.random.default_rng([0, number])) for _ in range(2)]
         _require(mutated[0] == mutated[1], space, "mutate gives another one with the same generator", drawn[0])
         _require(mutated[0] != drawn[0], space, "mutate returns what it was given", drawn[0])
         for arch in (drawn[0], mutated[0]):
