@@ -86,7 +86,7 @@ class Augmentation:
 
 
 def lighting_noise(deviation: float, generator: Generator) -> Tensor:
-    """Draw a colour (3, 1, 1) to add to pixels in [0, 1]: the sum of N(0, deviation^2) l e over the pairs above."""
+    """Draw a colour (3, 1, 1) to add to pixels in [0, 1]: the sum of N(0, deviation^2) * eigenvalue * eigenvector."""
     strengths = deviation * torch.randn(3, generator=generator) * torch.tensor(COLOUR_VARIANCES)
     return (torch.tensor(COLOUR_COMPONENTS) @ strengths).view(3, 1, 1)
 
