@@ -25,8 +25,9 @@ from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
 from nbnas.spaces.super_blocks.network import BlockNetwork
 from nbnas.training.batches import Augmentation, EpochBatches, TestImages, TrainingImages, iterate, mix, soft_targets
 from nbnas.training.loss import Distillation, Objective, Teacher
+from nbnas.training.processes import joined_processes
 from nbnas.training.recipe import TRAINING_INITIALISATIONS, Recipe
-from nbnas.training.run_folder import RunFolder, joined_processes
+from nbnas.training.run_folder import RunFolder
 
 
 def train(
