@@ -1001,8 +1001,11 @@ FAILURES = {
     "degenerate": (raises(DegenerateScoreError("no spectrum")), "degenerate"),
     "exception": (raises(RuntimeError("first line\nsecond line")), "error: RuntimeError: first line"),
     "exception without a message": (raises(KeyError()), "error: KeyError: no message"),
-    "missing score": (returns({}), "error: NbnasError: returned [], its record says ['custom']"),
-    "other score": (returns({"other": 1.0}), "error: NbnasError: returned ['other'], its record says ['custom']"),
+    "missing score": (returns({}), "error: NbnasError: returned the scores [], but its record names ['custom']"),
+    "other score": (
+        returns({"other": 1.0}),
+        "error: NbnasError: returned the scores ['other'], but its record names ['custom']",
+    ),
     "not a mapping": (returns(3), "error: TypeError: "),
     "None for a score": (returns({"custom": None}), "error: "),
     "two numbers for a score": (returns({"custom": torch.ones(2)}), "error: "),

@@ -256,7 +256,10 @@ BROKEN = {
         "gives no number on any network; on the first, its status is 'non_finite'",
     ),
     "error": (raising(IndexError("broken")), "fails for 'custom' with error: IndexError: broken, on the network"),
-    "other names": (lambda probe: {"other": 1.0}, "fails for 'custom' with error: NbnasError: returned ['other'], its"),
+    "other names": (
+        lambda probe: {"other": 1.0},
+        "fails for 'custom' with error: NbnasError: returned the scores ['other'], but",
+    ),
     "weights": (
         changing(lambda model: model[-1].weight.data.zero_()),
         "changes the weights or statistics of the model, on the network 'convolutions'",
