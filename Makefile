@@ -84,7 +84,7 @@ wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel --outdir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt build/wheel/*.whl
-	cp tests/score_from_wheel.py build/wheel
+	cp .ci/score_from_wheel.py build/wheel
 	cd build/wheel && venv/bin/python score_from_wheel.py && venv/bin/nbnas --version
 
 clean:
