@@ -42,6 +42,10 @@ class Benchmark:
             raise NbnasError(f"{dataset} test accuracies are not in source {self.source!r}: {self.hint}")
         return self.table[self.accuracy_columns[dataset]].to_numpy(copy=True)
 
+    def stored_flops(self, dataset: str) -> np.ndarray | None:
+        """Return the FLOPs of all rows as the benchmark answers them; ``None`` where these are the exact counts."""
+        return None
+
 
 @dataclass(frozen=True)
 class Source:
