@@ -6,6 +6,7 @@ given is beside it. Of a random sample, the numbers of the whole set are estimat
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -90,24 +91,29 @@ def evaluate_methods(
     where scores or accuracies are not there, the note says how to get them. ``seed_deviation`` of a complete ranking is
     estimated from the networks that were scored with a second seed, and NaN where there are none.
     """
-    tables = []
+    try:
+        benchmark = load_benchmark(space, benchmark) if isinstance(benchmark, str) else benchmark
+    except NbnasError as error:
+        tables = [missing(row_key, dataset, f"needs data: {error}") for row_key in methods]
+        return pd.concat(tables, ignore_index=True)
+    rows: dict[str, pd.DataFrame] = {}
+    loaded: dict[str, dict[str, ArchitectureScores]] = {}
+    setting = Setting(space, dataset)
     for row_key, method in methods.items():
         try:
-            benchmark = load_benchmark(space, benchmark) if isinstance(benchmark, str) else benchmark
-        except NbnasError as error:
-            tables.append(missing(row_key, dataset, f"needs data: {error}"))
-            continue
-        setting = Setting(space, dataset)
-        try:
             found = load_architecture_scores(method.scores, setting, subset, **stored)
+            loaded.setdefault(found.description, {})[row_key] = found
         except NbnasError as error:
-            tables.append(missing(row_key, dataset, f"needs compute: {error}"))
-            continue
-        table = evaluate({row_key: method}, found, benchmark, dataset, repeats)
-        if found.complete and table["reproduced"].notna().all():
-            table["seed_deviation"] = _seed_deviations(method, setting, subset, benchmark, stored)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+            rows[row_key] = missing(row_key, dataset, f"needs compute: {error}")
+    for same in loaded.values():  # Rankings of one sample share its resamples.
+        scores = pd.concat([found.table for found in same.values()], axis=1)
+        found = replace(next(iter(same.values())), table=scores.loc[:, ~scores.columns.duplicated()])
+        judged = {row_key: methods[row_key] for row_key in same}
+        for row_key, table in evaluate(judged, found, benchmark, dataset, repeats).groupby("row_key"):
+            if found.complete and table["reproduced"].notna().all():
+                table["seed_deviation"] = _seed_deviations(methods[row_key], setting, subset, benchmark, stored)
+            rows[row_key] = table
+    return pd.concat([rows[row_key] for row_key in methods], ignore_index=True)
 
 
 def compare_methods(
