@@ -47,12 +47,13 @@ def evaluate(
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     networks = len(np.unique(found.groups))
-    if not found.complete and networks < FEWEST:
+    complete = found.complete and not benchmark.sampled
+    if not complete and networks < FEWEST:
         return missing(row_key, dataset, f"{networks} networks of the sample are scored, too few to judge")
     if dataset not in benchmark.accuracy_columns:
         return missing(row_key, dataset, benchmark.hint)
     accuracy = benchmark.accuracy(dataset)[found.table.index]
-    if found.complete:
+    if complete:
         estimates, note = _estimates_over_ties(scores, accuracy), f"{len(scores):,} architectures; interval over ties."
     else:
         options = {"groups": found.groups, "repeats": repeats}

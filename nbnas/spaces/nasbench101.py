@@ -6,6 +6,7 @@ that are on no path from input to output do not exist for the benchmark; :func:`
 """
 
 import functools
+import hashlib
 import itertools
 import operator
 from collections.abc import Iterable, Iterator, Sequence
@@ -111,6 +112,38 @@ def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGr
 def format_cell(graph: CellGraph) -> str:
     """Join vertices and edges into an architecture string."""
     return f"{','.join(graph.operations)}:{','.join(f'{source}-{target}' for source, target in graph.edges)}"
+
+
+_HASHED_LABELS = {"input": -1, "output": -2, "conv3x3-bn-relu": 0, "conv1x1-bn-relu": 1, "maxpool3x3": 2}
+
+
+def module_hash(graph: CellGraph) -> str:
+    """Return the 32 hexadecimal digits under which the benchmark keeps its record of a cell.
+
+    Cells that are the same labelled graph share them. With md5 of texts, d+ and d- for the edges that leave and enter a
+    vertex and n vertices,
+
+        h_v = md5("(d+_v, d-_v, label_v)"), then n times, for all vertices at once,
+        h_v = md5("{hashes of predecessors}|{of successors}|{h_v}"), both sorted and written without separator;
+
+    the result is the md5 of Python's text of the sorted list of all h_v. Source: Ying et al., ICML 2019, their code.
+    """
+    vertices = range(len(graph.operations))
+    before = [[source for source, target in graph.edges if target == vertex] for vertex in vertices]
+    after = [[target for source, target in graph.edges if source == vertex] for vertex in vertices]
+    labels = [_HASHED_LABELS[name] for name in graph.operations]
+    hashes = [_md5(str((len(after[vertex]), len(before[vertex]), labels[vertex]))) for vertex in vertices]
+    for _ in vertices:
+        joined = [
+            ["".join(sorted([hashes[other] for other in others])) for others in (before[vertex], after[vertex])]
+            for vertex in vertices
+        ]
+        hashes = [_md5(f"{sources}|{targets}|{own}") for (sources, targets), own in zip(joined, hashes, strict=True)]
+    return _md5(str(sorted(hashes)))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class NasBench101(CountedSpace):
