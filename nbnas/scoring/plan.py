@@ -124,8 +124,7 @@ def _other_spaces(sample: int | None, most: int | None) -> Iterator[Stage]:
     sampled += [Setting(f"nasbench1shot1_{family}") for family in ("ss1", "ss2", "ss3")]
     for setting in (Setting("nasbench_macro"), *sampled):
         size = min(sample or most, most) if most is not None and setting in sampled else sample
-        archs = "trained" if "trained" in setting.space.set_names else setting.space.default_set
-        yield Stage(setting, TCET_PROXIES, archs, size)
+        yield Stage(setting, TCET_PROXIES, setting.space.default_set, size)
 
 
 def _ablations(sample: int | None) -> Iterator[Stage]:

@@ -31,6 +31,7 @@ MAX_VERTICES, MAX_EDGES = 7, 9
 Edges = tuple[tuple[int, int], ...]
 
 _PAIRS = tuple(itertools.combinations(range(MAX_VERTICES), 2))
+_HASHED_LABELS = {"input": -1, "output": -2, "conv3x3-bn-relu": 0, "conv1x1-bn-relu": 1, "maxpool3x3": 2}
 
 
 class CellGraph(NamedTuple):
@@ -114,9 +115,6 @@ def format_cell(graph: CellGraph) -> str:
     return f"{','.join(graph.operations)}:{','.join(f'{source}-{target}' for source, target in graph.edges)}"
 
 
-_HASHED_LABELS = {"input": -1, "output": -2, "conv3x3-bn-relu": 0, "conv1x1-bn-relu": 1, "maxpool3x3": 2}
-
-
 def module_hash(graph: CellGraph) -> str:
     """Return the 32 hexadecimal digits under which the benchmark keeps its record of a cell.
 
@@ -128,17 +126,20 @@ def module_hash(graph: CellGraph) -> str:
 
     the result is the md5 of Python's text of the sorted list of all h_v. Source: Ying et al., ICML 2019, their code.
     """
-    vertices = range(len(graph.operations))
-    before = [[source for source, target in graph.edges if target == vertex] for vertex in vertices]
-    after = [[target for source, target in graph.edges if source == vertex] for vertex in vertices]
+    before: list[list[int]] = [[] for _ in graph.operations]
+    after: list[list[int]] = [[] for _ in graph.operations]
+    for source, target in graph.edges:
+        after[source].append(target)
+        before[target].append(source)
+    around = list(zip(before, after, strict=True))
     labels = [_HASHED_LABELS[name] for name in graph.operations]
-    hashes = [_md5(str((len(after[vertex]), len(before[vertex]), labels[vertex]))) for vertex in vertices]
-    for _ in vertices:
-        joined = [
-            ["".join(sorted([hashes[other] for other in others])) for others in (before[vertex], after[vertex])]
-            for vertex in vertices
-        ]
-        hashes = [_md5(f"{sources}|{targets}|{own}") for (sources, targets), own in zip(joined, hashes, strict=True)]
+    hashes = [_md5(str((len(a), len(b), label))) for (b, a), label in zip(around, labels, strict=True)]
+
+    def joined(vertices: list[int]) -> str:
+        return "".join(sorted([hashes[vertex] for vertex in vertices]))
+
+    for _ in labels:
+        hashes = [_md5(f"{joined(b)}|{joined(a)}|{own}") for (b, a), own in zip(around, hashes, strict=True)]
     return _md5(str(sorted(hashes)))
 
 

@@ -21,6 +21,7 @@ class NasBench1Shot1(EnumeratedSpace, NasBench101):
     """What the three families share; ``parents`` are the numbers of node 1, 2, ..., and of the output last."""
 
     parents: ClassVar[tuple[int, ...]]
+    default_set = "trained"
     set_names: ClassVar = {"trained": "cells with accuracies", "all": "cells"}
     ranked_sets: ClassVar = {"trained": {"trained": "trained"}}
 
