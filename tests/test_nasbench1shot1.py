@@ -112,8 +112,7 @@ def test_cells_of_the_family_are_found_by_their_hash_and_stand_in_its_order(some
     benchmark = nbnas.load_benchmark("nasbench1shot1_ss1")
     assert dict(zip(benchmark.archs, benchmark.accuracy("cifar10"), strict=True)) == some_cells
     assert benchmark.archs == sorted(benchmark.archs)
-    assert "(60 of the 2,685 cells, a uniform sample;" in benchmark.description
-    assert benchmark.sampled
+    assert "(60 of the 2,685 cells, a uniform sample," in benchmark.description
 
 
 def test_no_cell_no_number_and_no_file_are_errors(some_cells, tmp_path, monkeypatch):
@@ -156,7 +155,8 @@ def test_scores_of_all_cells_with_accuracies_have_the_interval_of_a_sample(some_
     scores, accuracies = list(values.values()), list(some_cells.values())
     assert tau["reproduced"] == kendall_tau(scores, accuracies)
     assert (tau["low"], tau["high"]) == bootstrap_interval(kendall_tau, scores, accuracies, repeats=50)
-    assert tau["note"].startswith("sample of 60 architectures, bootstrap interval.")
+    assert tau["note"].startswith("sample of 60 architectures, bootstrap interval. Scored 60 of 60 cells")
+    assert "Trained are 60 of the 2,685 cells, a uniform sample" in tau["note"]
 
 
 @pytest.mark.parametrize(

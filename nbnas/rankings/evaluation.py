@@ -47,7 +47,7 @@ def evaluate(
     except NbnasError as error:
         return missing(row_key, dataset, str(error))
     networks = len(np.unique(found.groups))
-    complete = found.complete and not benchmark.sampled
+    complete = found.complete and not benchmark.sample
     if not complete and networks < FEWEST:
         return missing(row_key, dataset, f"{networks} networks of the sample are scored, too few to judge")
     if dataset not in benchmark.accuracy_columns:
@@ -59,7 +59,8 @@ def evaluate(
         options = {"groups": found.groups, "repeats": repeats}
         estimates = [bootstrap_estimate(metric, scores, accuracy, **options) for metric in (kendall_tau, spearman_rho)]
         note = f"sample of {len(scores):,} architectures, bootstrap interval."
-    return metric_rows(row_key, dataset, estimates, benchmark.source, f"{note} {description}".strip())
+    note = f"{note} {description} {benchmark.sample}".strip()
+    return metric_rows(row_key, dataset, estimates, benchmark.source, note)
 
 
 def evaluate_methods(

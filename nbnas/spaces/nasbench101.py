@@ -136,7 +136,8 @@ def module_hash(graph: CellGraph) -> str:
     hashes = [_md5(str((len(a), len(b), label))) for (b, a), label in zip(around, labels, strict=True)]
 
     def joined(vertices: list[int]) -> str:
-        return "".join(sorted([hashes[vertex] for vertex in vertices]))
+        # Most vertices have one neighbour on a side, which needs no sorting.
+        return hashes[vertices[0]] if len(vertices) == 1 else "".join(sorted([hashes[vertex] for vertex in vertices]))
 
     for _ in labels:
         hashes = [_md5(f"{joined(b)}|{joined(a)}|{own}") for (b, a), own in zip(around, hashes, strict=True)]

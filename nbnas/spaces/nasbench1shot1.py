@@ -48,7 +48,8 @@ class NasBench1Shot1(EnumeratedSpace, NasBench101):
 
     def parse(self, arch: str) -> CellGraph:
         """Return the cell in its canonical spelling; raises :class:`NbnasError` for what is no cell of this family."""
-        cell = self.canonical(arch)
+        listed = isinstance(arch, str) and arch in self._indices  # Then it is canonical, which is dear to find out.
+        cell = arch if listed else self.canonical(arch)
         if cell not in self._indices:
             raise NbnasError(f"{cell!r} is not a cell of {self.name}")
         return parse_cell(cell)
