@@ -156,7 +156,7 @@ def test_scores_of_all_cells_with_accuracies_have_the_interval_of_a_sample(some_
     assert tau["reproduced"] == kendall_tau(scores, accuracies)
     assert (tau["low"], tau["high"]) == bootstrap_interval(kendall_tau, scores, accuracies, repeats=50)
     assert tau["note"].startswith("sample of 60 architectures, bootstrap interval. Scored 60 of 60 cells")
-    assert "Trained are 60 of the 2,685 cells, a uniform sample" in tau["note"]
+    assert "Accuracies are known of 60 of the 2,685 cells, a uniform sample" in tau["note"]
 
 
 @pytest.mark.parametrize(

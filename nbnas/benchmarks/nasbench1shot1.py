@@ -26,7 +26,7 @@ def _sources(name: str) -> Sources:
     """Return the only source of a family; its rows are the cells that are in the table, in the order of the space.
 
     Column ``cifar10_val_<epochs>ep`` is a validation accuracy after so many epochs, in percent: one value, where the
-    benchmark has three runs. After 108 epochs it is never less than another run of the same cell in the tables here.
+    benchmark has three runs. After 108 epochs it is probably the best of them: never less than the one that NASLib drew.
     """
     title = f"NAS-Bench-1Shot1 {name[-3:].upper()}"
 
@@ -39,7 +39,7 @@ def _sources(name: str) -> Sources:
         if table.empty:
             raise NbnasError(f"{path} has no cell of {name}")
         part = f"{len(table):,} of the {len(cells):,} cells, a uniform sample"
-        sample = f"Trained are {part}: one validation accuracy each, probably the best of three runs."
+        sample = f"Accuracies are known of {part}: one on validation images each, probably the best of three runs."
         return Benchmark(
             "csv",
             f"{title} ({part}, CIFAR-10 validation accuracy of NAS-Bench-101, one value each)",
