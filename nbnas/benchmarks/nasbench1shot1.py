@@ -26,7 +26,7 @@ def _sources(name: str) -> Sources:
     """Return the only source of a family; its rows are the cells that are in the table, in the order of the space.
 
     Column ``cifar10_val_<epochs>ep`` is a validation accuracy after so many epochs, in percent: one value, where the
-    benchmark has three runs. After 108 epochs it is probably the best of them: never less than the one that NASLib drew.
+    benchmark has three runs. After 108 epochs it is probably the best: never less than the one that NASLib drew.
     """
     title = f"NAS-Bench-1Shot1 {name[-3:].upper()}"
 
