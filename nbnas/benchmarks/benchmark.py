@@ -26,6 +26,9 @@ class Benchmark:
     """Why numbers that rest on this table may deviate from published ones; empty for the papers' own accuracies."""
     hint: str = ""
     """What to do for the data sets that the source lacks."""
+    sample: str = ""
+    """Of what the rows are a random sample, a sentence for the notes of numbers, which then have the interval of a
+    sample; empty if the rows are all that is ranked."""
 
     @property
     def archs(self) -> list[str]:

@@ -19,7 +19,7 @@ from nbnas.rankings.combining import CombinedRanking
 from nbnas.rankings.intervals import Estimate, ndcg_tie_interval
 from nbnas.rankings.metrics import kendall_tau, ndcg, spearman_rho
 from nbnas.rankings.seed_noise import seed_deviations
-from nbnas.rankings.whole_set import whole_set_differences, whole_set_statistics
+from nbnas.rankings.whole_set import whole_set_statistics
 from nbnas.scoring.architecture_scores import SIZES, ArchitectureScores, load_architecture_scores
 from nbnas.scoring.setting import Setting
 
@@ -43,8 +43,9 @@ def evaluate(
     """
     table = _with_stored_flops(found.table, benchmark, dataset)
     networks = len(np.unique(found.groups))
+    complete = found.complete and not benchmark.sample
     reason, rows, rankings = "", {}, {}
-    if not found.complete and networks < FEWEST:
+    if not complete and networks < FEWEST:
         reason = f"needs compute: {networks} networks of the sample are scored, too few to judge"
     elif dataset not in benchmark.accuracy_columns:
         reason = f"needs data: {benchmark.hint}"
@@ -58,18 +59,25 @@ def evaluate(
             [rows.get(row_key, missing(row_key, dataset, reason)) for row_key in methods], ignore_index=True
         )
     accuracy = benchmark.accuracy(dataset)
-    if found.complete:
+    if complete:
         estimates = [_estimates_over_ties(scores, accuracy[table.index]) for scores in rankings.values()]
         note = f"{len(table):,} architectures; interval over ties."
     else:
         columns = np.stack(list(rankings.values()), axis=1).astype(float)
         statistics = whole_set_statistics(columns, *_sample(found, accuracy), repeats=repeats)
-        estimates = [[one.estimate(number) for one in statistics] for number in range(len(rankings))]
-        note = f"estimated from a sample of {len(table):,} of {len(found.whole):,} architectures, bootstrap interval."
+        if benchmark.sample:  # Nothing is known of the others, so nothing can be corrected.
+            options, known = {"controlled": False}, statistics[:2]
+            note = f"sample of {len(table):,} architectures, bootstrap interval."
+        else:
+            options, known = {}, statistics
+            note = (
+                f"estimated from a sample of {len(table):,} of {len(found.whole):,} architectures, bootstrap interval."
+            )
+        estimates = [[one.estimate(number, **options) for one in known] for number in range(len(rankings))]
     for row_key, numbers in zip(rankings, estimates, strict=True):
         failed = int(table[list(methods[row_key].scores)].isna().any(axis=1).sum())
         last = f" {failed:,} without a score rank last." if failed else ""
-        described = f"{note} {found.description}{last}".strip()
+        described = f"{note} {found.description}{last} {benchmark.sample}".strip()
         rows[row_key] = metric_rows(row_key, dataset, numbers, benchmark.source, described)
     return pd.concat([rows[row_key] for row_key in methods], ignore_index=True)
 
@@ -110,22 +118,43 @@ def evaluate_methods(
         found = replace(next(iter(same.values())), table=scores.loc[:, ~scores.columns.duplicated()])
         judged = {row_key: methods[row_key] for row_key in same}
         for row_key, table in evaluate(judged, found, benchmark, dataset, repeats).groupby("row_key"):
-            if found.complete and table["reproduced"].notna().all():
+            if found.complete and not benchmark.sample and table["reproduced"].notna().all():
                 table["seed_deviation"] = _seed_deviations(methods[row_key], setting, subset, benchmark, stored)
             rows[row_key] = table
     return pd.concat([rows[row_key] for row_key in methods], ignore_index=True)
 
 
-def compare_methods(
-    new: CombinedRanking, old: CombinedRanking, found: ArchitectureScores, benchmark: Benchmark, dataset: str
-) -> list[Estimate]:
-    """Estimate by how much tau, rho and nDCG of one ranking exceed those of another one on the same networks.
+def paired_differences(
+    rankings: Mapping[str, tuple[CombinedRanking, ArchitectureScores]],
+    reference: str,
+    benchmark: Benchmark,
+    dataset: str,
+    repeats: int = 1000,
+) -> pd.DataFrame:
+    """Estimate by how much each ranking, row key -> (ranking, scores), exceeds the one named ``reference``.
 
-    Both use the same resamples of networks, so what they share cancels: the interval is much narrower than those of
-    the two. A complete set has no interval of its own here; it is resampled as if it were a sample.
+    All are measured on the networks that all of them have and use the same resamples, so what they share cancels: the
+    intervals are much narrower than those of the rankings. Columns: ``row_key``, ``column``, ``metric``,
+    ``difference``, ``low``, ``high``.
     """
-    table = _with_stored_flops(found.table, benchmark, dataset)
-    return whole_set_differences(new.rank(table), old.rank(table), *_sample(found, benchmark.accuracy(dataset)))
+    common = None
+    for _, found in rankings.values():
+        common = found.table.index if common is None else common.intersection(found.table.index)
+    if common is None or len(common) < FEWEST:
+        raise NbnasError(f"{0 if common is None else len(common)} architectures have all scores, too few to compare")
+    found = rankings[reference][1]
+    groups = found.groups[found.table.index.get_indexer(common)]
+    columns = []
+    for method, own in rankings.values():
+        columns.append(method.rank(_with_stored_flops(own.table.loc[common], benchmark, dataset)))
+    sample = _sample(replace(found, table=found.table.loc[common], groups=groups), benchmark.accuracy(dataset))
+    statistics = whole_set_statistics(np.stack(columns, axis=1).astype(float), *sample, repeats=repeats)
+    first, rows = list(rankings).index(reference), []
+    for number, row_key in enumerate(rankings):
+        for metric, statistic in zip(METRICS, statistics, strict=True):
+            if row_key != reference:
+                rows.append((row_key, dataset.lower(), metric, *statistic.estimate(number, less=first)))
+    return pd.DataFrame(rows, columns=["row_key", "column", "metric", "difference", "low", "high"])
 
 
 def metric_rows(row_key: str, dataset: str, estimates: Sequence[Estimate], source: str, note: str) -> pd.DataFrame:

@@ -126,7 +126,7 @@ def load_architecture_scores(
         scores: Names of scores; those in :data:`SIZES` need no stored table.
         setting: Space, data set and batch size, or the name of a data set of NAS-Bench-201 for batches of 64.
         subset: Of NAS-Bench-201 ``filtered`` (the 9,445 cells without dead edges) or ``all``; of other spaces ``all``,
-            or ``trained`` where the space cannot be listed. ``None`` is the first of these.
+            or ``trained`` where the space cannot be listed or was trained in part. ``None`` is the first of these.
         inputs: ``gaussian`` or ``images`` reads tables made with those; ``published`` reads scores whose published runs
             fed images from tables made with images, where these hold a sample of the set at least half as large as that
             with Gaussian noise, and else with that.
