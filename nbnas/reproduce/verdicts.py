@@ -11,7 +11,7 @@ import pandas as pd
 
 from nbnas.errors import NbnasError
 from nbnas.machine.paths import data_folder
-from nbnas.reproduce.verdict_rule import CLOSE, CONSISTENT, DIFFERS, EXPLAINED, MATCH, judge
+from nbnas.reproduce.verdict_rule import CLOSE, CONSISTENT, DIFFERS, EXPLAINED, MATCH, judge, rounding
 
 KEY = ["item", "row", "row_key", "type", "benchmark", "column", "archs", "run", "metric"]
 """Columns that identify a published number; ``data/published/README.md`` explains each."""
@@ -32,6 +32,7 @@ _SAME_RANKING = {"V": "vkdnw_single", "J": "jacov", "VJETF": "vkdnw_agg"}
 """Subset of components -> row key of Table 1 that is the same ranking, of which deviations over runs are known."""
 _OPTIONAL = {
     "seed_deviation": 0.0,
+    "published_deviation": 0.0,
     **dict.fromkeys(("alternative", "alternative_low", "alternative_high"), math.nan),
     "alternative_name": "",
 }
@@ -95,20 +96,23 @@ def compare(
         reproduced: One row per number: columns that identify it (``row_key``, ``column`` and ``metric``, more of
             :data:`KEY` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``, ``note``. A NaN in
             ``reproduced`` means not attempted, and ``note`` says why. ``seed_deviation`` is the standard deviation of
-            ours over seeds as far as the interval lacks it, NaN if unknown. ``alternative``, ``alternative_low``,
-            ``alternative_high`` and ``alternative_name`` are a number computed otherwise, which may explain a
-            difference. These five may be left out.
+            ours over seeds as far as the interval lacks it, NaN if unknown; ``published_deviation`` that of the
+            published value for another reason than seeds, such as a sample of its own. ``alternative``,
+            ``alternative_low``, ``alternative_high`` and ``alternative_name`` are a number computed otherwise, which
+            may explain a difference. All these may be left out.
         reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
         explanations: ``row_key`` -> what is known of its numbers that lie outside of the uncertainty, added to the
             note; key ``*`` as above.
-        incomparable: ``metric`` -> why its numbers cannot be compared, such as other hardware; key ``*`` as above.
+        incomparable: ``metric`` or ``source`` -> why its numbers cannot be compared, such as other hardware; key ``*``
+            as above.
         dataset: Columns of the published numbers that make up ``dataset`` of the result.
     """
     table = _beside_published(item, reproduced)
     reasons, explanations, incomparable = reasons or {}, explanations or {}, incomparable or {}
     verdicts, notes = [], []
     for row in table.itertuples():
-        note, other = row.note, incomparable.get(row.metric) or incomparable.get("*")
+        note = row.note
+        other = incomparable.get(row.metric) or incomparable.get(row.source) or incomparable.get("*")
         if math.isnan(row.reproduced):
             given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
             verdict, note = NOT_ATTEMPTED, note or given or f"{KINDS[1]}: no notebook has computed it"
@@ -141,10 +145,12 @@ def _beside_published(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
     reproduced = reproduced.assign(**{name: value for name, value in _OPTIONAL.items() if name not in reproduced})
     table = published.merge(reproduced, how="left", on=keys, suffixes=("_published", ""))
     table = table.fillna({"source": "", "note": "", "alternative_name": ""})
-    # A run of the authors is as noisy as one of ours: what is not known of one is taken from the other.
-    seeds = table["seed_deviation"].fillna(table["std"])
+    # A run of the authors is as noisy as one of ours. Theirs is known from five whole runs, ours from fewer networks.
+    known = table["seed_deviation"].isna() | ((table["seed_deviation"] > 0) & (table["std"] > 0))
+    seeds = table["std"].where(known, table["seed_deviation"])
     runs = np.where(table["run"].str.contains("5seed"), 5, 1)
-    table["published_error"] = _NORMAL * table["std"].where(table["std"] > 0, seeds) / np.sqrt(runs)
+    of_runs = table["std"].where(table["std"] > 0, seeds) / np.sqrt(runs)
+    table["published_error"] = _NORMAL * np.hypot(of_runs, table["published_deviation"])
     for end, side in (("low", -1), ("high", 1)):
         table[end] = table["reproduced"] + side * np.hypot(table[end] - table["reproduced"], _NORMAL * seeds)
     return table
@@ -162,6 +168,23 @@ def _judge_row(row: NamedTuple) -> tuple[str, str]:
     tried = f"{row.alternative_name} gives {row.alternative:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
     tried += ", which agrees." if meets else ", which does not agree either."
     return (EXPLAINED if meets and verdict == DIFFERS else verdict), tried
+
+
+def compare_differences(item: str, differences: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Set published differences between rows and the row ``reference`` beside ours.
+
+    ``differences`` is of :func:`nbnas.rankings.evaluation.paired_differences`. Adds ``published``, and ``agrees``:
+    whether the published difference, give or take the rounding of both values, lies in our interval.
+    """
+    keys = ["column", "metric", "row_key"]
+    printed = load_published(item).drop_duplicates(keys).set_index(keys)["value"]
+    other = differences.assign(row_key=reference).set_index(keys).index
+    texts = pd.DataFrame({"row": printed.reindex(differences.set_index(keys).index).to_numpy()})
+    texts["reference"] = printed.reindex(other).to_numpy()
+    published = texts["row"].astype(float) - texts["reference"].astype(float)
+    slack = texts.map(rounding, na_action="ignore").sum(axis=1).to_numpy(dtype=float)
+    inside = published.between(differences["low"] - slack, differences["high"] + slack)
+    return differences.assign(published=published, agrees=inside).dropna(subset="published")
 
 
 def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
