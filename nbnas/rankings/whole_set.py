@@ -6,6 +6,7 @@ How strongly the two move together shows in the resamples of a bootstrap over ne
 subtracted. Such regression estimators are textbook: Cochran, *Sampling Techniques*, 1977, chapter 7.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,11 +161,14 @@ def sample_ndcgs(
     discounts = np.where(np.arange(1, size + 1) <= k, 1 / np.log2(np.arange(2, size + 2)), 0)
     ideal = np.sort(gains)[::-1] @ discounts
     up_to, values = np.concatenate([[0], discounts.cumsum()]), []
+    # About half of these lie behind the cut-off and add nothing; the others need not be looked at.
+    first = scores >= np.sort(scores)[-min(len(rows), 50 + 2 * math.ceil(k * len(rows) / size))]
     for weights in weight_chunks(group, counts):
-        tied, _ = tied_weights(-scores, weights)
-        tied_gains, _ = tied_weights(-scores, weights * gains[rows])
-        ends = tied.cumsum(1)
-        covered = np.interp(ends * (size / ends[:, -1:]), np.arange(size + 1), up_to)
+        share = size / weights.sum(1, keepdims=True)
+        kept = first if (weights[:, first].sum(1, keepdims=True) * share >= k).all() else np.ones_like(first)
+        tied, _ = tied_weights(-scores[kept], weights[:, kept])
+        tied_gains, _ = tied_weights(-scores[kept], weights[:, kept] * gains[rows[kept]])
+        covered = np.interp(tied.cumsum(1) * share, np.arange(size + 1), up_to)
         mean_gains = np.divide(tied_gains, tied, out=np.zeros_like(tied), where=tied > 0)
         values.append(np.einsum("rv,rv->r", mean_gains, np.diff(covered, prepend=0)) / ideal)
     return np.concatenate(values)
