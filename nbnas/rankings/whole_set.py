@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from nbnas.errors import NbnasError
 from nbnas.rankings.intervals import (
@@ -36,33 +35,33 @@ class SampledStatistic:
     """(repeats, rankings)"""
     control_errors: np.ndarray
     """(controls,): value in the sample less that in the whole set; NaN where either has none."""
-    control_resamples: np.ndarray
-    """(repeats, controls)"""
+    resampled_errors: np.ndarray
+    """(repeats, controls): value in a resample less that in the whole set."""
 
     def estimate(
         self, ranking: int = 0, less: int | None = None, *, level: float = 0.95, controlled: bool = True
     ) -> Estimate:
         """Estimate the statistic of a ranking in the whole set, or by how much it exceeds that of another one.
 
-        With t the value in the sample, c the controls' errors, T and C the resamples: t - b c, where b is the
-        least-squares slope of T on C; and around it the normal interval with the standard deviation of T - b C. Without
-        ``controlled``, b is 0. NaN if t is.
+        With t the value in the sample and c the controls' errors, it is t - b c. With T and C those of the resamples, b
+        is the least-squares slope of T on C, and the interval holds the middle ``level`` of T - b C. Without
+        ``controlled``, b is 0: a percentile bootstrap. NaN if t is.
         """
         value, values = self.sample[ranking], self.resamples[:, ranking]
         if less is not None:
             value, values = value - self.sample[less], values - self.resamples[:, less]
         used = np.isfinite(self.control_errors) & controlled
-        errors, controls = self.control_errors[used], self.control_resamples[:, used]
+        errors, controls = self.control_errors[used], self.resampled_errors[:, used]
         finite = np.isfinite(values) & np.isfinite(controls).all(axis=1)
         if not np.isfinite(value) or finite.sum() < 2:
             return Estimate(float(value))
-        values, controls = (kept - kept.mean(axis=0) for kept in (values[finite], controls[finite]))
+        values, controls = values[finite], controls[finite]
         scale = np.maximum(controls.std(axis=0), np.finfo(float).tiny)
         # Least squares by singular values: controls that say the same share their slope.
-        slopes = np.linalg.lstsq(controls / scale, values, rcond=1e-8)[0] / scale
-        value = float(value - slopes @ errors)
-        margin = float(stats.norm.ppf((1 + level) / 2) * np.std(values - controls @ slopes))
-        return Estimate(value, value - margin, value + margin)
+        centred = (controls - controls.mean(axis=0)) / scale
+        slopes = np.linalg.lstsq(centred, values - values.mean(), rcond=1e-8)[0] / scale
+        ends = np.quantile(values - controls @ slopes, [(1 - level) / 2, (1 + level) / 2])
+        return Estimate(float(value - slopes @ errors), *ends.tolist())
 
 
 def whole_set_statistics(
@@ -175,8 +174,8 @@ def sample_ndcgs(
 
 
 def _sampled(values: np.ndarray, rankings: int, truths: list[float]) -> SampledStatistic:
-    errors = values[0, rankings:] - np.array(truths, dtype=float)
-    return SampledStatistic(values[0, :rankings], values[1:, :rankings], errors, values[1:, rankings:])
+    errors = values[:, rankings:] - np.array(truths, dtype=float)
+    return SampledStatistic(values[0, :rankings], values[1:, :rankings], errors[0], errors[1:])
 
 
 def _checked_sample(
