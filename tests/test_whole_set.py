@@ -155,15 +155,30 @@ def test_estimates_stay_in_their_range_and_follow_the_level():
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
-def test_without_controls_it_is_the_percentile_bootstrap():
+def test_without_controls_it_is_the_percentile_bootstrap_but_for_the_degrees_of_freedom():
     accuracy, rankings, controls, network = population()
     rows = drawn(network, 60)
     sample = rows, accuracy, controls, network[rows]
     found = whole_set_statistics(rankings[rows], *sample, repeats=50, seed=3)
+    wider = (60 / 59) ** 0.5 * 2.000995 / 1.959964
     for statistic, sampled in zip((kendall_tau, spearman_rho), found[:2], strict=True):
         columns = rankings[rows, 1], accuracy[rows]
         plain = bootstrap_estimate(statistic, *columns, groups=network[rows], repeats=50, seed=3)
-        assert sampled.estimate(1, controlled=False) == pytest.approx(plain, abs=1e-12)
+        own = sampled.estimate(1, controlled=False)
+        assert own.value == pytest.approx(plain.value, abs=1e-12)
+        assert np.subtract(own[1:], own.value) == pytest.approx(wider * np.subtract(plain[1:], plain.value), rel=1e-6)
+
+
+def test_ndcg_is_decided_by_the_networks_that_share_the_gain():
+    # Ten networks of two architectures, all as accurate: they count in full, however often they are there.
+    rows, labels, accuracy = np.arange(20), np.repeat(np.arange(10), 2), np.full(40, 90.0)
+    sample = rows, accuracy, np.empty((40, 0)), labels
+    shared = whole_set_statistics(np.ones(20), *sample, repeats=5)[2]
+    assert shared.networks == pytest.approx([10])
+    # One is 20 points ahead, which is all of the gain.
+    accuracy[:2] += 20
+    alone = whole_set_statistics(np.ones(20), *sample, repeats=5)[2]
+    assert alone.networks == pytest.approx([1], abs=1e-4)
 
 
 @pytest.mark.parametrize(
