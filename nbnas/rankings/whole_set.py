@@ -48,9 +48,9 @@ class SampledStatistic:
 
         With t the value in the sample and c the controls' errors, it is t - b c. With T and C those of the resamples, b
         is the least-squares slope of T on C; without ``controlled``, b is 0. The interval holds the middle ``level`` of
-        T - b C. Where n networks decide, its ends are moved away from t - b c as for a linear regression on p different controls:
-        by sqrt(n / d) and by the quantile of Student's t with d = n - 1 - p degrees of freedom over that of the normal
-        distribution. NaN if t is.
+        T - b C. It is then made wider, as regression on p controls (repeated ones left out) asks where n networks
+        decide: by sqrt(n / d), and by the quantile of Student's t with d = n - 1 - p degrees of freedom over that of
+        the normal distribution. NaN if t is.
         """
         value, values, networks = self.sample[ranking], self.resamples[:, ranking], self.networks[ranking]
         if less is not None:
