@@ -6,6 +6,7 @@ How strongly the two move together shows in the resamples of a bootstrap over ne
 subtracted. Such regression estimators are textbook: Cochran, *Sampling Techniques*, 1977, chapter 7.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,33 +36,42 @@ class SampledStatistic:
     """(repeats, rankings)"""
     control_errors: np.ndarray
     """(controls,): value in the sample less that in the whole set; NaN where either has none."""
-    control_resamples: np.ndarray
-    """(repeats, controls)"""
+    resampled_errors: np.ndarray
+    """(repeats, controls): value in a resample less that in the whole set."""
+    networks: np.ndarray
+    """(rankings,): how many networks decide the value; fewer than sampled where some contribute much more."""
 
     def estimate(
         self, ranking: int = 0, less: int | None = None, *, level: float = 0.95, controlled: bool = True
     ) -> Estimate:
         """Estimate the statistic of a ranking in the whole set, or by how much it exceeds that of another one.
 
-        With t the value in the sample, c the controls' errors, T and C the resamples: t - b c, where b is the
-        least-squares slope of T on C; and around it the normal interval with the standard deviation of T - b C. Without
-        ``controlled``, b is 0. NaN if t is.
+        With t the value in the sample and c the controls' errors, it is t - b c. With T and C those of the resamples, b
+        is the least-squares slope of T on C; without ``controlled``, b is 0. The interval holds the middle ``level`` of
+        T - b C. It is then made wider, as regression on p controls (repeated ones left out) asks where n networks
+        decide: by sqrt(n / d), and by the quantile of Student's t with d = n - 1 - p degrees of freedom over that of
+        the normal distribution. NaN if t is.
         """
-        value, values = self.sample[ranking], self.resamples[:, ranking]
+        value, values, networks = self.sample[ranking], self.resamples[:, ranking], self.networks[ranking]
         if less is not None:
+            networks = min(networks, self.networks[less])
             value, values = value - self.sample[less], values - self.resamples[:, less]
         used = np.isfinite(self.control_errors) & controlled
-        errors, controls = self.control_errors[used], self.control_resamples[:, used]
+        errors, controls = self.control_errors[used], self.resampled_errors[:, used]
         finite = np.isfinite(values) & np.isfinite(controls).all(axis=1)
         if not np.isfinite(value) or finite.sum() < 2:
             return Estimate(float(value))
-        values, controls = (kept - kept.mean(axis=0) for kept in (values[finite], controls[finite]))
+        values, controls = values[finite], controls[finite]
         scale = np.maximum(controls.std(axis=0), np.finfo(float).tiny)
         # Least squares by singular values: controls that say the same share their slope.
-        slopes = np.linalg.lstsq(controls / scale, values, rcond=1e-8)[0] / scale
-        value = float(value - slopes @ errors)
-        margin = float(stats.norm.ppf((1 + level) / 2) * np.std(values - controls @ slopes))
-        return Estimate(value, value - margin, value + margin)
+        centred = (controls - controls.mean(axis=0)) / scale
+        slopes, _, different, _ = np.linalg.lstsq(centred, values - values.mean(), rcond=1e-8)
+        slopes = slopes / scale
+        value, quantiles = value - slopes @ errors, np.array([(1 - level) / 2, (1 + level) / 2])
+        freedom = max(1, networks - 1 - different)
+        wider = np.sqrt(networks / freedom) * stats.t.ppf(quantiles[1], freedom) / stats.norm.ppf(quantiles[1])
+        low, high = value + wider * (np.quantile(values - controls @ slopes, quantiles) - value)
+        return Estimate(float(value), float(low), float(high))
 
 
 def whole_set_statistics(
@@ -102,12 +112,15 @@ def whole_set_statistics(
     found = []
     for statistic, of_resamples in ((kendall_tau, kendall_taus), (spearman_rho, spearman_rhos)):
         values = np.stack([of_resamples(column, trained, group, counts) for column in columns], axis=1)
-        found.append(_sampled(values, rankings, [statistic(control, accuracy) for control in controls.T]))
+        truths, networks = [statistic(control, accuracy) for control in controls.T], np.full(rankings, counts.shape[1])
+        found.append(_sampled(values, rankings, truths, networks))
     gains = np.exp2(accuracy) - 1
     mean_gains = [weights @ gains[rows] / weights.sum(1) for weights in weight_chunks(group, counts)]
     values = [sample_ndcgs(column, rows, accuracy, k, group, counts) for column in columns]
     truths = [*(ndcg(control, accuracy, k) for control in controls.T), gains.mean()]
-    return [*found, _sampled(np.stack([*values, np.concatenate(mean_gains)], axis=1), rankings, truths)]
+    values = np.stack([*values, np.concatenate(mean_gains)], axis=1)
+    networks = np.array([_deciding_networks(column, rows, accuracy, k, group) for column in scores.T])
+    return [*found, _sampled(values, rankings, truths, networks)]
 
 
 def whole_set_estimates(
@@ -156,23 +169,39 @@ def sample_ndcgs(
     Equal scores share the positions of all of them. The ideal order is that of all accuracies (n,). ``group`` and
     ``counts`` as for :func:`kendall_taus`.
     """
-    gains, size = np.exp2(accuracy) - 1, len(accuracy)
-    discounts = np.where(np.arange(1, size + 1) <= k, 1 / np.log2(np.arange(2, size + 2)), 0)
-    ideal = np.sort(gains)[::-1] @ discounts
-    up_to, values = np.concatenate([[0], discounts.cumsum()]), []
+    gains, size, values = np.exp2(accuracy) - 1, len(accuracy), []
+    ideal = np.sort(gains)[::-1] @ _covered_discounts(np.arange(1, size + 1), size, k)
+    # About half of these lie behind the cut-off and add nothing; the others need not be looked at.
+    first = scores >= np.sort(scores)[-min(len(rows), 50 + 2 * math.ceil(k * len(rows) / size))]
     for weights in weight_chunks(group, counts):
-        tied, _ = tied_weights(-scores, weights)
-        tied_gains, _ = tied_weights(-scores, weights * gains[rows])
-        ends = tied.cumsum(1)
-        covered = np.interp(ends * (size / ends[:, -1:]), np.arange(size + 1), up_to)
+        share = size / weights.sum(1, keepdims=True)
+        kept = first if (weights[:, first].sum(1, keepdims=True) * share >= k).all() else np.ones_like(first)
+        tied, _ = tied_weights(-scores[kept], weights[:, kept])
+        tied_gains, _ = tied_weights(-scores[kept], weights[:, kept] * gains[rows[kept]])
+        covered = _covered_discounts(tied.cumsum(1) * share, size, k)
         mean_gains = np.divide(tied_gains, tied, out=np.zeros_like(tied), where=tied > 0)
-        values.append(np.einsum("rv,rv->r", mean_gains, np.diff(covered, prepend=0)) / ideal)
+        values.append(np.einsum("rv,rv->r", mean_gains, covered) / ideal)
     return np.concatenate(values)
 
 
-def _sampled(values: np.ndarray, rankings: int, truths: list[float]) -> SampledStatistic:
-    errors = values[0, rankings:] - np.array(truths, dtype=float)
-    return SampledStatistic(values[0, :rankings], values[1:, :rankings], errors, values[1:, rankings:])
+def _covered_discounts(ends: np.ndarray, size: int, k: int) -> np.ndarray:
+    """Sum of the discounts of the positions from each end's predecessor to the end, along the last axis."""
+    discounts = np.where(np.arange(1, size + 1) <= k, 1 / np.log2(np.arange(2, size + 2)), 0)
+    up_to = np.concatenate([[0], discounts.cumsum()])
+    return np.diff(np.interp(ends, np.arange(size + 1), up_to), prepend=0)
+
+
+def _deciding_networks(scores: np.ndarray, rows: np.ndarray, accuracy: np.ndarray, k: int, group: np.ndarray) -> float:
+    """Kish's effective sample size (sum g)^2 / sum g^2, where g is what a network adds to the gain up to position k."""
+    tied, number = tied_weights(-scores, np.ones((1, len(scores))))
+    discounts = _covered_discounts(tied.cumsum(1) * (len(accuracy) / len(scores)), len(accuracy), k) / tied
+    added = np.bincount(group, (np.exp2(accuracy[rows]) - 1) * discounts[0, number])
+    return float(added.sum() ** 2 / (added**2).sum())
+
+
+def _sampled(values: np.ndarray, rankings: int, truths: list[float], networks: np.ndarray) -> SampledStatistic:
+    errors = values[:, rankings:] - np.array(truths, dtype=float)
+    return SampledStatistic(values[0, :rankings], values[1:, :rankings], errors[0], errors[1:], networks)
 
 
 def _checked_sample(
