@@ -81,7 +81,7 @@ def test_a_sample_estimates_the_whole_set_with_sizes_as_controls(space, made_up)
         scores, rows, made_up.accuracy("cifar10")[filtered], np.array(sizes, float), groups, repeats=50
     )
     assert table[["reproduced", "low", "high"]].to_numpy() == pytest.approx(np.array(expected))
-    assert set(table["note"]) == {"estimated from a sample of 60 of 9,445 architectures. Seed 0."}
+    assert set(table["note"]) == {"estimated from a sample of 60 of 9,445 architectures, bootstrap interval. Seed 0."}
     assert (table["low"] < table["reproduced"]).all()
     assert (table["seed_deviation"] == 0).all()
 
@@ -122,7 +122,7 @@ def test_what_two_rankings_share_cancels_in_their_difference(space, made_up):
 
 def test_too_few_common_networks_are_not_compared(space, made_up):
     cells = np.array(space.sample_subset("filtered-unique", 19))
-    found = ArchitectureScores(pd.DataFrame({"a": cells}, cells), cells, False, "")
+    found = ArchitectureScores(pd.DataFrame({"a": cells}, cells), cells, False, "", pd.DataFrame(index=cells))
     with pytest.raises(NbnasError, match="19 architectures have all scores, too few to compare"):
         paired_differences({"a": (CombinedRanking.of("a"), found)}, "a", made_up, "cifar10")
 
@@ -271,7 +271,7 @@ def test_cells_without_a_score_rank_last_and_are_counted(space, made_up, tmp_pat
     sampled = space.sample_subset("filtered-unique", 40)
     scores = noisy_scores(made_up, sampled)
     store_scores(tmp_path, "jacov", scores | dict.fromkeys(sampled[5:8], math.nan))
-    row = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)).loc["kendall_tau"]
+    row = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=50, store=tmp_path)).loc["kendall_tau"]
     of_class = {space.network_form(space[cell]): cell for cell in sampled}
     cells = [cell for cell in space.subset("filtered") if space.network_form(space[cell]) in of_class]
     sources = [of_class[space.network_form(space[cell])] for cell in cells]
@@ -280,7 +280,10 @@ def test_cells_without_a_score_rank_last_and_are_counted(space, made_up, tmp_pat
     assert row["note"].endswith(f" batch 64. {failed} without a score rank last.")
     worst = min(scores[cell] for cell in sampled if cell not in sampled[5:8])
     expected = [worst if source in sampled[5:8] else scores[source] for source in sources]
-    assert row["reproduced"] == pytest.approx(kendall_tau(expected, made_up.accuracy("cifar10")[cells]))
+    whole = load_architecture_scores(["flops", "trainable_layers"]).table
+    accuracy = made_up.accuracy("cifar10")[whole.index]
+    sample = whole.index.get_indexer(cells), accuracy, whole, sources
+    assert row["reproduced"] == pytest.approx(whole_set_estimates(expected, *sample, repeats=50)[0].value)
 
 
 def test_scores_that_a_method_does_not_need_are_not_missed(space, made_up, tmp_path):
@@ -346,7 +349,8 @@ def columns(analog):
     partly = accuracy.copy()
     partly.iloc[[3, 7]] = np.nan
     table = pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
-    return ArchitectureScores(table, np.arange(40) // 2, complete=False, description="made up")
+    whole = load_architecture_scores(["flops", "trainable_layers"]).table
+    return ArchitectureScores(table, np.arange(40) // 2, complete=False, description="made up", whole=whole)
 
 
 def evaluated(columns, analog):
@@ -370,7 +374,7 @@ def test_a_whole_set_is_evaluated_as_complete(analog):
     cells = nbnas.get_space("nasbench201").subset("filtered")
     accuracy = pd.Series(analog.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
     whole = ArchitectureScores(
-        accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up"
+        accuracy.to_frame("perfect"), np.arange(len(cells)), True, "made up", pd.DataFrame(index=cells)
     )
     row = evaluated(whole, analog).loc[("perfect", "ndcg_1000")]
     assert row["reproduced"] == pytest.approx(1)
@@ -389,7 +393,7 @@ def test_networks_without_a_score_rank_last_and_are_counted(columns, analog):
 
 
 def test_a_handful_of_networks_is_not_judged(columns, analog):
-    handful = ArchitectureScores(columns.table[:38], columns.groups[:38], complete=False, description="made up")
+    handful = ArchitectureScores(columns.table[:38], columns.groups[:38], False, "made up", columns.whole)
     table = evaluated(handful, analog)
     assert table["reproduced"].isna().all()
     assert set(table["note"]) == {"needs compute: 19 networks of the sample are scored, too few to judge"}

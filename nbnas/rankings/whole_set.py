@@ -40,6 +40,8 @@ class SampledStatistic:
     """(repeats, controls): value in a resample less that in the whole set."""
     networks: np.ndarray
     """(rankings,): how many networks decide the value; fewer than sampled where some contribute much more."""
+    least: float
+    """Lower end of the range of the statistic; the upper one is 1."""
 
     def estimate(
         self, ranking: int = 0, less: int | None = None, *, level: float = 0.95, controlled: bool = True
@@ -71,7 +73,8 @@ class SampledStatistic:
         freedom = max(1, networks - 1 - different)
         wider = np.sqrt(networks / freedom) * stats.t.ppf(quantiles[1], freedom) / stats.norm.ppf(quantiles[1])
         low, high = value + wider * (np.quantile(values - controls @ slopes, quantiles) - value)
-        return Estimate(float(value), float(low), float(high))
+        ends = (self.least, 1) if less is None else (self.least - 1, 1 - self.least)
+        return Estimate(*np.clip([value, min(low, value), max(high, value)], *ends).tolist())
 
 
 def whole_set_statistics(
@@ -113,14 +116,14 @@ def whole_set_statistics(
     for statistic, of_resamples in ((kendall_tau, kendall_taus), (spearman_rho, spearman_rhos)):
         values = np.stack([of_resamples(column, trained, group, counts) for column in columns], axis=1)
         truths, networks = [statistic(control, accuracy) for control in controls.T], np.full(rankings, counts.shape[1])
-        found.append(_sampled(values, rankings, truths, networks))
+        found.append(_sampled(values, rankings, truths, networks, -1))
     gains = np.exp2(accuracy) - 1
     mean_gains = [weights @ gains[rows] / weights.sum(1) for weights in weight_chunks(group, counts)]
     values = [sample_ndcgs(column, rows, accuracy, k, group, counts) for column in columns]
     truths = [*(ndcg(control, accuracy, k) for control in controls.T), gains.mean()]
     values = np.stack([*values, np.concatenate(mean_gains)], axis=1)
     networks = np.array([_deciding_networks(column, rows, accuracy, k, group) for column in scores.T])
-    return [*found, _sampled(values, rankings, truths, networks)]
+    return [*found, _sampled(values, rankings, truths, networks, 0)]
 
 
 def whole_set_estimates(
@@ -140,9 +143,7 @@ def whole_set_estimates(
     Other arguments, ``options`` and errors as for :func:`whole_set_statistics`.
     """
     found = whole_set_statistics(scores, rows, accuracy, controls, groups, **options)
-    estimates = [statistic.estimate(level=level) for statistic in found]
-    ranges = [(-1, 1), (-1, 1), (0, 1)]
-    return [Estimate(*np.clip(one, *ends).tolist()) for one, ends in zip(estimates, ranges, strict=True)]
+    return [statistic.estimate(level=level) for statistic in found]
 
 
 def whole_set_differences(
@@ -199,9 +200,11 @@ def _deciding_networks(scores: np.ndarray, rows: np.ndarray, accuracy: np.ndarra
     return float(added.sum() ** 2 / (added**2).sum())
 
 
-def _sampled(values: np.ndarray, rankings: int, truths: list[float], networks: np.ndarray) -> SampledStatistic:
+def _sampled(
+    values: np.ndarray, rankings: int, truths: list[float], networks: np.ndarray, least: float
+) -> SampledStatistic:
     errors = values[:, rankings:] - np.array(truths, dtype=float)
-    return SampledStatistic(values[0, :rankings], values[1:, :rankings], errors[0], errors[1:], networks)
+    return SampledStatistic(values[0, :rankings], values[1:, :rankings], errors[0], errors[1:], networks, least)
 
 
 def _checked_sample(

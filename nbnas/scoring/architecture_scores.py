@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -103,7 +103,7 @@ class ArchitectureScores:
     """Whether the rows are the whole set."""
     description: str
     """How many of how many, and on which inputs, in one line."""
-    whole: pd.DataFrame = field(default_factory=pd.DataFrame)
+    whole: pd.DataFrame
     """FLOPs and trainable layers of every architecture of the set, indexed like the table."""
 
 
