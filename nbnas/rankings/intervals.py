@@ -114,8 +114,8 @@ def kendall_taus(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.nda
     weights, excess, size = counts.astype(np.float32), np.zeros(len(counts)), max(1, _CHUNK // len(x))
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
-        first, second = (_pair_signs(column[rows], column) for column in ranks)
-        of_groups = weights @ (members @ (first * second).T.astype(np.float32))
+        first, second = (_pair_signs(column, column[rows]) for column in ranks)
+        of_groups = weights @ (members @ (first * second).astype(np.float32))
         # The product is of whole numbers small enough for 32 bits, their sum is not.
         excess += np.einsum("rn,rn->r", of_groups, weights[:, group[rows]], dtype=np.float64)
     untied = [_untied_pairs(column, group, counts) for column in ranks]
