@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -105,7 +106,7 @@ def compare(
             :data:`KEY` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``, ``note``. A NaN in
             ``reproduced`` means not attempted, and ``note`` says why.
         reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
-        explanations: ``row_key`` -> why its numbers are close or differ, added to the note; key ``*`` as above.
+        explanations: Likewise, why its numbers are close or differ; added to the note.
         dataset: Columns of the published numbers that make up ``dataset`` of the result.
     """
     published = load_published(item)
@@ -121,16 +122,20 @@ def compare(
     for row in table.itertuples():
         if math.isnan(row.reproduced):
             verdict = NOT_ATTEMPTED
-            given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
-            note = row.note or given or "no notebook has computed it"
+            note = row.note or _of(reasons, row) or "no notebook has computed it"
         else:
             verdict, note = judge(row.value, row.reproduced, row.low, row.high, row.std), row.note
             if verdict != "match":
-                note = f"{note} {explanations.get(row.row_key) or explanations.get('*') or ''}".strip()
+                note = f"{note} {_of(explanations, row)}".strip()
         verdicts.append(verdict)
         notes.append(note)
     joined = table[list(dataset)].agg(", ".join, axis=1)
     return table.assign(verdict=verdicts, note=notes, dataset=joined, published=table["value"])[COLUMNS]
+
+
+def _of(texts: Mapping[str, str], row: Any) -> str:
+    """Text of a published number by its ``row_key``, else its ``benchmark``, else ``*``."""
+    return texts.get(row.row_key) or texts.get(row.benchmark) or texts.get("*") or ""
 
 
 def with_remarks(table: pd.DataFrame) -> pd.DataFrame:
