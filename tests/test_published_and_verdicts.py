@@ -268,6 +268,13 @@ def test_reasons_can_speak_of_a_benchmark():
     assert (ours.row, ours.dataset, ours.published) == ("FLOPS", "nb-macro, cifar10", "0.56")
 
 
+@pytest.mark.parametrize(("key", "note"), [("nb-macro", "Of it."), ("blox", "")])
+def test_explanations_can_speak_of_a_benchmark(key, note):
+    row = reproduced_row(benchmark="nb-macro", reproduced=0.3, low=0.3, high=0.3)
+    table = compare("tcet/table3", row.assign(note=""), explanations={key: "Of it."})
+    assert table.loc[table["verdict"] == "differs", "note"].tolist() == [note]
+
+
 def test_remarks_on_the_print_follow_the_note():
     table = compare(
         "tcet/table4",

@@ -101,8 +101,7 @@ def compare(
             ``alternative_low``, ``alternative_high`` and ``alternative_name`` are a number computed otherwise, which
             may explain a difference. All these may be left out.
         reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
-        explanations: ``row_key`` -> what is known of its numbers that lie outside of the uncertainty, added to the
-            note; key ``*`` as above.
+        explanations: Likewise, what is known of numbers that lie outside of the uncertainty; added to the note.
         incomparable: ``metric`` or ``source`` -> why its numbers cannot be compared, such as other hardware; key ``*``
             as above.
         dataset: Columns of the published numbers that make up ``dataset`` of the result.
@@ -111,10 +110,9 @@ def compare(
     reasons, explanations, incomparable = reasons or {}, explanations or {}, incomparable or {}
     verdicts, notes = [], []
     for row in table.itertuples():
-        note = row.note
-        other = incomparable.get(row.metric) or incomparable.get(row.source) or incomparable.get("*")
+        note, other = row.note, _of(incomparable, row.metric, row.source)
         if math.isnan(row.reproduced):
-            given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
+            given = _of(reasons, row.row_key, row.benchmark)
             verdict, note = NOT_ATTEMPTED, note or given or f"{KINDS[1]}: no notebook has computed it"
             if not note.startswith(KINDS):
                 raise NbnasError(f"{item}, {row.row}: a reason begins with {' or '.join(KINDS)}, got {note!r}")
@@ -122,7 +120,7 @@ def compare(
             verdict, note = NOT_COMPARABLE, f"{note} {other}".strip()
         else:
             verdict, tried = _judge_row(row)
-            known = explanations.get(row.row_key) or explanations.get("*") or ""
+            known = _of(explanations, row.row_key, row.benchmark)
             if verdict not in (MATCH, CONSISTENT):
                 note = f"{note} {known} {tried}".strip().replace("  ", " ")
         verdicts.append(verdict)
@@ -131,6 +129,10 @@ def compare(
     difference = table["reproduced"] - table["value"].astype(float)
     found = {"verdict": verdicts, "note": notes, "dataset": joined, "published": table["value"]}
     return table.assign(**found, difference=difference)[COLUMNS]
+
+
+def _of(texts: Mapping[str, str], *keys: str) -> str:
+    return next((texts[key] for key in (*keys, "*") if texts.get(key)), "")
 
 
 def _beside_published(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
