@@ -45,11 +45,11 @@ def fetch(names: Sequence[str] = ()) -> list[Path]:
     absent = [table for table in tables if user_or_fetched_file(table.file) is None]
     if not absent:
         return []
+    what, megabytes = ", ".join(table.name for table in absent), sum(table.megabytes for table in absent)
     if os.environ.get("NBNAS_OFFLINE", "0") not in ("", "0"):
-        raise NbnasError(f"NBNAS_OFFLINE is set; absent: {', '.join(table.name for table in absent)}")
-    base, folder = (os.environ.get("NBNAS_MIRROR") or GITHUB).rstrip("/"), fetched_folder()
-    megabytes = sum(table.megabytes for table in absent)
-    print(f"fetching {len(absent)} tables, {megabytes:.1f} MB, from {base} to {folder}", flush=True)
+        raise NbnasError(f"NBNAS_OFFLINE is set; absent: {what}")
+    base, folder = os.environ.get("NBNAS_MIRROR") or GITHUB, fetched_folder()
+    print(f"fetching {what} ({megabytes:.1f} MB) from {base} to {folder}", flush=True)
     _require_answer(base)
     try:
         return _fetch_tables(absent, base, folder)
@@ -110,7 +110,8 @@ def _fetch_tables(absent: Sequence[UpstreamTable], base: str, folder: Path) -> l
 
 def _fetch_table(table: UpstreamTable, base: str, folder: Path) -> None:
     """Download all parts, which stay until the table is written."""
-    print(f"{table.name}: {table.megabytes:.1f} MB of github.com/{table.parts[0].repository}", flush=True)
+    first = table.parts[0]
+    print(f"{table.name}: {table.megabytes:.1f} MB of {first.repository}, licence: {first.licence}", flush=True)
     downloads = folder / f"{table.name}.download"
     content = convert(table.name, [_download(part, base, downloads) for part in table.parts])
     replace_file(folder / table.file, lambda path: path.write_bytes(content))
@@ -119,7 +120,7 @@ def _fetch_table(table: UpstreamTable, base: str, folder: Path) -> None:
 
 def _download(part: UpstreamFile, base: str, folder: Path) -> Path:
     """Return the path of a file with the right SHA-256, downloaded unless it is there already."""
-    url = f"{base}/{part.repository}/{part.commit}/{part.path}"
+    url = f"{base.rstrip('/')}/{part.repository}/{part.commit}/{part.path}"
     pooch.get_logger().setLevel("WARNING")  # We have said what is downloaded.
     downloader = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=(ANSWER_SECONDS, SILENT_SECONDS)
