@@ -10,14 +10,13 @@ import json
 import tarfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks.naslib import nasbench201_cell
-from nbnas.benchmarks.nats_archive import NATS_COLUMNS
 from nbnas.benchmarks.transnasbench101 import TASKS
 from nbnas.spaces import get_space, nasbench101
 
@@ -31,25 +30,17 @@ def convert(name: str, parts: Sequence[Path]) -> bytes:
 
 def _nasbench201(parts: Sequence[Path]) -> pd.DataFrame:
     """Test accuracies in percent, mean over seeds; neither single seeds nor their number."""
-    source, archs = pd.read_csv(parts[0]).set_index("ArchitectureString"), list(get_space("nasbench201"))
-    table = pd.DataFrame({"arch_index": range(len(archs)), "arch_str": archs})
-    for dataset, column in NATS_COLUMNS.items():
-        upstream = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "ImageNet16-120": "ImageNet"}[dataset]
-        table[column] = source[f"{upstream}TestAccuracy200Epochs"][archs].round(5).to_numpy()
-    return table
+    source = pd.read_csv(parts[0]).set_index("ArchitectureString").loc[list(get_space("nasbench201"))].round(5)
+    table = pd.DataFrame({"arch_index": range(len(source)), "arch_str": source.index})
+    table["cifar10_ori-test"] = source["CIFAR10TestAccuracy200Epochs"].to_numpy()
+    table["cifar100_x-test"] = source["CIFAR100TestAccuracy200Epochs"].to_numpy()
+    return table.assign(**{"ImageNet16-120_x-test": source["ImageNetTestAccuracy200Epochs"].to_numpy()})
 
 
 def _nasbench301(parts: Sequence[Path]) -> pd.DataFrame:
-    records = json.loads(parts[0].read_text())["cifar10"]
-    return pd.DataFrame(
-        {
-            "arch": record["arch"],
-            "cifar10_val": record["val_accuracy"],
-            "flops": record["flops"]["score"],
-            "params": record["params"]["score"],
-        }
-        for record in records.values()
-    )
+    records = pd.json_normalize(list(json.loads(parts[0].read_text())["cifar10"].values()))
+    names = {"arch": "arch", "val_accuracy": "cifar10_val", "flops.score": "flops", "params.score": "params"}
+    return records[list(names)].rename(columns=names)
 
 
 def _transnasbench101(parts: Sequence[Path]) -> pd.DataFrame:
@@ -77,43 +68,42 @@ def _nasbench101_by_hash(parts: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(tables).sort_values("module_hash", ignore_index=True)
 
 
+_VERTICES = {-1: "input", -2: "output", 0: "conv3x3-bn-relu", 1: "conv1x1-bn-relu", 2: "maxpool3x3"}
+
+
 def _nasbench101_cells(parts: Sequence[Path]) -> pd.DataFrame:
     """The same with the graph of each cell, pruned; ``adjacency`` is its matrix, source by target."""
-    source = json.loads(parts[0].read_text())
-    names = {-1: "input", -2: "output", 0: "conv3x3-bn-relu", 1: "conv1x1-bn-relu", 2: "maxpool3x3"}
-    rows = []
-    for key, labels, matrix in zip(source["key"], source["operations"], source["adjacency"], strict=True):
-        vertices = [names[label] for label in labels if label in names]  # Absent ones are -3, at the end.
-        graph = nasbench101.prune(vertices, [tuple(edge) for edge in np.argwhere(matrix)])
+    source, rows = json.loads(parts[0].read_text()), []
+    for labels, matrix in zip(source["operations"], source["adjacency"], strict=True):
+        vertices = [_VERTICES[label] for label in labels if label in _VERTICES]  # Absent ones are -3, at the end.
+        graph = nasbench101.prune(vertices, map(tuple, np.argwhere(matrix)))
         pruned = np.zeros((len(graph.operations),) * 2, dtype=int)
         pruned[tuple(zip(*graph.edges, strict=True))] = 1
-        row = {"module_hash": key, "arch": nasbench101.format_cell(graph)}
-        row["adjacency"] = "/".join("".join(map(str, line)) for line in pruned)
-        rows.append(row | {"operations": "|".join(graph.operations)})
-    return pd.DataFrame(rows).merge(_nasbench101_by_hash(parts), on="module_hash", validate="1:1")
+        adjacency = "/".join("".join(map(str, line)) for line in pruned)
+        rows.append((nasbench101.format_cell(graph), adjacency, "|".join(graph.operations)))
+    graphs = pd.DataFrame(rows, source["key"], ["arch", "adjacency", "operations"])
+    return _nasbench101_by_hash(parts).join(graphs, on="module_hash", validate="1:1")
 
 
 def _accel_nasbench(parts: Sequence[Path]) -> pd.DataFrame:
-    """One trained network a row; ``macs`` and ``params`` as counted there, NaN where a device was not measured."""
+    """One trained network a row, ``macs`` as counted there; NaN where a device was not measured."""
     with tarfile.open(parts[0]) as archive:
-        files = {member.name: json.load(archive.extractfile(member)) for member in archive if member.isfile()}
-    rows = [_accel_row(int(Path(name).stem.removeprefix("result_")), record) for name, record in files.items()]
-    return pd.DataFrame(rows).sort_values("result", ignore_index=True)
-
-
-def _accel_row(number: int, record: Mapping[str, Mapping]) -> dict[str, object]:
-    choices, metrics, size = record["architecture"], record["metrics"], record["model_info"]
-    stages = [{key: int(choices[f"block{stage}_{key}"]) for key in ("e", "k", "l", "se")} for stage in range(7)]
-    row = {"result": number, "arch": "|".join("_".join(f"{k}{v}" for k, v in stage.items()) for stage in stages)}
-    row |= {"val_top1": round(metrics["val_top1"], 3), "val_top5": round(metrics["val_top5"], 3)}
-    row |= {"params": round(1e6 * size["params"]), "macs": round(1e6 * size["macs"])}
-    row["train_s"] = round(metrics["train_time"], 2)
-    for key, measured in record["platform_perf"].items():
-        kind, device = key.split("_")
-        unit, digits = ("images_per_s", 2) if kind == "throughput" else ("ms", 4)
-        mean = (measured or {}).get(f"{kind}_mean")
-        row[f"{device}_{kind}_{unit}"] = np.nan if mean is None else round(mean, digits)
-    return row
+        files = {Path(member.name).stem: archive.extractfile(member).read() for member in archive if member.isfile()}
+    source = pd.json_normalize([json.loads(content) for content in files.values()])
+    table = pd.DataFrame({"result": [int(stem.removeprefix("result_")) for stem in files]})
+    stages = [[f"architecture.block{stage}_{choice}" for choice in ("e", "k", "l", "se")] for stage in range(7)]
+    choices = [source[stage].astype(int).itertuples(index=False) for stage in stages]
+    table["arch"] = ["|".join("e{}_k{}_l{}_se{}".format(*stage) for stage in row) for row in zip(*choices, strict=True)]
+    for name in ("val_top1", "val_top5"):
+        table[name] = source[f"metrics.{name}"].round(3)
+    for name in ("params", "macs"):
+        table[name] = (1e6 * source[f"model_info.{name}"]).round().astype(int)
+    table["train_s"] = source["metrics.train_time"].round(2)
+    for column in source.filter(regex=r"^platform_perf\..*_mean$"):
+        kind, device = column.split(".")[1].split("_")
+        unit, digits = {"throughput": ("images_per_s", 2), "latency": ("ms", 4)}[kind]
+        table[f"{device}_{kind}_{unit}"] = source[column].round(digits)
+    return table.sort_values("result", ignore_index=True)
 
 
 def _by_cell(part: Path) -> pd.DataFrame:
@@ -128,19 +118,17 @@ _HARDWARE_COPIES = {
     "cifar100": ["fpga_energy", "fpga_latency", "eyeriss_latency", "eyeriss_energy"],
     "ImageNet16-120": ["fpga_energy", "eyeriss_latency"],
 }
-"""Columns that others determine, so that they add nothing: FPGA energy is 7 mJ per ms, others shift CIFAR-10's."""
+"""Columns that add nothing: the energy of the FPGA is 7 mJ per ms, the others follow from those of CIFAR-10."""
 
 
 def _hw_nasbench201(parts: Sequence[Path]) -> pd.DataFrame:
     """Latency in ms and energy in mJ to seven digits; NaN where the source has -1, not measured."""
-    tables, units = [], {"latency": "latency_ms", "energy": "energy_mJ", "intensity": "intensity"}
+    tables = []
     for part in parts:
         dataset = part.stem.removeprefix("hw_")
         table = _by_cell(part).drop(columns=_HARDWARE_COPIES[dataset]).replace(-1, np.nan)
-        table = table.map(lambda value: float(f"{value:.7g}"))
-        kinds = table.columns.str.rsplit("_", n=1)
-        table.columns = [f"{dataset}_{device}_{units[kind]}" for device, kind in kinds]
-        tables.append(table)
+        table.columns = table.columns.str.replace("latency", "latency_ms").str.replace("energy", "energy_mJ")
+        tables.append(table.map(lambda value: float(f"{value:.7g}")).add_prefix(f"{dataset}_"))
     return pd.concat(tables, axis=1).reset_index()
 
 

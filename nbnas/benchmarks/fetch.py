@@ -4,13 +4,13 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pooch
 import requests
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from nbnas.benchmarks.converters import convert
 from nbnas.benchmarks.upstream import UPSTREAM, UpstreamFile, UpstreamTable
@@ -72,25 +72,10 @@ def _require_answer(base: str) -> None:
         raise NbnasError(f"no answer from {base}; rerun with a network, or set NBNAS_OFFLINE=1 to never ask")
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other fetch writes to the folder; the lock of a killed one is free."""
-    lock = FileLock(folder / "fetch.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print("another fetch is at work; waiting for it", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _fetch_tables(absent: Sequence[UpstreamTable], base: str, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written, failures = [], []
-    with _alone(folder):
+    with FileLock(folder / "fetch.lock"):  # That of a killed fetch is free.
         for partial in folder.glob("*.part"):  # Left by a fetch that was killed.
             partial.unlink()
         for table in absent:
