@@ -325,6 +325,7 @@ def start_fetch(limit=0):
     return subprocess.Popen([sys.executable, "-u", "-c", program], **pipes)
 
 
+@pytest.mark.slow
 def test_ctrl_c_half_way_leaves_nothing_half_written(mirror, folder):
     mirror.behaviour["macro.json"] = half_then_wait
     with start_fetch() as process:
@@ -340,6 +341,7 @@ def test_ctrl_c_half_way_leaves_nothing_half_written(mirror, folder):
     assert leftovers(folder) == set()
 
 
+@pytest.mark.slow
 def test_kill_half_way_leaves_nothing_that_is_ever_read(mirror, folder):
     mirror.behaviour["macro.json"] = half_then_wait
     with start_fetch() as process:
@@ -382,6 +384,7 @@ def test_a_disk_that_is_full_when_the_table_is_written_is_one_line(mirror, folde
     assert mirror.asked["darts.json"] == 1  # What had been downloaded was kept.
 
 
+@pytest.mark.slow
 def test_two_fetches_at_once_download_everything_once(mirror, folder):
     mirror.behaviour["darts.json"] = half_then_wait
     with start_fetch() as first:
