@@ -118,12 +118,12 @@ def half_then_wait(mirror, request, content):
     half(mirror, request, content)
     request.wfile.flush()
     mirror.half_way.set()
-    mirror.released.wait(60)
+    mirror.released.wait(300)
     request.wfile.write(content[len(content) // 2 :])
 
 
 def silence(mirror, request, content):
-    mirror.released.wait(60)
+    mirror.released.wait(300)
 
 
 def other_bytes(mirror, request, content):
@@ -187,7 +187,7 @@ def test_fetch_writes_tables_that_the_loaders_read(mirror, folder, capsys):
     names = "nasbench301, nasbench101_by_hash, nasbench_macro"
     assert f"fetching {names} ({megabytes:.1f} MB) from {mirror.url} to {folder}\n" in out
     assert "nasbench301: 0.0 MB of a/b, licence: MIT\n" in out
-    assert "wrote 3 tables" in out
+    assert "wrote nasbench301_subset.csv.gz, nasbench101_by_hash.csv.gz, nas_bench_macro_cifar10.json\n" in out
     assert tables_in(folder) == FILES
     assert leftovers(folder) == set()
     benchmark = load_benchmark("nasbench301")
@@ -231,14 +231,14 @@ def test_a_redirect_is_followed(mirror, folder):
 @pytest.mark.parametrize(
     ("action", "message", "others_are_fetched"),
     [
-        (half, r"broke off \(\w+\); rerun to continue", False),
+        (half, r"did not arrive \(\w+\); rerun to continue", False),
         (half_without_length, "its SHA-256 differs", True),
         (other_bytes, "its SHA-256 differs", True),
         (status(404), "answered 404 Not Found", True),
         (status(429), "answered 429 Too Many Requests", False),
         (status(503), "answered 503 Service Unavailable", False),
-        (silence, r"broke off \(\w+\); rerun to continue", False),
-        (half_then_wait, r"broke off \(\w+\); rerun to continue", False),
+        (silence, r"did not arrive \(\w+\); rerun to continue", False),
+        (half_then_wait, r"did not arrive \(\w+\); rerun to continue", False),
     ],
     ids=["truncated", "truncated_unnoticed", "other_bytes", "404", "429", "503", "silence", "silence_half_way"],
 )
@@ -313,6 +313,7 @@ from nbnas.benchmarks import fetch
 from nbnas.benchmarks.upstream import UpstreamFile, UpstreamTable
 from nbnas.cli import main
 fetch.UPSTREAM = {tables}
+fetch.SILENT_SECONDS = 300  # A busy machine is not a silent server.
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 sys.exit(main(["data", "fetch"]))
@@ -329,9 +330,9 @@ def start_fetch(limit=0):
 def test_ctrl_c_half_way_leaves_nothing_half_written(mirror, folder):
     mirror.behaviour["macro.json"] = half_then_wait
     with start_fetch() as process:
-        assert mirror.half_way.wait(60)
+        assert mirror.half_way.wait(300)
         process.send_signal(signal.SIGINT)
-        assert "interrupted" in one_line(process.communicate(timeout=30)[1])
+        assert "interrupted" in one_line(process.communicate(timeout=300)[1])
         assert process.returncode == 130
     assert tables_in(folder) == FILES - {"nas_bench_macro_cifar10.json"}
     assert list((folder / "nasbench_macro.download").iterdir()) == []
@@ -345,9 +346,9 @@ def test_ctrl_c_half_way_leaves_nothing_half_written(mirror, folder):
 def test_kill_half_way_leaves_nothing_that_is_ever_read(mirror, folder):
     mirror.behaviour["macro.json"] = half_then_wait
     with start_fetch() as process:
-        assert mirror.half_way.wait(60)
+        assert mirror.half_way.wait(300)
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=300)
     assert tables_in(folder) == FILES - {"nas_bench_macro_cifar10.json"}
     (folder / "nas_bench_macro_cifar10.json.0.part").write_bytes(b"half")  # As if killed a moment later.
     with pytest.raises(NbnasError, match="no NAS-Bench-Macro accuracies found: run nbnas data fetch nasbench_macro"):
@@ -360,7 +361,7 @@ def test_kill_half_way_leaves_nothing_that_is_ever_read(mirror, folder):
 
 def test_a_full_disk_is_one_line(mirror, folder):
     with start_fetch(limit=100_000) as process:
-        error = one_line(process.communicate(timeout=60)[1])
+        error = one_line(process.communicate(timeout=300)[1])
         assert process.returncode == 1
     assert f"cannot write {folder}: File too large; rerun to continue" in error
     assert tables_in(folder) == FILES - {"nas_bench_macro_cifar10.json"}
@@ -388,13 +389,13 @@ def test_a_disk_that_is_full_when_the_table_is_written_is_one_line(mirror, folde
 def test_two_fetches_at_once_download_everything_once(mirror, folder):
     mirror.behaviour["darts.json"] = half_then_wait
     with start_fetch() as first:
-        assert mirror.half_way.wait(60)
+        assert mirror.half_way.wait(300)
         with start_fetch() as second:
             assert second.stdout.readline().startswith("fetching nasbench301, ")
             assert second.poll() is None
             mirror.released.set()
-            out, error = second.communicate(timeout=60)
-        first.communicate(timeout=60)
+            out, error = second.communicate(timeout=300)
+        first.communicate(timeout=300)
     assert (first.returncode, second.returncode, error) == (0, 0, "")
     assert "nothing to fetch" in out
     assert tables_in(folder) == FILES

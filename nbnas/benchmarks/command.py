@@ -30,7 +30,8 @@ def _fetch(options: argparse.Namespace) -> None:
     from nbnas.benchmarks.fetch import fetch  # Its libraries take a while to import.
 
     written = fetch(options.names)
-    print(f"wrote {len(written)} tables" if written else "nothing to fetch, all of it is present")
+    names = ", ".join(path.name for path in written)
+    print(f"wrote {names}" if written else "nothing to fetch, all of it is present")
 
 
 def _status(_: argparse.Namespace) -> None:

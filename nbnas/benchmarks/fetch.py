@@ -119,6 +119,6 @@ def _download(part: UpstreamFile, base: str, folder: Path) -> Path:
         kind = _FileError if 400 <= status < 500 and status != 429 else NbnasError
         raise kind(f"{url} answered {status} {error.response.reason}; rerun to continue") from error
     except requests.RequestException as error:
-        raise NbnasError(f"{url} broke off ({type(error).__name__}); rerun to continue") from error
+        raise NbnasError(f"{url} did not arrive ({type(error).__name__}); rerun to continue") from error
     except ValueError as error:
         raise _FileError(f"{url} is not the file that nbnas knows, its SHA-256 differs; rerun to try again") from error

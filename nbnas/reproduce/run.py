@@ -42,6 +42,7 @@ def reproduce(
 
     Public accuracies that are absent are fetched first, see :func:`nbnas.benchmarks.fetch.fetch`; where that fails, a
     line says so and the run goes on with those that are present.
+
     ``items`` are only these, e.g. ``vkdnw/table1``; empty is all. So many ``workers`` run side by side (by default one
     per core, and one on a GPU), the longest first, and those that measure time alone, at the end. A failing one does
     not stop the others: the report is built from them, then :class:`NbnasError` is raised. The profile ``full`` first
