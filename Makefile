@@ -24,7 +24,7 @@ help:  ## show this list
 	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
 	@echo "make sweep        run notebooks/sweeps/NAME.yml, resumable       SWEEP=NAME WORKERS=N"
 	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
-	@echo "make data         say which trained accuracies are present"
+	@echo "make data         fetch public accuracies, say which are present NBNAS_OFFLINE=1 to fetch nothing"
 	@echo "make lint         check style and format"
 	@echo "make wheel        build the wheel, install it in an empty environment, score a network there"
 	@echo "make install      set up $(VENV)                                  PYTHON=python3 TORCH=2.12.0"
@@ -79,7 +79,9 @@ lab: $(INSTALLED)
 exercises: $(INSTALLED)
 	$(BIN)/nbnas exercises
 
+# Without a network, the status still says what is present.
 data: $(INSTALLED)
+	$(BIN)/nbnas data fetch || true
 	$(BIN)/nbnas data status
 
 # Outside the checkout, so that Python finds the installed package and no other.

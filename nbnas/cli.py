@@ -28,9 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add(commands)
     options = parser.parse_args(arguments)
     warnings.showwarning = _one_line_warning
-    if os.environ.get("NBNAS_DATA"):
-        # Kernels run in the folder of their notebook, where a relative path would name something else.
-        os.environ["NBNAS_DATA"] = os.path.abspath(os.environ["NBNAS_DATA"])
+    for folder in ("NBNAS_DATA", "NBNAS_FETCHED"):
+        if os.environ.get(folder):
+            # Kernels run in the folder of their notebook, where a relative path would name something else.
+            os.environ[folder] = os.path.abspath(os.environ[folder])
     try:
         options.command(options)
     except NbnasError as error:

@@ -1,4 +1,4 @@
-"""Trained accuracies: the official archive, the ready csv and the installed package, whole and damaged."""
+"""Trained accuracies: the official archive, the ready csv, the fetched one, the package; whole and damaged."""
 
 import builtins
 import bz2
@@ -40,6 +40,7 @@ SHARED_COLUMNS = [
 """What both the archive and the ready csv say of a cell."""
 ARCHIVE_NAME = "NATS-tss-v1_0-3ffb9-simple"
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
+FETCH_HINT = "run nbnas data fetch nasbench201"
 DATA_FOLDER = os.environ.get("NBNAS_DATA")
 needs_data = pytest.mark.skipif(not DATA_FOLDER, reason="needs the data folder that NBNAS_DATA names")
 needs_analog = pytest.mark.skipif(analog.installed_data_file() is None, reason="needs analog-nasbench")
@@ -74,9 +75,12 @@ class Sources:
         self.csv = folder / "ready" / "nasbench201.csv.gz"
         self.parquet.parent.mkdir()
         self.csv.parent.mkdir()
+        self.fetched = folder / "fetched" / "nasbench201.csv.gz"
+        self.fetched.parent.mkdir()
         self._monkeypatch = monkeypatch
         monkeypatch.setattr(nats_archive, "data_folder", lambda: self.parquet.parent)
         monkeypatch.setenv("NBNAS_DATA", str(self.csv.parent))
+        monkeypatch.setenv("NBNAS_FETCHED", str(self.fetched.parent))
         self.put_analog(None)
 
     def put_nats(self, table):
@@ -84,6 +88,11 @@ class Sources:
 
     def put_csv(self, content=None):
         self.csv.write_bytes(full_csv() if content is None else content)
+
+    def put_fetched(self):
+        columns = ["arch_index", "arch_str", "cifar10_ori-test", "cifar100_x-test", "ImageNet16-120_x-test"]
+        table = full_table()[columns].assign(**{"cifar10_ori-test": full_table()["cifar10_ori-test"] - 1})
+        self.fetched.write_bytes(gzip.compress(table.to_csv(index=False).encode(), compresslevel=1))
 
     def put_analog(self, path):
         self._monkeypatch.setattr(analog, "installed_data_file", lambda: path)
@@ -138,6 +147,8 @@ def assert_one_line_naming(caught, path):
 def test_sources_are_preferred_in_their_order(sources, analog_file):
     sources.put_analog(analog_file)
     assert load_benchmark("nasbench201").source == "analog"
+    sources.put_fetched()
+    assert load_benchmark("nasbench201").source == "fetched"
     sources.put_csv()
     assert load_benchmark("nasbench201").source == "csv"
     table = full_table()
@@ -145,8 +156,10 @@ def test_sources_are_preferred_in_their_order(sources, analog_file):
     preferred = load_benchmark("nasbench201")
     assert preferred.source == "nats"
     np.testing.assert_array_equal(preferred.accuracy("cifar10"), table["cifar10_ori-test"] + 1)
-    for source in ("nats", "csv", "analog"):
+    for source in ("nats", "csv", "fetched", "analog"):
         assert load_benchmark("nasbench201", source).source == source
+    fetched = load_benchmark("nasbench201", "fetched").accuracy("cifar10")
+    np.testing.assert_array_equal(fetched, table["cifar10_ori-test"] - 1)
     np.testing.assert_array_equal(load_benchmark("nasbench201", "csv").accuracy("cifar10"), table["cifar10_ori-test"])
 
 
@@ -183,10 +196,11 @@ def test_single_seeds_are_columns_of_the_csv_with_nan_where_a_cell_lacks_one(sou
     assert set(benchmark.single_seed_accuracy("cifar100", 888)) == {50.0}
 
 
-@pytest.mark.parametrize("source", ["nats", "analog"])
+@pytest.mark.parametrize("source", ["nats", "fetched", "analog"])
 @pytest.mark.parametrize("dataset", ["cifar10", "svhn"])
 def test_source_without_single_seeds_says_which_has_them(sources, analog_file, source, dataset):
     sources.put_nats(full_table())
+    sources.put_fetched()
     sources.put_analog(analog_file)
     with pytest.raises(NbnasError, match="source 'csv' has them: set NBNAS_DATA") as caught:
         load_benchmark("nasbench201", source).single_seed_accuracy(dataset, 777)
@@ -212,9 +226,10 @@ def test_single_seeds_of_the_ready_csv_average_to_its_means():
 @pytest.mark.parametrize(
     ("source", "hints"),
     [
-        ("auto", [IMPORT_HINT, "set NBNAS_DATA", "pip install analog-nasbench"]),
+        ("auto", [IMPORT_HINT, "set NBNAS_DATA", FETCH_HINT, "pip install analog-nasbench"]),
         ("nats", [IMPORT_HINT]),
         ("csv", ["set NBNAS_DATA"]),
+        ("fetched", [FETCH_HINT]),
         ("analog", ["pip install analog-nasbench"]),
     ],
 )
@@ -225,7 +240,7 @@ def test_absent_source_is_an_error_that_says_how_to_get_it(sources, monkeypatch,
     with pytest.raises(NbnasError, match="no NAS-Bench-201 accuracies found") as caught:
         load_benchmark("nasbench201", source)
     message = str(caught.value)
-    every_hint = (IMPORT_HINT, "set NBNAS_DATA", "pip install analog-nasbench")
+    every_hint = (IMPORT_HINT, "set NBNAS_DATA", FETCH_HINT, "pip install analog-nasbench")
     assert [hint for hint in every_hint if hint in message] == hints
     assert "\n" not in message
 
@@ -233,7 +248,7 @@ def test_absent_source_is_an_error_that_says_how_to_get_it(sources, monkeypatch,
 @pytest.mark.parametrize("arguments", [("nasbench201", "nats-bench"), ("darts", "auto")])
 def test_unknown_space_or_source_is_an_error_that_lists_the_known(sources, arguments):
     sources.put_csv()
-    with pytest.raises(NbnasError, match=r"nats, csv, analog|nasbench201"):
+    with pytest.raises(NbnasError, match=r"nats, csv, fetched, analog|nasbench201"):
         load_benchmark(*arguments)
 
 
@@ -248,10 +263,11 @@ def test_damaged_preferred_source_is_an_error_not_a_silent_replacement(sources):
 def test_description_of_the_sources_tells_present_absent_and_damaged_apart(sources):
     sources.put_csv()
     sources.parquet.write_bytes(b"PAR1")
-    nats, csv, package = BENCHMARKS["nasbench201"].describe()
+    nats, csv, fetched, package = BENCHMARKS["nasbench201"].describe()
     assert nats.startswith("nats: unusable")
     assert csv.startswith("csv: present")
     assert "cifar10, cifar100, ImageNet16-120" in csv
+    assert fetched == f"fetched: absent; {FETCH_HINT}"
     assert package.startswith("analog: absent")
 
 
@@ -384,6 +400,7 @@ def test_package_lacks_the_other_data_sets_and_says_what_has_them(sources, analo
     with pytest.raises(NbnasError, match=IMPORT_HINT) as caught:
         load_benchmark("nasbench201").accuracy(dataset)
     assert dataset in str(caught.value)
+    assert FETCH_HINT in str(caught.value)
 
 
 class Call:

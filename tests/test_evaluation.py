@@ -415,7 +415,8 @@ def test_a_space_without_accuracies_says_how_to_get_them(monkeypatch, tmp_path):
     table = evaluate_methods(methods("flops"), "auto", "cifar10", space="nasbench_macro", store=tmp_path)
     assert table["reproduced"].isna().all()
     assert set(table["note"]) == {
-        "needs data: no NAS-Bench-Macro accuracies found: set NBNAS_DATA to a folder with nas_bench_macro_cifar10.json"
+        "needs data: no NAS-Bench-Macro accuracies found: run nbnas data fetch nasbench_macro, "
+        "or set NBNAS_DATA to a folder with nas_bench_macro_cifar10.json"
     }
 
 

@@ -29,7 +29,8 @@ def load_benchmark(space: str, source: str = "auto") -> Benchmark:
 
     Args:
         space: Name of a search space, see :data:`BENCHMARKS`.
-        source: Name of a source, of NAS-Bench-201 ``nats``, ``csv`` or ``analog``; ``auto`` takes the first present.
+        source: Name of a source, of NAS-Bench-201 ``nats``, ``csv``, ``fetched`` or ``analog``; ``auto`` takes the
+            first present.
 
     Raises:
         NbnasError: If there is none, or the source is unknown, absent or damaged; the message says what to do.

@@ -10,14 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nbnas.benchmarks.naslib import nasbench201_cell
 from nbnas.errors import NbnasError
 from nbnas.spaces import get_space
-from nbnas.spaces.nasbench201 import format_cell
-
-# The package numbers operations and orders edges its own way: 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
-_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
-_EDGE_ORDER = (0, 1, 3, 2, 4, 5)
-"""Position in the package's tuple of each edge of the architecture string."""
 
 
 class _Record:
@@ -54,8 +49,7 @@ def read_analog_accuracies(path: Path) -> np.ndarray:
         with path.open("rb") as file:
             records = _RestrictedUnpickler(file).load()
         for codes, record in records.items():
-            arch = format_cell(tuple(_OPERATIONS[codes[position]] for position in _EDGE_ORDER))
-            accuracies[space.index(arch)] = record.baseline_accuracy
+            accuracies[space.index(nasbench201_cell(codes))] = record.baseline_accuracy
     except Exception as error:
         raise NbnasError(f"{path} is not the data file of analog-nasbench 0.1.3: {error}") from error
     if np.isnan(accuracies).any():

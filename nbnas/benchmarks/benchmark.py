@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nbnas.benchmarks.upstream import UPSTREAM
 from nbnas.errors import NbnasError, first_line
-from nbnas.machine.paths import user_data_file
+from nbnas.machine.paths import user_or_fetched_file
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,10 @@ class Sources:
 
 
 def user_file(name: str, read: Callable[[Path], Benchmark]) -> Source:
-    """Return the source that is a file of the folder that ``$NBNAS_DATA`` names."""
-    return Source(lambda: user_data_file(name), read, f"set NBNAS_DATA to a folder with {name}")
+    """Return the source that is a file of the folder that ``$NBNAS_DATA`` names, or the fetched one of that name."""
+    fetch_hints = [f"{table.hint}, or " for table in UPSTREAM.values() if table.file == name]
+    hint = f"{''.join(fetch_hints)}set NBNAS_DATA to a folder with {name}"
+    return Source(lambda: user_or_fetched_file(name), read, hint)
 
 
 def read_table(path: Path, arch_column: str, numbers: Iterable[str], noun: str = "rows") -> pd.DataFrame:

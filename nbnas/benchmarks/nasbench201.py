@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from nbnas.benchmarks import analog
-from nbnas.benchmarks.benchmark import Benchmark, Source, Sources, user_file
+from nbnas.benchmarks.benchmark import Benchmark, Source, Sources
 from nbnas.benchmarks.nats_archive import KINDS, NATS_COLUMNS, read_nats_table
+from nbnas.benchmarks.upstream import UPSTREAM
 from nbnas.errors import NbnasError
+from nbnas.machine.paths import fetched_file, user_data_file
 from nbnas.spaces import get_space
 
 IMPORT_HINT = "needs NATS-Bench: run nbnas data import-nats PATH"
+_FETCHED = UPSTREAM["nasbench201"]
 
 TRAINING_SEEDS = (777, 888, 999)
 """Seeds with which NATS-Bench trained each cell, the last one only for 8,169 of them."""
@@ -55,7 +58,7 @@ class NasBench201Benchmark(Benchmark):
         The query averages one stored number over the training seeds of a cell. The average of three equal floats can
         differ from the number in its last bit, which splits ties by the number of seeds and moves Kendall's tau by
         .002; the published rows depend on this. An imported archive has these averages, for the csv they are formed
-        again, and a source without the number of seeds gives the exact counts.
+        again, and a source without the number of seeds (``fetched``, ``analog``) gives the exact counts.
         """
         if f"{dataset}_flops_M" in self.table:
             return self.table[f"{dataset}_flops_M"].to_numpy(copy=True)
@@ -82,6 +85,11 @@ def _read_csv(path: Path) -> NasBench201Benchmark:
     return NasBench201Benchmark("csv", description, read_nats_table(path, "nasbench201", "cells"), NATS_COLUMNS)
 
 
+def _read_fetched(path: Path) -> NasBench201Benchmark:
+    description = f"fetched {path.name} (NATS-Bench, 200 epochs, mean over seeds, five decimals; test accuracies only)"
+    return NasBench201Benchmark("fetched", description, read_nats_table(path, "nasbench201", "cells"), NATS_COLUMNS)
+
+
 def _read_analog(path: Path) -> NasBench201Benchmark:
     accuracies = analog.read_analog_accuracies(path)
     table = pd.DataFrame({"arch": list(get_space("nasbench201")), "cifar10_analog-test": accuracies})
@@ -89,14 +97,18 @@ def _read_analog(path: Path) -> NasBench201Benchmark:
     deviation = (
         "AnalogNAS-Bench trained the cells anew, so numbers differ a little; NATS-Bench accuracies are the papers' own."
     )
-    return NasBench201Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation)
+    hint = f"{_FETCHED.hint} for test accuracies; everything else {IMPORT_HINT}"
+    return NasBench201Benchmark("analog", description, table, {"cifar10": "cifar10_analog-test"}, deviation, hint)
 
 
 NASBENCH201 = Sources(
     "NAS-Bench-201",
     {
         "nats": Source(KINDS["topology"].find, _read_nats, IMPORT_HINT),
-        "csv": user_file("nasbench201.csv.gz", _read_csv),
+        "csv": Source(
+            lambda: user_data_file(_FETCHED.file), _read_csv, f"set NBNAS_DATA to a folder with {_FETCHED.file}"
+        ),
+        "fetched": Source(lambda: fetched_file(_FETCHED.file), _read_fetched, _FETCHED.hint),
         "analog": Source(lambda: analog.installed_data_file(), _read_analog, "run pip install analog-nasbench"),
     },
 )

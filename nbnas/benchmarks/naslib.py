@@ -13,10 +13,21 @@ from pathlib import Path
 
 from nbnas.benchmarks.benchmark import Benchmark, Sources, read_table, user_file
 from nbnas.errors import NbnasError
-from nbnas.spaces import get_space, nasbench101, nasbench301
+from nbnas.spaces import get_space, nasbench101, nasbench201, nasbench301
 
 _LABELS = ("input", "output", *nasbench101.OPERATIONS)
 """Labels of NAS-Bench-101 vertices, in the order in which NASLib numbers them."""
+
+
+_CELL_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""Operations of NAS-Bench-201, in the order in which NASLib numbers them."""
+_CELL_EDGES = (0, 1, 3, 2, 4, 5)
+"""Position in NASLib's tuple, with edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3, of each edge of the architecture string."""
+
+
+def nasbench201_cell(codes: Sequence[int]) -> str:
+    """Return the string of a NAS-Bench-201 cell from the six numbers of its operations in NASLib's notation."""
+    return nasbench201.format_cell([_CELL_OPERATIONS[codes[position]] for position in _CELL_EDGES])
 
 
 def nasbench101_cell(codes: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nbnas.benchmarks import load_benchmark
+from nbnas.benchmarks.fetch import fetch
 from nbnas.errors import NbnasError
 from nbnas.machine.executors import Workers, available_cores, require_workers
 from nbnas.machine.paths import notebooks_folder
@@ -27,10 +28,20 @@ def plan(profile: str, device: str = "cpu") -> list[Job]:
     return jobs
 
 
+def _fetch_absent() -> None:
+    try:
+        fetch()
+    except NbnasError as error:
+        print(f"not fetched: {error}")
+
+
 def reproduce(
     profile: str = "default", device: str = "cpu", items: Sequence[str] = (), workers: int | None = None
 ) -> Path:
     """Say what will be done, run what is out of date, and build the report; returns its first page.
+
+    Public accuracies that are absent are fetched first, see :func:`nbnas.benchmarks.fetch.fetch`; where that fails, a
+    line says so and the run goes on with those that are present.
 
     ``items`` are only these, e.g. ``vkdnw/table1``; empty is all. So many ``workers`` run side by side (by default one
     per core, and one on a GPU), the longest first, and those that measure time alone, at the end. A failing one does
@@ -40,6 +51,7 @@ def reproduce(
     """
     require_workers(workers)
     reports = profile_reports(profile)
+    _fetch_absent()
     if profile == "full":
         run_plan(Workers(device=device))
     jobs = [job for job in plan(profile, device) if not items or job.item in items]
