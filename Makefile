@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 SLOW_TESTS := $(if $(SLOW),,-m "not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint reproduce report scores bench picture sweep lab exercises data wheel clean
+.PHONY: help install test lint reproduce report reference scores bench picture sweep lab exercises data wheel clean
 
 help:  ## show this list
 	@echo "make reproduce    run the notebooks, build reports/index.html    PROFILE=smoke|default|full DEVICE=cpu|cuda WORKERS=N"
@@ -20,6 +20,7 @@ help:  ## show this list
 	@echo "make exercises    copy the lessons without solutions to notebooks/exercises; what you worked in stays"
 	@echo "make report       build the report from what the notebooks left  PROFILE=..."
 	@echo "make picture      take the README's picture of the report        BROWSER=chromium|google-chrome"
+	@echo "make reference    reproduce, then ship the verdicts in data/reference; needs all public data"
 	@echo "make scores       extend the shipped scores, resumable           DEVICE=cpu|cuda EXECUTOR=processes|dask[:ADDRESS]"
 	@echo "make sweep        run notebooks/sweeps/NAME.yml, resumable       SWEEP=NAME WORKERS=N"
 	@echo "make bench        measure speed as ratios                        DEVICE=cpu|cuda"
@@ -56,7 +57,10 @@ report: $(INSTALLED)
 
 picture: report
 	$(BROWSER) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,900 \
-	  --blink-settings=preferredColorScheme=1 --screenshot=reports/verdict-page.png "file://$(CURDIR)/reports/index.html"
+	  --blink-settings=preferredColorScheme=1 --screenshot=data/reference/verdict-page.png "file://$(CURDIR)/reports/index.html"
+
+reference: reproduce picture
+	cp reports/verdicts.csv reports/run.json reports/vkdnw/table1-comparison.png data/reference/
 
 scores: $(INSTALLED)
 	$(BIN)/nbnas score-all --device $(DEVICE) --executor $(EXECUTOR)

@@ -9,9 +9,11 @@ from stored_scores import store_scores
 
 import nbnas
 from nbnas.benchmarks.nasbench201 import IMPORT_HINT, NasBench201Benchmark
-from nbnas.rankings import CombinedRanking, bootstrap_interval, kendall_tau
-from nbnas.rankings.evaluation import METRICS, NDCG_OF_SAMPLE, evaluate, evaluate_methods, missing
+from nbnas.errors import NbnasError
+from nbnas.rankings import CombinedRanking, kendall_tau, ndcg
+from nbnas.rankings.evaluation import METRICS, evaluate, evaluate_methods, missing, paired_differences
 from nbnas.rankings.published import RANKINGS
+from nbnas.rankings.whole_set import whole_set_estimates
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 from nbnas.scoring.setting import Setting
 
@@ -31,10 +33,11 @@ def rows_of(table):
 
 
 def evaluate_ranking(row_key, cells, scores, benchmark, *, groups=None, note="", repeats=1000, dataset="cifar10"):
-    """A complete ranking without groups, a sample with them."""
+    """A complete ranking without groups, a sample of the filtered cells with them."""
     table = pd.DataFrame({"score": scores}, index=cells)
-    found = ArchitectureScores(table, cells if groups is None else groups, groups is None, note)
-    return evaluate(row_key, CombinedRanking.of("score"), found, benchmark, dataset, repeats)
+    whole = load_architecture_scores(["flops", "trainable_layers"]).table
+    found = ArchitectureScores(table, cells if groups is None else groups, groups is None, note, whole)
+    return evaluate({row_key: CombinedRanking.of("score")}, found, benchmark, dataset, repeats)
 
 
 def noisy_scores(benchmark, cells):
@@ -66,29 +69,109 @@ def test_tie_intervals_contain_their_value_and_follow_the_ties(space, made_up):
     assert set(table["note"]) == {"9,445 architectures; interval over ties. Counted."}
 
 
-def test_a_sample_has_a_bootstrap_interval_over_whole_groups(space, made_up):
+def test_a_sample_estimates_the_whole_set_with_sizes_as_controls(space, made_up):
     cells = np.array(space.sample_subset("filtered", 60))
     scores = np.array(list(noisy_scores(made_up, cells).values()))
     groups = np.arange(60) // 3
-    table = rows_of(evaluate_ranking("jacov", cells, scores, made_up, groups=groups, note="Seed 0.", repeats=50))
-    accuracy = made_up.accuracy("cifar10")[cells]
-    expected = bootstrap_interval(kendall_tau, scores, accuracy, groups=groups, repeats=50)
-    assert tuple(table.loc["kendall_tau", ["low", "high"]]) == expected
-    assert table.loc["kendall_tau", "reproduced"] == kendall_tau(scores, accuracy)
-    assert table.loc["kendall_tau", "note"] == "sample of 60 architectures, bootstrap interval. Seed 0."
-    alone = rows_of(evaluate_ranking("jacov", cells, scores, made_up, groups=np.arange(60), repeats=50))
-    assert tuple(alone.loc["kendall_tau", ["low", "high"]]) == bootstrap_interval(
-        kendall_tau, scores, accuracy, repeats=50
+    table = evaluate_ranking("jacov", cells, scores, made_up, groups=groups, note="Seed 0.", repeats=50)
+    filtered = space.subset("filtered")
+    sizes = [[space.flops_for(space[cell], "cifar10"), space.trainable_layers(space[cell])] for cell in filtered]
+    rows = [filtered.index(cell) for cell in cells]
+    expected = whole_set_estimates(
+        scores, rows, made_up.accuracy("cifar10")[filtered], np.array(sizes, float), groups, repeats=50
     )
+    assert table[["reproduced", "low", "high"]].to_numpy() == pytest.approx(np.array(expected))
+    assert set(table["note"]) == {"estimated from a sample of 60 of 9,445 architectures, bootstrap interval. Seed 0."}
+    assert (table["low"] < table["reproduced"]).all()
+    assert (table["seed_deviation"] == 0).all()
 
 
-def test_ndcg_of_a_sample_is_not_attempted(space, made_up):
-    sampled = np.array(space.sample_subset("filtered-unique", 50))
-    table = evaluate_ranking("vkdnw_single", sampled, sampled.astype(float), made_up, groups=sampled, repeats=20)
-    row = rows_of(table).loc["ndcg_1000"]
-    assert row[["reproduced", "low", "high"]].isna().all()
-    assert row["note"] == NDCG_OF_SAMPLE
-    assert "whole set" in row["note"]
+def test_rankings_of_one_sample_are_evaluated_as_if_alone(space, made_up):
+    cells = np.array(space.sample_subset("filtered-unique", 50))
+    scores = pd.DataFrame({"one": cells.astype(float), "other": -cells.astype(float) % 77}, cells)
+    whole = load_architecture_scores(["flops", "trainable_layers"]).table
+    found = ArchitectureScores(scores, cells, False, "", whole)
+    methods = {name: CombinedRanking.of(name) for name in scores}
+    together = evaluate(methods, found, made_up, "cifar10", repeats=20)
+    alone = [evaluate({name: method}, found, made_up, "cifar10", repeats=20) for name, method in methods.items()]
+    pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True), rtol=1e-9)
+
+
+def test_what_two_rankings_share_cancels_in_their_difference(space, made_up):
+    cells = np.array(space.sample_subset("filtered-unique", 300))
+    scores = noisy_scores(made_up, cells)
+    rng = np.random.default_rng(3)
+    whole = load_architecture_scores(["flops", "trainable_layers"]).table
+    values = pd.DataFrame({"a": scores, "b": {cell: score + rng.normal(0, 2) for cell, score in scores.items()}})
+    founds = {}
+    for name, kept in (("a", cells), ("b", cells[20:])):  # b was scored on fewer networks, in another order
+        own = values.loc[kept[::-1] if name == "b" else kept, [name]]
+        founds[name] = CombinedRanking.of(name), ArchitectureScores(own, own.index.to_numpy(), False, "", whole)
+    found = paired_differences(founds, "a", made_up, "cifar10", repeats=100)
+    assert found[["row_key", "column"]].drop_duplicates().values.tolist() == [["b", "cifar10"]]
+    assert found["metric"].tolist() == list(METRICS)
+    tau = rows_of(found).loc["kendall_tau"]
+    accuracy = pd.Series(made_up.accuracy("cifar10"))[cells[20:]]
+    plain = kendall_tau(values["b"][cells[20:]], accuracy) - kendall_tau(values["a"][cells[20:]], accuracy)
+    assert tau["difference"] == pytest.approx(plain, abs=0.01)
+    assert tau["low"] < tau["difference"] < tau["high"]
+    alone = evaluate({"a": founds["a"][0]}, founds["a"][1], made_up, "cifar10", repeats=100)
+    own = rows_of(alone).loc["kendall_tau"]
+    assert tau["high"] - tau["low"] < 0.5 * (own["high"] - own["low"])
+
+
+def test_too_few_common_networks_are_not_compared(space, made_up):
+    cells = np.array(space.sample_subset("filtered-unique", 19))
+    found = ArchitectureScores(pd.DataFrame({"a": cells}, cells), cells, False, "", pd.DataFrame(index=cells))
+    with pytest.raises(NbnasError, match="19 architectures have all scores, too few to compare"):
+        paired_differences({"a": (CombinedRanking.of("a"), found)}, "a", made_up, "cifar10")
+
+
+def test_flops_are_those_that_the_benchmark_stores(space, made_up, tmp_path):
+    table = made_up.table.assign(n_seeds=np.arange(len(space)) % 2 + 2)
+    benchmark = NasBench201Benchmark("made-up", "made-up", table, {"cifar10": "cifar10_ori-test"})
+    exact = benchmark.stored_flops("cifar10").round(9)
+    for subset in ("filtered", "all"):
+        found = rows_of(evaluate_methods(methods("flops"), benchmark, "cifar10", subset, store=tmp_path))
+        cells = space.subset(subset)
+        accuracy = benchmark.accuracy("cifar10")[cells]
+        stored = kendall_tau(benchmark.stored_flops("cifar10")[cells], accuracy)
+        assert found.loc["kendall_tau", "reproduced"] == stored != kendall_tau(exact[cells], accuracy)
+
+
+def test_seed_noise_is_estimated_from_networks_with_two_seeds(space, made_up, tmp_path):
+    """Scores are accuracy plus noise of a new seed, so the deviation of tau over seeds can be simulated."""
+    accuracy = made_up.accuracy("cifar10")
+    unique = space.subset("filtered-unique")
+    rng = np.random.default_rng(5)
+
+    def seed_of_scores(cells):
+        return {cell: accuracy[cell] + rng.normal(0, 20) for cell in cells}
+
+    store_scores(tmp_path, "jacov", seed_of_scores(unique))
+    second = space.sample_subset("filtered-unique", 400)
+    store_scores(tmp_path, "jacov", seed_of_scores(second), seed=1)
+    found = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", store=tmp_path))
+    cells = space.subset("filtered")
+    of_cell = {form: index for index, form in ((cell, space.network_form(space[cell])) for cell in unique)}
+    network = [of_cell[space.network_form(space[cell])] for cell in cells]
+    simulated = []
+    for _ in range(40):
+        scores = seed_of_scores(unique)
+        drawn = [scores[cell] for cell in network]
+        simulated.append([kendall_tau(drawn, accuracy[cells]), ndcg(drawn, accuracy[cells])])
+    tau, gain = np.std(simulated, axis=0, ddof=1)
+    # 50 blocks and 40 simulations leave 15 % on either side; nDCG rests on few networks.
+    assert 0.6 < found.loc["kendall_tau", "seed_deviation"] / tau < 1.6
+    assert 0.2 < found.loc["ndcg_1000", "seed_deviation"] / gain < 5
+
+
+def test_without_a_second_seed_its_noise_is_unknown(space, made_up, tmp_path):
+    accuracy = made_up.accuracy("cifar10")
+    store_scores(tmp_path, "jacov", {cell: accuracy[cell] for cell in space.subset("filtered-unique")})
+    table = evaluate_methods(methods("jacov", "flops"), made_up, "cifar10", store=tmp_path)
+    assert table["seed_deviation"].isna().tolist() == [True] * 3 + [False] * 3
+    assert (table["seed_deviation"][3:] == 0).all()
 
 
 @pytest.mark.parametrize("digits", [5, 17])
@@ -106,7 +189,7 @@ def test_tie_interval_does_not_depend_on_how_close_distinct_accuracies_are(space
 def test_a_data_set_that_the_source_lacks_names_the_remedy(space, made_up):
     cells = np.array(space.subset("filtered"))
     table = evaluate_ranking("flops", cells, cells.astype(float), made_up, dataset="cifar100")
-    assert set(table["note"]) == {IMPORT_HINT}
+    assert set(table["note"]) == {f"needs data: {IMPORT_HINT}"}
     assert table["reproduced"].isna().all()
     assert set(table["column"]) == {"cifar100"}
 
@@ -161,8 +244,9 @@ def test_methods_are_evaluated_on_the_cells_that_have_their_scores(space, made_u
     cells, scores = loaded.table.index.to_numpy(), method.rank(loaded.table)
     assert not loaded.complete
     options = {"groups": loaded.groups, "note": loaded.description, "repeats": 20}
-    expected = evaluate_ranking("te_nas", cells, scores, made_up, **options)
-    pd.testing.assert_frame_equal(table[3:].reset_index(drop=True), expected, check_exact=True)
+    if subset == "filtered":
+        expected = evaluate_ranking("te_nas", cells, scores, made_up, **options)
+        pd.testing.assert_frame_equal(table[3:].reset_index(drop=True), expected, rtol=1e-9)
     # Sizes are known of every cell, whatever else is stored.
     flops = table[table["row_key"] == "flops"]
     assert flops["note"].str.startswith(f"{len(space.subset(subset)):,} architectures;").all()
@@ -187,7 +271,7 @@ def test_cells_without_a_score_rank_last_and_are_counted(space, made_up, tmp_pat
     sampled = space.sample_subset("filtered-unique", 40)
     scores = noisy_scores(made_up, sampled)
     store_scores(tmp_path, "jacov", scores | dict.fromkeys(sampled[5:8], math.nan))
-    row = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)).loc["kendall_tau"]
+    row = rows_of(evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=50, store=tmp_path)).loc["kendall_tau"]
     of_class = {space.network_form(space[cell]): cell for cell in sampled}
     cells = [cell for cell in space.subset("filtered") if space.network_form(space[cell]) in of_class]
     sources = [of_class[space.network_form(space[cell])] for cell in cells]
@@ -196,7 +280,10 @@ def test_cells_without_a_score_rank_last_and_are_counted(space, made_up, tmp_pat
     assert row["note"].endswith(f" batch 64. {failed} without a score rank last.")
     worst = min(scores[cell] for cell in sampled if cell not in sampled[5:8])
     expected = [worst if source in sampled[5:8] else scores[source] for source in sources]
-    assert row["reproduced"] == pytest.approx(kendall_tau(expected, made_up.accuracy("cifar10")[cells]))
+    whole = load_architecture_scores(["flops", "trainable_layers"]).table
+    accuracy = made_up.accuracy("cifar10")[whole.index]
+    sample = whole.index.get_indexer(cells), accuracy, whole, sources
+    assert row["reproduced"] == pytest.approx(whole_set_estimates(expected, *sample, repeats=50)[0].value)
 
 
 def test_scores_that_a_method_does_not_need_are_not_missed(space, made_up, tmp_path):
@@ -204,7 +291,7 @@ def test_scores_that_a_method_does_not_need_are_not_missed(space, made_up, tmp_p
     store_scores(tmp_path, "jacov", noisy_scores(made_up, sampled))
     store_scores(tmp_path, "zen", dict.fromkeys(sampled, math.nan))
     both = load_architecture_scores(["jacov", "zen"], "cifar10", store=tmp_path)
-    table = evaluate("jacov", RANKINGS["jacov"], both, made_up, "cifar10", repeats=5)
+    table = evaluate(methods("jacov"), both, made_up, "cifar10", repeats=5)
     assert not table["note"].str.contains("rank last").any()
     alone = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=5, store=tmp_path)
     pd.testing.assert_frame_equal(table.drop(columns="note"), alone.drop(columns="note"), check_exact=True)
@@ -214,7 +301,7 @@ def test_method_without_any_number_does_not_stop_the_others(space, made_up, tmp_
     store_scores(tmp_path, "jacov", dict.fromkeys(space.sample_subset("filtered-unique", 5), math.nan))
     table = evaluate_methods(methods("jacov", "flops"), made_up, "cifar10", store=tmp_path)
     assert table["reproduced"].isna().tolist() == [True] * 3 + [False] * 3
-    assert table["note"].tolist()[:3] == ["no network has a score jacov"] * 3
+    assert table["note"].tolist()[:3] == ["needs compute: no network has a score jacov"] * 3
 
 
 def test_methods_read_images_unless_told_otherwise(space, made_up, tmp_path):
@@ -243,7 +330,7 @@ def test_seed_of_the_scores_is_passed_on(space, made_up, tmp_path):
 def test_a_data_set_that_the_source_lacks_is_missing_for_every_method(made_up, tmp_path):
     table = evaluate_methods(methods("flops", "trainable_layers"), made_up, "ImageNet16-120", store=tmp_path)
     assert table["row_key"].tolist() == ["flops"] * 3 + ["trainable_layers"] * 3
-    assert set(table["note"]) == {IMPORT_HINT}
+    assert set(table["note"]) == {f"needs data: {IMPORT_HINT}"}
 
 
 # ------------------------------------------------------------------------------------------------ all columns at once
@@ -262,13 +349,14 @@ def columns(analog):
     partly = accuracy.copy()
     partly.iloc[[3, 7]] = np.nan
     table = pd.DataFrame({"perfect": accuracy, "backwards": -accuracy, "partly": partly})
-    return ArchitectureScores(table, np.arange(40) // 2, complete=False, description="made up")
+    whole = load_architecture_scores(["flops", "trainable_layers"]).table
+    return ArchitectureScores(table, np.arange(40) // 2, complete=False, description="made up", whole=whole)
 
 
 def evaluated(columns, analog):
     """Every column, ranked by itself."""
-    tables = [evaluate(name, CombinedRanking.of(name), columns, analog, "cifar10", 20) for name in columns.table]
-    return pd.concat(tables).set_index(["row_key", "metric"])
+    table = evaluate({name: CombinedRanking.of(name) for name in columns.table}, columns, analog, "cifar10", 20)
+    return table.set_index(["row_key", "metric"])
 
 
 def test_every_column_is_evaluated_as_a_sample(columns, analog):
@@ -286,7 +374,7 @@ def test_a_whole_set_is_evaluated_as_complete(analog):
     cells = nbnas.get_space("nasbench201").subset("filtered")
     accuracy = pd.Series(analog.accuracy("cifar10")[cells], index=pd.Index(cells, name="arch_index"))
     whole = ArchitectureScores(
-        accuracy.to_frame("perfect"), np.arange(len(cells)), complete=True, description="made up"
+        accuracy.to_frame("perfect"), np.arange(len(cells)), True, "made up", pd.DataFrame(index=cells)
     )
     row = evaluated(whole, analog).loc[("perfect", "ndcg_1000")]
     assert row["reproduced"] == pytest.approx(1)
@@ -305,17 +393,17 @@ def test_networks_without_a_score_rank_last_and_are_counted(columns, analog):
 
 
 def test_a_handful_of_networks_is_not_judged(columns, analog):
-    handful = ArchitectureScores(columns.table[:38], columns.groups[:38], complete=False, description="made up")
+    handful = ArchitectureScores(columns.table[:38], columns.groups[:38], False, "made up", columns.whole)
     table = evaluated(handful, analog)
     assert table["reproduced"].isna().all()
-    assert set(table["note"]) == {"19 networks of the sample are scored, too few to judge"}
+    assert set(table["note"]) == {"needs compute: 19 networks of the sample are scored, too few to judge"}
 
 
 def test_a_score_that_no_network_has_does_not_stop_the_others(columns, analog):
     columns.table["nothing"] = np.nan
     table = evaluated(columns, analog)
     assert table.loc["nothing", "reproduced"].isna().all()
-    assert set(table.loc["nothing", "note"]) == {"no network has a score nothing"}
+    assert set(table.loc["nothing", "note"]) == {"needs compute: no network has a score nothing"}
     assert table.loc[("perfect", "kendall_tau"), "reproduced"] > 0.8
 
 
@@ -327,7 +415,7 @@ def test_a_space_without_accuracies_says_how_to_get_them(monkeypatch, tmp_path):
     table = evaluate_methods(methods("flops"), "auto", "cifar10", space="nasbench_macro", store=tmp_path)
     assert table["reproduced"].isna().all()
     assert set(table["note"]) == {
-        "no NAS-Bench-Macro accuracies found: run nbnas data fetch nasbench_macro, "
+        "needs data: no NAS-Bench-Macro accuracies found: run nbnas data fetch nasbench_macro, "
         "or set NBNAS_DATA to a folder with nas_bench_macro_cifar10.json"
     }
 

@@ -1,6 +1,7 @@
 """The NAS-Bench-101 space: records, network, string, pruning, isomorphism, sampling, the table of accuracies."""
 
 import ast
+import hashlib
 import itertools
 import os
 from collections import Counter
@@ -17,7 +18,7 @@ from torch import nn
 import nbnas
 from nbnas.benchmarks.naslib import nasbench101_cell
 from nbnas.errors import NbnasError
-from nbnas.spaces.nasbench101 import CellModule, parse_cell, vertex_channels
+from nbnas.spaces.nasbench101 import CellModule, module_hash, parse_cell, vertex_channels
 
 SPACE = nbnas.get_space("nasbench101")
 POOL, CONV1, CONV3 = "maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu"
@@ -396,6 +397,56 @@ def test_random_choices_come_from_the_generator_alone(method):
         runs.append([getattr(SPACE, method)(*arguments, rng) for _ in range(20)])
     assert runs[0] == runs[1]
     assert len(set(runs[0])) > 5
+
+
+# ------------------------------------------------------------------------------------------------------------ the hash
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (EMPTY, "043721b9c7fe8c5fad811d47d83132ec"),
+        (CHAIN, "b49ac8c578b4561d79ac7087988f1c61"),
+        (PARALLEL, "ce9bc2765d63f261e5ad257382c09e92"),
+    ],
+)
+def test_hash_equals_that_of_a_record(cell, expected):
+    assert module_hash(parse_cell(cell)) == expected
+
+
+def hash_from_matrix(matrix, labels):
+    """The hash, from the matrix of edges, source by target, and the numbers of the labels."""
+
+    def digest(text):
+        return hashlib.md5(text.encode()).hexdigest()
+
+    size, leaving, entering = len(labels), matrix.sum(axis=1).tolist(), matrix.sum(axis=0).tolist()
+    hashes = np.array([digest(str(triple)) for triple in zip(leaving, entering, labels, strict=True)], dtype=object)
+    for _ in range(size):
+        texts = []
+        for vertex in range(size):
+            sources, targets = sorted(hashes[matrix[:, vertex]]), sorted(hashes[matrix[vertex]])
+            texts.append("|".join(["".join(sources), "".join(targets), hashes[vertex]]))
+        hashes = np.array([digest(text) for text in texts], dtype=object)
+    return digest(str(sorted(hashes.tolist())))
+
+
+@given(cells)
+def test_hash_equals_that_from_the_matrix(cell):
+    graph = parse_cell(cell)
+    matrix = np.zeros((len(graph.operations),) * 2, dtype=bool)
+    for edge in graph.edges:
+        matrix[edge] = True
+    numbers = {"input": -1, "output": -2, CONV3: 0, CONV1: 1, POOL: 2}
+    assert module_hash(graph) == hash_from_matrix(matrix, [numbers[name] for name in graph.operations])
+    assert module_hash(graph) == module_hash(parse_cell(SPACE.canonical(cell)))
+
+
+def test_hash_and_parameters_of_recorded_cells(data_folder):
+    records = pd.read_csv(data_folder / "nasbench101_cells_1k.csv.gz")
+    assert len(records) == 1_000
+    assert [module_hash(parse_cell(cell)) for cell in records["arch"]] == records["module_hash"].tolist()
+    assert [SPACE.params(cell) for cell in records["arch"]] == records["params"].tolist()
 
 
 # ------------------------------------------------------------------------------------------------------ the accuracies

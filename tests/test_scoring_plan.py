@@ -65,7 +65,7 @@ def test_architectures_that_stand_in_a_file_are_left_out_without_it(data_folder,
     others = {"nasbench201", "nasbench_macro", "transnasbench101_micro"}
     assert spaces() == others
     monkeypatch.setenv("NBNAS_DATA", str(data_folder))
-    assert spaces() == others | {"nasbench301"}
+    assert spaces() == others | {"nasbench301", *(f"nasbench1shot1_{family}" for family in ("ss1", "ss2", "ss3"))}
 
 
 def test_the_plan_is_worked_through_and_then_has_nothing_left_to_do(tmp_path: Path, monkeypatch, capsys):

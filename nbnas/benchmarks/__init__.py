@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nbnas.benchmarks.benchmark import Benchmark, Sources
+from nbnas.benchmarks.nasbench1shot1 import NASBENCH1SHOT1
 from nbnas.benchmarks.nasbench201 import NASBENCH201
 from nbnas.benchmarks.nasbench_macro import NASBENCH_MACRO
 from nbnas.benchmarks.naslib import NASBENCH101, NASBENCH301
@@ -14,6 +15,7 @@ BENCHMARKS: dict[str, Sources] = {
     "nasbench201": NASBENCH201,
     "nats_sss": NATS_SSS,
     "nasbench101": NASBENCH101,
+    **NASBENCH1SHOT1,
     "nasbench301": NASBENCH301,
     "nasbench_macro": NASBENCH_MACRO,
     "transnasbench101_micro": TRANSNASBENCH101_MICRO,

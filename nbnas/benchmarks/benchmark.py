@@ -27,6 +27,9 @@ class Benchmark:
     """Why numbers that rest on this table may deviate from published ones; empty for the papers' own accuracies."""
     hint: str = ""
     """What to do for the data sets that the source lacks."""
+    sample: str = ""
+    """Of what the rows are a random sample, a sentence for the notes of numbers, which then have the interval of a
+    sample; empty if the rows are all that is ranked."""
 
     @property
     def archs(self) -> list[str]:
@@ -42,6 +45,10 @@ class Benchmark:
         if dataset not in self.accuracy_columns:
             raise NbnasError(f"{dataset} test accuracies are not in source {self.source!r}: {self.hint}")
         return self.table[self.accuracy_columns[dataset]].to_numpy(copy=True)
+
+    def stored_flops(self, dataset: str) -> np.ndarray | None:
+        """Return the FLOPs of all rows as the benchmark answers them; ``None`` where these are the exact counts."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from matplotlib.patches import Patch
 
 from nbnas.plots.drawing import BELOW, THIN, colours, finished, grid, line_handles, name_rows
 
-COLOURS = {"match": "#2e7d32", "close": "#b26a00", "differs": "#b3261e"}
+COLOURS = {
+    **{"match": "#2e7d32", "consistent": "#0b7a7a", "close": "#b26a00", "explained": "#2a5db0"},
+    **{"differs": "#b3261e", "not comparable": "#6d4ba0"},
+}
 """Verdict -> colour, the same as in the report."""
 _METRICS = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
 _METRICS |= {"partial_kendall_tau": "partial τ"}

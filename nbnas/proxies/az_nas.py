@@ -27,6 +27,7 @@ _BASE = {
     "paper": "Lee & Ham, CVPR 2024",
     "inputs": "noise",
     "initialisation": "kaiming_normal",
+    "sees_classifier": False,
     "requires": "two or more blocks that return feature maps (N, C, H, W)",
 }
 

@@ -50,21 +50,33 @@ def relu_agreements(probe: Probe) -> list[Tensor]:
     return probe.share("relu agreements", lambda: list(map(agreement, recording.relu_inputs)), probe.mode)
 
 
-@register(
-    title="NASWOT, ReLU inputs",
-    family="activations",
-    paper="Mellor et al., ICML 2021",
-    formula="ln|det sum_l K_l|, K_l = agreement of codes at ReLU l",
-    inputs="noise",
-    initialisation="kaiming_normal",
-    requires="ReLU activations",
-    cost="F",
-)
+_BASE = {
+    "family": "activations",
+    "paper": "Mellor et al., ICML 2021",
+    "formula": "ln|det sum_l K_l|, K_l = agreement of codes at ReLU l",
+    "sees_classifier": False,
+    "requires": "ReLU activations",
+    "cost": "F",
+}
+
+
+@register(title="NASWOT, ReLU inputs", inputs="noise", initialisation="kaiming_normal", **_BASE)
 def naswot(probe: Probe) -> dict[str, Tensor]:
     """Score a network by the log-determinant of the agreement kernel of its ReLU patterns, in nats.
 
-    The published scores of VKDNW's tables are in train mode; T-CET's variant on layer outputs is ``nwot``.
+    The published scores of VKDNW's tables are in train mode; those of T-CET's tables are ``naswot_eval``. T-CET's
+    ``nwot`` reads the outputs of layers instead.
     """
+    return {"naswot": _score(probe)}
+
+
+@register(title="NASWOT, ReLU inputs, eval mode", mode="eval", ablation=True, **_BASE)
+def naswot_eval(probe: Probe) -> dict[str, Tensor]:
+    """Score as :func:`naswot` in eval mode under torch's own initialisation, as the authors of T-CET did."""
+    return {"naswot_eval": _score(probe)}
+
+
+def _score(probe: Probe) -> Tensor:
     score = log_determinant(torch.stack(relu_agreements(probe)).sum(0))
     probe.degenerate_if(score.isneginf(), "the agreement kernel is singular")
-    return {"naswot": score}
+    return score

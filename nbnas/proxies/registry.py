@@ -31,6 +31,8 @@ class ProxyInfo:
     """What the published runs fed: ``noise`` (standard normal), ``images``, or ``none`` where values do not matter."""
     initialisation: str | None = "torch_default"
     """A name in :data:`nbnas.networks.initialisation.INITIALISATIONS`; None where weights do not matter."""
+    sees_classifier: bool = True
+    """Whether the score depends on the last layer, and so on the number of classes."""
     requires: str = "nothing"
     """What the network must have, in words."""
     cost: str

@@ -80,6 +80,7 @@ def te_nas_ntk(probe: Probe) -> dict[str, Tensor]:
     paper="Chen et al., ICLR 2021",
     formula="number of distinct ReLU patterns in a batch",
     inputs="noise",
+    sees_classifier=False,
     requires="ReLU activations on feature maps",
     cost="F",
 )

@@ -25,6 +25,7 @@ from nbnas.proxies.registry import register
     formula="ln E|f(x) - f(x + 0.01 e)| + sum_BN ln sqrt(mean_c var_c), f = features before pooling",
     inputs="noise",
     initialisation="standard_normal",
+    sees_classifier=False,
     requires="feature maps (N, C, H, W) that only pooling and linear layers follow",
     cost="2 F",
     scores=("zen", "zen_paper"),

@@ -4,7 +4,7 @@ A resample only changes how often every network counts. So for rank correlations
 pairs, once, and the resamples are weights on the result.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +14,8 @@ from scipy import sparse, stats
 from nbnas.errors import NbnasError
 from nbnas.rankings.metrics import _checked, kendall_tau, ndcg, spearman_rho
 
-MOST_GROUPS, MOST_ARCHITECTURES = 1500, 8000
-"""Sizes up to which :func:`kendall_taus`, which holds all pairs, is faster than one resample after the other."""
 _CHUNK = 1 << 22
-"""Numbers held at a time where there is one per resample and architecture."""
+"""Numbers held at a time where there is one per resample and architecture, or per pair of architectures."""
 
 
 class Estimate(NamedTuple):
@@ -66,20 +64,15 @@ def bootstrap_interval(
     With labels ``groups`` (n,), whole groups are resampled instead of rows: use it where scores were computed once per
     network. :func:`kendall_tau` and :func:`spearman_rho` are computed for all resamples at once.
     """
-    if repeats < 2:
-        raise NbnasError(f"a bootstrap interval needs at least 2 resamples, got {repeats}")
     arrays = _checked(*columns)
     labels = np.arange(len(arrays[0])) if groups is None else np.asarray(groups)
     if len(labels) != len(arrays[0]):
         raise NbnasError(f"groups has {len(labels)} entries, the columns have {len(arrays[0])}")
-    _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    draws = np.random.default_rng(seed).integers(len(sizes), size=(repeats, len(sizes)))
-    few = len(sizes) <= MOST_GROUPS and len(group) <= MOST_ARCHITECTURES
-    if statistic is spearman_rho or (statistic is kendall_tau and few):
-        counts = np.stack([np.bincount(draw, minlength=len(sizes)) for draw in draws])
+    group, draws = resampled_groups(labels, repeats, seed)
+    if statistic in (kendall_tau, spearman_rho):
         at_once = kendall_taus if statistic is kendall_tau else spearman_rhos
-        return _central(at_once(*arrays, group, counts), level)
-    members = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])
+        return _central(at_once(*arrays, group, draw_counts(draws)), level)
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
     resamples = (np.concatenate([members[number] for number in draw]) for draw in draws)
     return _central([statistic(*(array[drawn] for array in arrays)) for drawn in resamples], level)
 
@@ -96,6 +89,19 @@ def _central(values: Sequence[float], level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def resampled_groups(labels: np.ndarray, repeats: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number the groups that share a label from 0, (n,), and draw as many as there are, (repeats, groups)."""
+    if repeats < 2:
+        raise NbnasError(f"a bootstrap interval needs at least 2 resamples, got {repeats}")
+    different, group = np.unique(labels, return_inverse=True)
+    return group, np.random.default_rng(seed).integers(len(different), size=(repeats, len(different)))
+
+
+def draw_counts(draws: np.ndarray) -> np.ndarray:
+    """How often every resample holds each group, (repeats, groups)."""
+    return np.stack([np.bincount(draw, minlength=draws.shape[1]) for draw in draws])
+
+
 def kendall_taus(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return Kendall's tau-b of x and y (n,) in every resample; NaN where it leaves one value in a column.
 
@@ -104,24 +110,23 @@ def kendall_taus(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.nda
     """
     own = np.ones(len(group), dtype=np.float32)
     members = sparse.csr_matrix((own, (group, np.arange(len(group)))), shape=(counts.shape[1], len(group)))
-    weights = counts.astype(np.float32)
-
-    def summed(signs: np.ndarray) -> np.ndarray:
-        between_groups = members @ signs.astype(np.float32) @ members.T
+    ranks = [stats.rankdata(column, method="dense").astype(np.int32) for column in (x, y)]
+    weights, excess, size = counts.astype(np.float32), np.zeros(len(counts)), max(1, _CHUNK // len(x))
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        first, second = (_pair_signs(column, column[rows]) for column in ranks)
+        of_groups = weights @ (members @ (first * second).astype(np.float32))
         # The product is of whole numbers small enough for 32 bits, their sum is not.
-        return np.einsum("rg,rg->r", weights @ between_groups, weights, dtype=np.float64)
-
-    order_x, order_y = _pair_signs(x), _pair_signs(y)
-    untied = summed(order_x * order_x) * summed(order_y * order_y)
+        excess += np.einsum("rn,rn->r", of_groups, weights[:, group[rows]], dtype=np.float64)
+    untied = [_untied_pairs(column, group, counts) for column in ranks]
     with np.errstate(invalid="ignore"):
-        return summed(order_x * order_y) / np.sqrt(untied)
+        return excess / np.sqrt(untied[0] * untied[1])
 
 
 def spearman_rhos(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return Spearman's rho of every resample, ties at their average rank; arguments as for :func:`kendall_taus`."""
-    values, size = [], max(1, _CHUNK // len(x))
-    for start in range(0, len(counts), size):
-        weights = counts[start : start + size, group].astype(float)
+    values = []
+    for weights in weight_chunks(group, counts):
         middle = weights.sum(1, keepdims=True) / 2
         left, right = _weighted_ranks(x, weights) - middle, _weighted_ranks(y, weights) - middle
         pairs = (left, right), (left, left), (right, right)
@@ -131,15 +136,36 @@ def spearman_rhos(x: np.ndarray, y: np.ndarray, group: np.ndarray, counts: np.nd
     return np.concatenate(values)
 
 
+def weight_chunks(group: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield how often some of the resamples at a time hold every architecture, (resamples, n)."""
+    size = max(1, _CHUNK // len(group))
+    for start in range(0, len(counts), size):
+        yield counts[start : start + size, group].astype(float)
+
+
+def tied_weights(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum weights (resamples, n) over equal values (n,).
+
+    Returns the sums, (resamples, distinct values), smallest value first, and the number of each entry's value, (n,).
+    """
+    _, number = np.unique(values, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    starts = np.flatnonzero(np.diff(number[order], prepend=-1))
+    return np.add.reduceat(weights[:, order], starts, axis=1), number
+
+
 def _weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Ranks less 1/2 in every resample, (resamples, n), where an entry counts as often as its weight says."""
-    _, group = np.unique(values, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    tied = np.add.reduceat(weights[:, order], starts, axis=1)
-    return (tied.cumsum(1) - tied / 2)[:, group]
+    tied, number = tied_weights(values, weights)
+    return (tied.cumsum(1) - tied / 2)[:, number]
 
 
-def _pair_signs(values: np.ndarray) -> np.ndarray:
-    ranks = stats.rankdata(values, method="dense").astype(np.int32)
-    return np.sign(np.subtract.outer(ranks, ranks)).astype(np.int8)
+def _untied_pairs(values: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Ordered pairs with different values in every resample, (resamples,)."""
+    sums = (tied_weights(values, weights)[0] for weights in weight_chunks(group, counts))
+    return np.concatenate([tied.sum(1) ** 2 - np.einsum("rv,rv->r", tied, tied) for tied in sums])
+
+
+def _pair_signs(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    rows = rows[:, None]
+    return (rows > values).view(np.int8) - (rows < values).view(np.int8)

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spearman_rho, worst_for_missing
+from nbnas.rankings import Estimate, kendall_tau, ndcg, spearman_rho, worst_for_missing
 from nbnas.rankings.evaluation import metric_rows, missing
 from nbnas.rankings.graph_features import PUBLISHED_FAMILIES, graph_feature_table
+from nbnas.rankings.whole_set import whole_set_estimates
 from nbnas.scoring.architecture_scores import ArchitectureScores, load_architecture_scores
 from nbnas.seeding import derive_seed
 from nbnas.spaces import get_space
@@ -71,17 +72,17 @@ def evaluate_model(
     """Fit one of :data:`MODELS` per seed to NAS-Bench-201, and judge its predictions on the networks held out.
 
     Returns rows as of :func:`nbnas.rankings.evaluation.metric_rows`, means over the seeds, each with a split and a
-    forest of its own. On a complete set the interval is the range over seeds. On a sample it is a bootstrap interval,
-    averaged over seeds; isomorphic cells, which share stored scores, then stay on one side of the split, and nDCG is
-    not attempted. Features come from Gaussian noise alone where too few networks were scored on images to learn from;
-    where too few are scored at all, the numbers are NaN.
+    forest of its own. On a complete set the interval is the range over seeds. From a sample, the values on all cells
+    but those learned from are estimated, with bootstrap intervals averaged over seeds; isomorphic cells, which share
+    stored scores, then stay on one side of the split. Features come from Gaussian noise alone where too few networks
+    were scored on images to learn from; where too few are scored at all, the numbers are NaN.
 
     ``left_out`` are scores to do without, because they are stored for too few networks; the note names them. ``store``
     is the folder of score tables, by default ``data/scores``. ``forest`` are ``train_size``, ``trees`` and ``jobs`` of
     :func:`forest_ranking`.
     """
     if dataset not in benchmark.accuracy_columns:
-        return missing(row_key, dataset, benchmark.hint)
+        return missing(row_key, dataset, f"needs data: {benchmark.hint}")
     train_size = forest.setdefault("train_size", 1024)
     model = MODELS[row_key]
     scores = [name for name in model.scores if name not in left_out]
@@ -90,12 +91,12 @@ def evaluate_model(
         if len(cells.table) < 1.2 * train_size:  # More networks may have been scored on noise than on images.
             cells = load_architecture_scores(scores, dataset, subset, inputs="gaussian", store=store)
     except NbnasError as error:
-        return missing(row_key, dataset, str(error))
+        return missing(row_key, dataset, f"needs compute: {error}")
     if len(cells.table) < 1.2 * train_size:
-        reason = f"needs {train_size:,} cells to learn from and a fifth more to test on; {cells.description}"
+        reason = f"needs compute: {train_size:,} cells to learn from and a fifth more to test on; {cells.description}"
         return missing(row_key, dataset, reason)
 
-    accuracy = benchmark.accuracy(dataset)[cells.table.index]
+    accuracy = pd.Series(benchmark.accuracy(dataset))[cells.whole.index]
     found = [_evaluate_split(cells, model, accuracy, repeats, seed=seed, **forest) for seed in seeds]
     estimates = []
     for values, lows, highs in np.moveaxis(np.array(found), 0, 2):  # (seeds, metrics, 3) -> a row of each per metric
@@ -109,9 +110,9 @@ def evaluate_model(
 
 
 def _evaluate_split(
-    cells: ArchitectureScores, model: Model, accuracy: np.ndarray, repeats: int, **forest: int
+    cells: ArchitectureScores, model: Model, accuracy: pd.Series, repeats: int, **forest: int
 ) -> list[Estimate]:
-    """One estimate per metric on the cells held out by one split; no nDCG of a sample."""
+    """One estimate per metric on the cells held out by one split; accuracies are those of the whole set."""
     features = cells.table
     if model.graph_features:
         space = get_space("nasbench201")
@@ -119,12 +120,14 @@ def _evaluate_split(
         features = features.join(graphs.set_axis(features.index))
     # Isomorphic cells share stored scores, so a forest could recall the accuracy of one for the others.
     groups = cells.groups if cells.table.shape[1] else None
-    ranking = forest_ranking(features, accuracy, groups=groups, **forest)
-    columns = ranking.predictions, accuracy[ranking.test_rows]
+    ranking = forest_ranking(features, accuracy[features.index], groups=groups, **forest)
+    tested = features.index[ranking.test_rows]
     if cells.complete:
+        columns = ranking.predictions, accuracy[tested]
         return [Estimate(statistic(*columns)) for statistic in (kendall_tau, spearman_rho, ndcg)]
-    options = {"groups": cells.groups[ranking.test_rows], "repeats": repeats}
-    return [bootstrap_estimate(statistic, *columns, **options) for statistic in (kendall_tau, spearman_rho)]
+    rest = cells.whole.drop(index=features.index[ranking.train_rows])
+    sample = rest.index.get_indexer(tested), accuracy[rest.index], rest, cells.groups[ranking.test_rows]
+    return whole_set_estimates(ranking.predictions, *sample, repeats=repeats)
 
 
 def forest_ranking(

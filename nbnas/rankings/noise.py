@@ -1,6 +1,8 @@
 """How much of a number is noise: of the scores, of the trained accuracies, and of the sample."""
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ from scipy import stats
 
 from nbnas.errors import NbnasError
 from nbnas.rankings import Estimate, bootstrap_estimate, kendall_tau, ndcg, spearman_rho
+from nbnas.rankings.evaluation import METRICS
+from nbnas.rankings.whole_set import whole_set_statistics
 
 
 def seed_noise(first: pd.DataFrame, second: pd.DataFrame, accuracy: pd.Series, repeats: int = 500) -> pd.DataFrame:
@@ -77,13 +81,10 @@ def sample_intervals(
     ``bootstrap`` are options of :func:`nbnas.rankings.bootstrap_interval`, such as ``repeats``.
     """
     scores, accuracy, groups = (np.asarray(column) for column in (scores, accuracy, groups))
-    labels = np.unique(groups)
-    if metric not in ("kendall_tau", "ndcg") or size > len(labels):
-        raise NbnasError(f"cannot measure {metric!r} on {size} of {len(labels)} groups")
-    rng = np.random.default_rng(seed)
+    if metric not in ("kendall_tau", "ndcg"):
+        raise NbnasError(f"cannot measure {metric!r}")
     estimates = []
-    for number in range(samples):
-        chosen = np.isin(groups, rng.choice(labels, size, replace=False))
+    for number, chosen in enumerate(_random_samples(groups, size, samples, seed)):
         cutoff = scaled_cutoff(chosen.sum(), len(scores))
         statistic = kendall_tau if metric == "kendall_tau" else partial(ndcg, k=cutoff)
         columns = scores[chosen], accuracy[chosen]
@@ -93,6 +94,53 @@ def sample_intervals(
         else:
             estimates.append(Estimate(statistic(*columns)))
     return pd.DataFrame(estimates)
+
+
+def whole_set_intervals(
+    scores: pd.DataFrame,
+    accuracy: ArrayLike,
+    controls: ArrayLike,
+    groups: ArrayLike,
+    size: int,
+    *,
+    samples: int = 100,
+    repeats: int = 300,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Draw random samples of ``size`` of the groups (n,), and estimate from each the values of the whole set.
+
+    ``scores`` has a row per architecture and a column per ranking; other arguments as for
+    :func:`nbnas.rankings.whole_set.whole_set_statistics`. A row per sample, ``ranking`` (or "a - b", a difference of
+    two), ``metric``, and whether it is ``controlled``: ``value``, ``low``, ``high``, and the ``truth``.
+    """
+    accuracy, controls, groups = np.asarray(accuracy), np.asarray(controls), np.asarray(groups)
+    rankings, pairs = list(scores), combinations(range(scores.shape[1]), 2)
+    wanted = {name: (column, None) for column, name in enumerate(rankings)}
+    wanted |= {f"{rankings[new]} - {rankings[old]}": (new, old) for new, old in pairs}
+    truths = [
+        [metric(column, accuracy) for column in scores.to_numpy().T] for metric in (kendall_tau, spearman_rho, ndcg)
+    ]
+    found = []
+    for number, chosen in enumerate(_random_samples(groups, size, samples, seed)):
+        rows = np.flatnonzero(chosen)
+        sample = scores.to_numpy()[rows], rows, accuracy, controls, groups[rows]
+        measured = zip(METRICS, truths, whole_set_statistics(*sample, repeats=repeats, seed=number), strict=True)
+        for (metric, true, statistic), name, controlled in product(measured, wanted, (True, False)):
+            new, old = wanted[name]
+            estimate = statistic.estimate(new, old, controlled=controlled)
+            truth = true[new] - (0 if old is None else true[old])
+            found.append((name, metric, controlled, *estimate, truth))
+    return pd.DataFrame(found, columns=["ranking", "metric", "controlled", *Estimate._fields, "truth"])
+
+
+def _random_samples(groups: np.ndarray, size: int, samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield masks (n,) of the members of ``size`` random groups."""
+    labels = np.unique(groups)
+    if size > len(labels):
+        raise NbnasError(f"cannot measure a sample of {size} of {len(labels)} groups")
+    rng = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield np.isin(groups, rng.choice(labels, size, replace=False))
 
 
 def scaled_cutoff(cells: int, all_cells: int, cutoff: int = 1000) -> int:

@@ -63,7 +63,9 @@ def tcet_rankings(logged: bool) -> Mapping[str, CombinedRanking]:
         **_singles("flops", "params"),
         # The table quotes the ZiCo paper, which took the norm layer by layer.
         "grad_norm": CombinedRanking.of("grad_norm_layerwise"),
-        **_singles("grasp", "snip", "synflow", "zico", "zen", "naswot", "lnwot"),
+        **_singles("grasp", "snip", "synflow", "zico", "zen", "lnwot"),
+        # The authors' code scores in eval mode and does not draw weights anew.
+        "naswot": CombinedRanking.of("naswot_eval"),
         **{row_key: CombinedRanking.of(f"{score}_log" if logged else score) for row_key, score in new.items()},
         **_singles("weight_layers", "trainable_layers"),
     }

@@ -54,7 +54,10 @@ def load(item: str, reports: Path) -> tuple[pd.DataFrame, dict[str, object]] | N
     path = reports / f"{item}.json"
     if not path.exists():
         return None
-    # A row may be named "8", which must stay text.
+    return read_table(path.with_suffix(".csv")), json.loads(path.read_text())
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a csv with verdicts. A row may be named "8", which must stay text."""
     text = dict.fromkeys(("row", "dataset", "published", "source", "note"), str)
-    table = pd.read_csv(path.with_suffix(".csv"), dtype=text)
-    return table.fillna(dict.fromkeys(text, "")), json.loads(path.read_text())
+    return pd.read_csv(path, dtype=text).fillna(dict.fromkeys(text, ""))

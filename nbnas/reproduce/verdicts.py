@@ -2,24 +2,41 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from nbnas.errors import NbnasError
 from nbnas.machine.paths import data_folder
+from nbnas.reproduce.verdict_rule import CLOSE, CONSISTENT, DIFFERS, EXPLAINED, MATCH, judge, rounding
 
 KEY = ["item", "row", "row_key", "type", "benchmark", "column", "archs", "run", "metric"]
 """Columns that identify a published number; ``data/published/README.md`` explains each."""
 
-NOT_ATTEMPTED = "not attempted"
-VERDICTS = ("match", "close", "differs", NOT_ATTEMPTED)
+NOT_COMPARABLE, NOT_ATTEMPTED = "not comparable", "not attempted"
+VERDICTS = (MATCH, CONSISTENT, CLOSE, EXPLAINED, DIFFERS, NOT_COMPARABLE, NOT_ATTEMPTED)
+KINDS = ("needs data", "needs compute", "quoted from elsewhere")
+"""Why a number is not attempted: each such note begins with one of these and a colon."""
 COLUMNS = [
-    "item", "row", "dataset", "metric", "published", "reproduced", "low", "high", "verdict", "source", "note",
-]  # fmt: skip
-"""Columns of ``reports/verdicts.csv``."""
+    *("item", "row", "dataset", "metric", "published", "reproduced", "difference", "low", "high", "alternative"),
+    *("verdict", "source", "note"),
+]
+"""Columns of ``verdicts.csv``; ``difference`` is reproduced less published."""
+
+_NORMAL = 1.96
+"""Standard deviations to either side that hold 95 % of a normal distribution."""
+_SAME_RANKING = {"V": "vkdnw_single", "J": "jacov", "VJETF": "vkdnw_agg"}
+"""Subset of components -> row key of Table 1 that is the same ranking, of which deviations over runs are known."""
+_OPTIONAL = {
+    "seed_deviation": 0.0,
+    "published_deviation": 0.0,
+    **dict.fromkeys(("alternative", "alternative_low", "alternative_high"), math.nan),
+    "alternative_name": "",
+}
+"""Columns that reproduced numbers may lack, and what they are then."""
 
 
 def load_published(item: str | None = None) -> pd.DataFrame:
@@ -48,35 +65,8 @@ def _read_all(folder: Path) -> pd.DataFrame:
     # Deviations are known for the older runs only; newer runs of the same row are taken to be as noisy.
     shared = ["row_key", "column", "archs", "metric"]
     largest = deviations.groupby(shared)["value"].max().rename("std").reset_index()
-    return numbers.merge(largest, how="left", on=shared).fillna({"std": 0.0})
-
-
-def rounding(text: str) -> float:
-    """Half a unit of the last printed digit: 0.0005 for ``0.623``.
-
-    >>> rounding("0.623"), rounding("70"), round(rounding("2.20e-01"), 6)
-    (0.0005, 0.5, 0.0005)
-    """
-    return 0.5 * 10.0 ** Decimal(text).as_tuple().exponent
-
-
-def judge(published: str, reproduced: float, low: float, high: float, std: float = 0.0) -> str:
-    """Compare a published number, as printed, with ours and its interval from ``low`` to ``high``.
-
-    A published 0.623 stands for 0.6225 to 0.6235. ``match``: that range meets our interval, or the published value is
-    within three published standard deviations of ours. ``close``: the published value is within three times the larger
-    of rounding and three standard deviations of our interval. Else ``differs``. ``std`` is the published standard
-    deviation over runs, 0 if unknown. :class:`NbnasError` if our value lies outside of its interval or one is NaN.
-    """
-    # Both are sums in some order: a ranking has tau 1 with itself in every resample, and 1 - 1e-16 in the whole.
-    if not low - 1e-12 <= reproduced <= high + 1e-12:
-        raise NbnasError(f"reproduced value {reproduced} is not inside its interval [{low}, {high}]")
-    value = float(published)
-    half_unit = rounding(published) + 1e-12
-    if low - half_unit <= value <= high + half_unit or abs(value - reproduced) <= 3 * std:
-        return "match"
-    tolerance = 3 * max(half_unit, 3 * std)
-    return "close" if low - tolerance <= value <= high + tolerance else "differs"
+    same = numbers.assign(row_key=numbers["row_key"].replace(_SAME_RANKING))[shared]
+    return numbers.assign(std=same.merge(largest, how="left", on=shared)["std"].fillna(0.0).to_numpy())
 
 
 def published_only(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
@@ -93,21 +83,60 @@ def compare(
     reproduced: pd.DataFrame,
     reasons: Mapping[str, str] | None = None,
     explanations: Mapping[str, str] | None = None,
+    incomparable: Mapping[str, str] | None = None,
     *,
     dataset: Sequence[str] = ("column",),
 ) -> pd.DataFrame:
     """Set every published number of an item such as ``vkdnw/table1`` beside ours: :data:`COLUMNS`, in published order.
 
-    :class:`NbnasError` if a reproduced number matches no published one, or two reproduced ones match the same.
+    :class:`NbnasError` if a reproduced number matches no published one, or two reproduced ones match the same, or a
+    number is missing for a reason that is none of :data:`KINDS`.
 
     Args:
         reproduced: One row per number: columns that identify it (``row_key``, ``column`` and ``metric``, more of
             :data:`KEY` where those are ambiguous) and ``reproduced``, ``low``, ``high``, ``source``, ``note``. A NaN in
-            ``reproduced`` means not attempted, and ``note`` says why.
+            ``reproduced`` means not attempted, and ``note`` says why. ``seed_deviation`` is the standard deviation of
+            ours over seeds as far as the interval lacks it, NaN if unknown; ``published_deviation`` that of the
+            published value for another reason than seeds, such as a sample of its own. ``alternative``,
+            ``alternative_low``, ``alternative_high`` and ``alternative_name`` are a number computed otherwise, which
+            may explain a difference. All these may be left out.
         reasons: ``row_key`` or ``benchmark`` -> why its numbers are not attempted; key ``*`` covers the others.
-        explanations: ``row_key`` -> why its numbers are close or differ, added to the note; key ``*`` as above.
+        explanations: Likewise, what is known of numbers that lie outside of the uncertainty; added to the note.
+        incomparable: ``metric`` or ``source`` -> why its numbers cannot be compared, such as other hardware; key ``*``
+            as above.
         dataset: Columns of the published numbers that make up ``dataset`` of the result.
     """
+    table = _beside_published(item, reproduced)
+    reasons, explanations, incomparable = reasons or {}, explanations or {}, incomparable or {}
+    verdicts, notes = [], []
+    for row in table.itertuples():
+        note, other = row.note, _of(incomparable, row.metric, row.source)
+        if math.isnan(row.reproduced):
+            given = _of(reasons, row.row_key, row.benchmark)
+            verdict, note = NOT_ATTEMPTED, note or given or f"{KINDS[1]}: no notebook has computed it"
+            if not note.startswith(KINDS):
+                raise NbnasError(f"{item}, {row.row}: a reason begins with {' or '.join(KINDS)}, got {note!r}")
+        elif other:
+            verdict, note = NOT_COMPARABLE, f"{note} {other}".strip()
+        else:
+            verdict, tried = _judge_row(row)
+            known = _of(explanations, row.row_key, row.benchmark)
+            if verdict not in (MATCH, CONSISTENT):
+                note = f"{note} {known} {tried}".strip().replace("  ", " ")
+        verdicts.append(verdict)
+        notes.append(note)
+    joined = table[list(dataset)].agg(", ".join, axis=1)
+    difference = table["reproduced"] - table["value"].astype(float)
+    found = {"verdict": verdicts, "note": notes, "dataset": joined, "published": table["value"]}
+    return table.assign(**found, difference=difference)[COLUMNS]
+
+
+def _of(texts: Mapping[str, str], *keys: str) -> str:
+    return next((texts[key] for key in (*keys, "*") if texts.get(key)), "")
+
+
+def _beside_published(item: str, reproduced: pd.DataFrame) -> pd.DataFrame:
+    """Join ours to the published numbers; afterwards ``low`` to ``high`` hold all of our noise, seeds included."""
     published = load_published(item)
     keys = [name for name in KEY if name in reproduced.columns]
     ours = pd.MultiIndex.from_frame(reproduced[keys])
@@ -115,22 +144,49 @@ def compare(
     for wrong, message in ((ours.duplicated(), "reproduced twice:"), (absent, "no published number for")):
         if wrong.any():
             raise NbnasError(f"{item}: {message} {reproduced.loc[wrong, keys].iloc[0].to_dict()}")
+    reproduced = reproduced.assign(**{name: value for name, value in _OPTIONAL.items() if name not in reproduced})
     table = published.merge(reproduced, how="left", on=keys, suffixes=("_published", ""))
-    table = table.fillna({"source": "", "note": ""})
-    reasons, explanations, verdicts, notes = reasons or {}, explanations or {}, [], []
-    for row in table.itertuples():
-        if math.isnan(row.reproduced):
-            verdict = NOT_ATTEMPTED
-            given = reasons.get(row.row_key) or reasons.get(row.benchmark) or reasons.get("*")
-            note = row.note or given or "no notebook has computed it"
-        else:
-            verdict, note = judge(row.value, row.reproduced, row.low, row.high, row.std), row.note
-            if verdict != "match":
-                note = f"{note} {explanations.get(row.row_key) or explanations.get('*') or ''}".strip()
-        verdicts.append(verdict)
-        notes.append(note)
-    joined = table[list(dataset)].agg(", ".join, axis=1)
-    return table.assign(verdict=verdicts, note=notes, dataset=joined, published=table["value"])[COLUMNS]
+    table = table.fillna({"source": "", "note": "", "alternative_name": ""})
+    # A run of the authors is as noisy as one of ours. Theirs is known from five whole runs, ours from fewer networks.
+    known = table["seed_deviation"].isna() | ((table["seed_deviation"] > 0) & (table["std"] > 0))
+    seeds = table["std"].where(known, table["seed_deviation"])
+    runs = np.where(table["run"].str.contains("5seed"), 5, 1)
+    of_runs = table["std"].where(table["std"] > 0, seeds) / np.sqrt(runs)
+    table["published_error"] = _NORMAL * np.hypot(of_runs, table["published_deviation"])
+    for end, side in (("low", -1), ("high", 1)):
+        table[end] = table["reproduced"] + side * np.hypot(table[end] - table["reproduced"], _NORMAL * seeds)
+    return table
+
+
+def _judge_row(row: NamedTuple) -> tuple[str, str]:
+    """Return the verdict, and what another way to compute the number gave."""
+    verdict = judge(row.value, row.reproduced, row.low, row.high, row.metric, row.published_error)
+    if math.isnan(row.alternative):
+        return verdict, ""
+    ends = row.alternative_low, row.alternative_high
+    other = judge(row.value, row.alternative, *ends, row.metric, row.published_error)
+    value = float(row.value)
+    meets = other in (MATCH, CONSISTENT) and abs(row.alternative - value) < abs(row.reproduced - value)
+    tried = f"{row.alternative_name} gives {row.alternative:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
+    tried += ", which agrees." if meets else ", which does not agree either."
+    return (EXPLAINED if meets and verdict == DIFFERS else verdict), tried
+
+
+def compare_differences(item: str, differences: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Set published differences between rows and the row ``reference`` beside ours.
+
+    ``differences`` is of :func:`nbnas.rankings.evaluation.paired_differences`. Adds ``published``, and ``agrees``:
+    whether the published difference, give or take the rounding of both values, lies in our interval.
+    """
+    keys = ["column", "metric", "row_key"]
+    printed = load_published(item).drop_duplicates(keys).set_index(keys)["value"]
+    other = differences.assign(row_key=reference).set_index(keys).index
+    texts = pd.DataFrame({"row": printed.reindex(differences.set_index(keys).index).to_numpy()})
+    texts["reference"] = printed.reindex(other).to_numpy()
+    published = texts["row"].astype(float) - texts["reference"].astype(float)
+    slack = texts.map(rounding, na_action="ignore").sum(axis=1).to_numpy(dtype=float)
+    inside = published.between(differences["low"] - slack, differences["high"] + slack)
+    return differences.assign(published=published, agrees=inside).dropna(subset="published")
 
 
 def with_remarks(table: pd.DataFrame) -> pd.DataFrame:

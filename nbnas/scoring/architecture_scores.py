@@ -24,6 +24,9 @@ SIZES: Mapping[str, Callable[[SearchSpace, str, str], float]] = {
 """Scores with a formula, which no table has to store: name -> function of space, architecture and data set."""
 
 _size = cache(lambda name, space, arch, dataset: float(SIZES[name](space, arch, dataset)))
+_SAME_TRUNK = {"cifar100": "cifar10"}
+"""Data set -> another whose networks differ in the classifier alone, and see the same noise."""
+
 _network_form = cache(lambda space, arch: space.network_form(arch))
 
 
@@ -100,6 +103,8 @@ class ArchitectureScores:
     """Whether the rows are the whole set."""
     description: str
     """How many of how many, and on which inputs, in one line."""
+    whole: pd.DataFrame
+    """FLOPs and trainable layers of every architecture of the set, indexed like the table."""
 
 
 def load_architecture_scores(
@@ -121,7 +126,7 @@ def load_architecture_scores(
         scores: Names of scores; those in :data:`SIZES` need no stored table.
         setting: Space, data set and batch size, or the name of a data set of NAS-Bench-201 for batches of 64.
         subset: Of NAS-Bench-201 ``filtered`` (the 9,445 cells without dead edges) or ``all``; of other spaces ``all``,
-            or ``trained`` where the space cannot be listed. ``None`` is the first of these.
+            or ``trained`` where the space cannot be listed or was trained in part. ``None`` is the first of these.
         inputs: ``gaussian`` or ``images`` reads tables made with those; ``published`` reads scores whose published runs
             fed images from tables made with images, where these hold a sample of the set at least half as large as that
             with Gaussian noise, and else with that.
@@ -157,7 +162,15 @@ def load_architecture_scores(
         if name in SIZES:
             table[name] = [_size(name, setting.space, arch, setting.dataset) for arch in table["arch"]]
     description = _describe(counts, sources, setting, store)
-    return ArchitectureScores(table[list(scores)], pd.factorize(table["group"])[0], share >= 1, description)
+    whole = _whole_set(setting.space, tuple(parts), setting.dataset)
+    return ArchitectureScores(table[list(scores)], pd.factorize(table["group"])[0], share >= 1, description, whole)
+
+
+@cache
+def _whole_set(space: SearchSpace, parts: Sequence[str], dataset: str) -> pd.DataFrame:
+    archs = pd.concat([pd.Series(named_set(space, part), dtype=object) for part in parts]).sort_index()
+    sizes = {name: [_size(name, space, arch, dataset) for arch in archs] for name in ("flops", "trainable_layers")}
+    return pd.DataFrame(sizes, archs.index)
 
 
 def _proxy_of(score: str) -> Proxy:
@@ -177,13 +190,21 @@ class _Stored:
     def source(self, name: str, inputs: str, parts: Sequence[str]) -> Setting:
         """Setting of the table to read a score from."""
         if inputs != "published":
-            return replace(self._setting, inputs=inputs)
+            return self._farthest(name, replace(self._setting, inputs=inputs), parts)
         noise, images = (replace(self._setting, inputs=inputs) for inputs in ("gaussian", "images"))
         if _proxy_of(name).info.inputs != "images":
-            return noise
+            return self._farthest(name, noise, parts)
         on_noise, on_images = (min(self.reach({name: source}, part) for part in parts) for source in (noise, images))
         # A run that has only begun must not replace a sample many times its size.
         return images if on_images and 2 * on_images >= on_noise else noise
+
+    def _farthest(self, name: str, setting: Setting, parts: Sequence[str]) -> Setting:
+        """The setting, or that of a data set on which this score is the same and stored for more networks."""
+        twin = _SAME_TRUNK.get(setting.dataset)
+        if twin is None or _proxy_of(name).info.sees_classifier or setting.inputs != "gaussian":
+            return setting
+        candidates = setting, replace(setting, dataset=twin)
+        return max(candidates, key=lambda source: min(self.reach({name: source}, part) for part in parts))
 
     def reach(self, sources: Mapping[str, Setting], part: str) -> int:
         """Number of networks in :meth:`sample`."""

@@ -118,9 +118,10 @@ def _gpu_stages() -> Iterator[Stage]:
 
 
 def _other_spaces(sample: int | None, most: int | None) -> Iterator[Stage]:
-    """T-CET's other spaces; of those that the paper sampled no more than ``most``."""
+    """T-CET's other spaces; of those that the paper sampled, and of the largest cells, no more than ``most``."""
     tasks = get_space("transnasbench101_micro").datasets
     sampled = [Setting("nasbench301"), *(Setting("transnasbench101_micro", task) for task in tasks)]
+    sampled += [Setting(f"nasbench1shot1_{family}") for family in ("ss1", "ss2", "ss3")]
     for setting in (Setting("nasbench_macro"), *sampled):
         size = min(sample or most, most) if most is not None and setting in sampled else sample
         yield Stage(setting, TCET_PROXIES, setting.space.default_set, size)

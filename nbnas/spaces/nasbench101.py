@@ -6,6 +6,7 @@ that are on no path from input to output do not exist for the benchmark; :func:`
 """
 
 import functools
+import hashlib
 import itertools
 import operator
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ MAX_VERTICES, MAX_EDGES = 7, 9
 Edges = tuple[tuple[int, int], ...]
 
 _PAIRS = tuple(itertools.combinations(range(MAX_VERTICES), 2))
+_HASHED_LABELS = {"input": -1, "output": -2, "conv3x3-bn-relu": 0, "conv1x1-bn-relu": 1, "maxpool3x3": 2}
 
 
 class CellGraph(NamedTuple):
@@ -111,6 +113,39 @@ def prune(operations: Sequence[str], edges: Iterable[tuple[int, int]]) -> CellGr
 def format_cell(graph: CellGraph) -> str:
     """Join vertices and edges into an architecture string."""
     return f"{','.join(graph.operations)}:{','.join(f'{source}-{target}' for source, target in graph.edges)}"
+
+
+def module_hash(graph: CellGraph) -> str:
+    """Return the 32 hexadecimal digits under which the benchmark keeps its record of a cell.
+
+    Cells that are the same labelled graph share them. With md5 of texts, d+ and d- for the edges that leave and enter a
+    vertex and n vertices,
+
+        h_v = md5("(d+_v, d-_v, label_v)"), then n times, for all vertices at once,
+        h_v = md5("{hashes of predecessors}|{of successors}|{h_v}"), both sorted and written without separator;
+
+    the result is the md5 of Python's text of the sorted list of all h_v. Source: Ying et al., ICML 2019, their code.
+    """
+    before: list[list[int]] = [[] for _ in graph.operations]
+    after: list[list[int]] = [[] for _ in graph.operations]
+    for source, target in graph.edges:
+        after[source].append(target)
+        before[target].append(source)
+    around = list(zip(before, after, strict=True))
+    labels = [_HASHED_LABELS[name] for name in graph.operations]
+    hashes = [_md5(str((len(a), len(b), label))) for (b, a), label in zip(around, labels, strict=True)]
+
+    def joined(vertices: list[int]) -> str:
+        # Most vertices have one neighbour on a side, which needs no sorting.
+        return hashes[vertices[0]] if len(vertices) == 1 else "".join(sorted([hashes[vertex] for vertex in vertices]))
+
+    for _ in labels:
+        hashes = [_md5(f"{joined(b)}|{joined(a)}|{own}") for (b, a), own in zip(around, hashes, strict=True)]
+    return _md5(str(sorted(hashes)))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class NasBench101(CountedSpace):

@@ -6,6 +6,7 @@ cells that are the same labelled graph are one architecture, in the alphabetical
 """
 
 import itertools
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -20,6 +21,9 @@ class NasBench1Shot1(EnumeratedSpace, NasBench101):
     """What the three families share; ``parents`` are the numbers of node 1, 2, ..., and of the output last."""
 
     parents: ClassVar[tuple[int, ...]]
+    default_set = "trained"
+    set_names: ClassVar = {"trained": "cells with accuracies", "all": "cells"}
+    ranked_sets: ClassVar = {"trained": {"trained": "trained"}}
 
     @cached_property
     def _architectures(self) -> list[str]:
@@ -44,10 +48,15 @@ class NasBench1Shot1(EnumeratedSpace, NasBench101):
 
     def parse(self, arch: str) -> CellGraph:
         """Return the cell in its canonical spelling; raises :class:`NbnasError` for what is no cell of this family."""
-        cell = self.canonical(arch)
+        listed = isinstance(arch, str) and arch in self._indices  # Then it is canonical, which is dear to find out.
+        cell = arch if listed else self.canonical(arch)
         if cell not in self._indices:
             raise NbnasError(f"{cell!r} is not a cell of {self.name}")
         return parse_cell(cell)
+
+    def named_set(self, name: str, trained: Callable[[], Sequence[str]]) -> dict[int, str]:
+        """Return ``all``, index -> cell, or ``trained``: row of the table of accuracies, which lacks most -> cell."""
+        return dict(enumerate(trained())) if name == "trained" else super().named_set(name, trained)
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """Mutate as in NAS-Bench-101 until another cell of the family results."""

@@ -173,7 +173,7 @@ class NasBench201(FourNodeSpace):
             if stage > 0:
                 yield part_costs(ReductionBlock, (width // 2, width), width // 2, 2 * side)
             for name in operations:
-                yield from [part_costs(make_operation, (name, width), width, side)] * cells_per_stage
+                yield part_costs(make_operation, (name, width), width, side, cells_per_stage)
         yield from end_costs(4 * channels, num_classes)
 
 

@@ -109,10 +109,10 @@ def _operations(module: nn.Module, inputs: Tensor, output: Tensor) -> int:
 
 
 @cache
-def part_costs(make: Callable[..., nn.Module], arguments: tuple, channels: int, side: int) -> Costs:
-    """Costs of ``make(*arguments)`` for an input of so many channels, and of ``side`` pixels on a side."""
+def part_costs(make: Callable[..., nn.Module], arguments: tuple, channels: int, side: int, times: int = 1) -> Costs:
+    """Costs of so many ``make(*arguments)``, for an input of so many channels and of ``side`` pixels on a side."""
     with torch.device("meta"):
-        return count(make(*arguments), (channels, side, side))
+        return Costs(*(times * cost for cost in count(make(*arguments), (channels, side, side))))
 
 
 def classifier_costs(channels: int, num_classes: int) -> Costs:

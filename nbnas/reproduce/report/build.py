@@ -1,19 +1,29 @@
 """Builds the report from the results that notebooks saved."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from nbnas.benchmarks import BENCHMARKS
-from nbnas.machine.paths import notebooks_folder
+from nbnas.machine import provenance
+from nbnas.machine.paths import data_folder, notebooks_folder
 from nbnas.proxies import list_proxies
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, stamp_file, title_of
 from nbnas.reproduce.report.api_page import api_sections
 from nbnas.reproduce.report.rendering import facts, headings, notebook_body, unlink, write_page
-from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, absent_rows, count_verdicts, load_published, not_attempted
+from nbnas.reproduce.verdicts import (
+    COLUMNS,
+    NOT_ATTEMPTED,
+    NOT_COMPARABLE,
+    absent_rows,
+    count_verdicts,
+    load_published,
+    not_attempted,
+)
 
 
 class Page(NamedTuple):
@@ -38,6 +48,9 @@ def build_report(reports: Path, profile: str) -> Path:
     tables = [saved[item][0] if saved[item] else not_attempted(item) for item in published]
     verdicts = pd.concat(tables, ignore_index=True)[COLUMNS]
     verdicts.to_csv(reports / "verdicts.csv", index=False)
+    run = {"profile": profile, **provenance.collect("cpu")}
+    (reports / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    elsewhere, reference = _judged_elsewhere(verdicts)
     for before, page, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
         body = unlink(notebook_body(reports / f"{page.item}.ipynb"), page.item, [other.item for other in pages])
         own = verdicts[verdicts["item"] == page.item]
@@ -59,13 +72,44 @@ def build_report(reports: Path, profile: str) -> Path:
         "index.html.jinja",
         reports / "index.html",
         profile=profile,
-        papers=[_paper(key, verdicts, {page.item: page for page in pages}, records) for key in ("vkdnw", "tcet")],
+        papers=[
+            _paper(key, verdicts, elsewhere, {page.item: page for page in pages}, records) for key in ("vkdnw", "tcet")
+        ],
         others={FOLDERS[key]: [page for page in pages if page.item.startswith(key)] for key in ("studies", "lessons")},
         sweeps=sorted(path.stem for path in (reports / "sweeps").glob("*.html")),
         totals=count_verdicts(verdicts),
+        median_difference=_median_difference(verdicts),
+        elsewhere=count_verdicts(elsewhere),
+        reference=reference,
         sources=sorted(set(verdicts["source"]) & set(BENCHMARKS["nasbench201"].by_name)),
         not_attempted=NOT_ATTEMPTED,
+        rule_page=any(page.item == "studies/verdict_rule" for page in pages),
     )
+
+
+def _judged_elsewhere(verdicts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, object]]:
+    """Return what the shipped reference run judged and this run did not, and how that run was made."""
+    table, run = load_reference()
+    # Both list every published number, in the same order.
+    if len(table) != len(verdicts):
+        return table.head(0), run
+    here, there = (own["verdict"] != NOT_ATTEMPTED for own in (verdicts, table))
+    return table[~here & there], run
+
+
+@cache
+def load_reference() -> tuple[pd.DataFrame, dict[str, object]]:
+    """Return the verdicts of the run that is shipped in ``data/reference``, and how it was made; empty without it."""
+    folder = data_folder() / "reference"
+    if not (folder / "verdicts.csv").exists():
+        return pd.DataFrame(columns=COLUMNS), {}
+    return results.read_table(folder / "verdicts.csv"), json.loads((folder / "run.json").read_text())
+
+
+def _median_difference(verdicts: pd.DataFrame) -> float:
+    """Median of the absolute differences of correlations and nDCG that are comparable; NaN if there are none."""
+    measures = verdicts["metric"].str.contains("tau|rho|ndcg") & (verdicts["verdict"] != NOT_COMPARABLE)
+    return float(verdicts.loc[measures, "difference"].abs().median())
 
 
 def _executed_notebooks(reports: Path) -> list[Page]:
@@ -80,7 +124,9 @@ def _executed_notebooks(reports: Path) -> list[Page]:
     return pages
 
 
-def _paper(key: str, verdicts: pd.DataFrame, pages: dict[str, Page], records: dict[str, dict]) -> dict[str, object]:
+def _paper(
+    key: str, verdicts: pd.DataFrame, elsewhere: pd.DataFrame, pages: dict[str, Page], records: dict[str, dict]
+) -> dict[str, object]:
     own = verdicts[verdicts["item"].str.startswith(f"{key}/")]
     items = []
     for item in sorted(own["item"].unique(), key=natural_order):
@@ -94,6 +140,7 @@ def _paper(key: str, verdicts: pd.DataFrame, pages: dict[str, Page], records: di
                 "page": pages.get(item),
                 "counts": count_verdicts(rows),
                 "rows": rows[attempted].to_dict("records"),
+                "elsewhere": elsewhere[elsewhere["item"] == item].to_dict("records"),
                 "reasons": reasons.to_dict("records"),
                 "figures": record["figures"] if record else [],
                 "facts": facts(record) if record else {},

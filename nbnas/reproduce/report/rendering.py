@@ -26,7 +26,7 @@ def open_templates() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"number": _number, "run_time": run_time}
+    environment.filters |= {"number": _number, "signed": _signed, "run_time": run_time}
     environment.globals |= {
         "style": environment.loader.get_source(environment, "style.css")[0],
         "code_style": HtmlFormatter(style="default").get_style_defs(".highlight"),
@@ -58,6 +58,10 @@ def facts(record: dict) -> dict[str, str]:
 
 def _number(value: float) -> str:
     return f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"
+
+
+def _signed(value: float) -> str:
+    return _number(value) if value < 0 else f"+{_number(value)}"
 
 
 class _MathMLRenderer(IPythonRenderer):
