@@ -359,6 +359,7 @@ def test_kill_half_way_leaves_nothing_that_is_ever_read(mirror, folder):
     assert leftovers(folder) == set()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line(mirror, folder):
     with start_fetch(limit=100_000) as process:
         error = one_line(process.communicate(timeout=300)[1])
