@@ -52,7 +52,7 @@ def tolerance(metric: str, published: str) -> Tolerance:
     if metric.endswith(("kendall_tau", "spearman_rho")):
         return CORRELATION
     half_unit = rounding(published)
-    return Tolerance(half_unit, 2 * half_unit, math.inf)
+    return Tolerance(half_unit, 2 * half_unit, NDCG.widest)
 
 
 def judge(
