@@ -378,9 +378,10 @@ def test_tangent_kernel_equals_one_backward_pass_per_sample(name):
 @pytest.mark.parametrize(
     "name", ["MLP", "MobileNet", "frozen", "no BatchNorm", "GroupNorm", "BatchNorm without statistics", "weight norm"]
 )
-def test_naswot_equals_hooks_on_relu_modules(name):
+@pytest.mark.parametrize("score", ["naswot", "naswot_eval"])
+def test_naswot_equals_hooks_on_relu_modules(name, score):
     network, inputs = deterministic(name), batches_of(dtype=torch.float64)[0][0]
-    reference, codes = trained_copy(network), []
+    reference, codes = trained_copy(network).train(score == "naswot"), []
     for module in reference.modules():
         if isinstance(module, nn.ReLU | nn.ReLU6):
             module.register_forward_pre_hook(lambda _, given: codes.append(given[0].flatten(1) > 0))
@@ -388,7 +389,7 @@ def test_naswot_equals_hooks_on_relu_modules(name):
     assert len(codes) >= 2
     positive = torch.cat(codes, 1).numpy()
     kernel = [[(one == other).sum() for other in positive] for one in positive]
-    assert value_of(network, "naswot") == (pytest.approx(np.linalg.slogdet(kernel)[1], rel=1e-10), "ok")
+    assert value_of(network, score) == (pytest.approx(np.linalg.slogdet(kernel)[1], rel=1e-10), "ok")
 
 
 @pytest.mark.parametrize("name", works("fisher", but=["ignores its input", "weight norm"]))

@@ -11,6 +11,7 @@ from stored_scores import store_scores
 import nbnas
 from nbnas.errors import NbnasError
 from nbnas.proxies import select_proxies
+from nbnas.proxies.registry import registered
 from nbnas.scoring.architecture_scores import load_architecture_scores
 from nbnas.scoring.samples import sample_architectures
 from nbnas.scoring.setting import Setting
@@ -277,6 +278,36 @@ def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
     assert set(small.table["jacov"]) == {-2}
     assert "batch 4" in small.description
     assert set(load("cifar100").table["jacov"]) == {-3}
+
+
+# ----------------------------------------------------------------------------------------- scores without a classifier
+
+
+@pytest.mark.parametrize(("own", "taken"), [(5, -1.0), (10, 1.0), (12, 1.0)])
+def test_scores_that_do_not_see_the_classifier_are_read_where_they_reach_furthest(tmp_path, own, taken):
+    store_scores(tmp_path, "zen", dict.fromkeys(CLASSES[:10], -1.0))
+    store_scores(tmp_path, "zen", dict.fromkeys(CLASSES[:own], 1.0), Setting(dataset="cifar100"))
+    scores = load_architecture_scores(["zen", "params"], "cifar100", store=tmp_path)
+    assert set(scores.table["zen"]) == {taken}
+    space = Setting().space
+    assert scores.table["params"].iloc[0] == space.params_for(space[scores.table.index[0]], "cifar100")
+
+
+def test_other_scores_and_other_resolutions_are_not_shared(tmp_path):
+    store_scores(tmp_path, "jacov", own_index(CLASSES[:10]))
+    store_scores(tmp_path, "zen", own_index(CLASSES[:10]))
+    for score, dataset in (("jacov", "cifar100"), ("zen", "ImageNet16-120")):
+        with pytest.raises(NbnasError, match=f"on {dataset}; run: nbnas score nasbench201 --dataset {dataset}"):
+            load_architecture_scores([score], dataset, store=tmp_path)
+
+
+def test_scores_said_not_to_see_the_classifier_are_equal_for_any_number_of_classes():
+    free = [proxy.info.name for proxy in registered() if not proxy.info.sees_classifier]
+    assert {"az_trainability", "naswot", "naswot_eval", "zen", "te_nas_linear_regions"} < set(free)
+    cell = Setting().space[CLASSES[3]]
+    ten, hundred = (Setting(dataset=name, batch_size=4).score(cell, free) for name in ("cifar10", "cifar100"))
+    assert (ten["status"] == "ok").all()
+    pd.testing.assert_series_equal(ten["value"], hundred["value"], check_exact=True)
 
 
 # -------------------------------------------------------------------------------------------------------------- errors
