@@ -80,10 +80,21 @@ def test_a_sample_estimates_the_whole_set_with_sizes_as_controls(space, made_up)
     expected = whole_set_estimates(
         scores, rows, made_up.accuracy("cifar10")[filtered], np.array(sizes, float), groups, repeats=50
     )
-    assert table[["reproduced", "low", "high"]].to_numpy() == pytest.approx(np.array(expected))
-    assert set(table["note"]) == {"estimated from a sample of 60 of 9,445 architectures, bootstrap interval. Seed 0."}
-    assert (table["low"] < table["reproduced"]).all()
+    # 20 networks are too few for nDCG.
+    assert table[["reproduced", "low", "high"]].to_numpy()[:2] == pytest.approx(np.array(expected)[:2])
+    assert set(table["note"][:2]) == {
+        "estimated from a sample of 60 of 9,445 architectures, bootstrap interval. Seed 0."
+    }
+    assert (table["low"] < table["reproduced"])[:2].all()
     assert (table["seed_deviation"] == 0).all()
+
+
+@pytest.mark.parametrize(("networks", "known"), [(99, False), (100, True)])
+def test_ndcg_needs_more_networks_than_correlations(space, made_up, networks, known):
+    cells = np.array(space.sample_subset("filtered-unique", networks))
+    row = rows_of(evaluate_ranking("jacov", cells, cells.astype(float), made_up, groups=cells, repeats=20))
+    assert row["reproduced"].notna().tolist() == [True, True, known]
+    assert row.loc["ndcg_1000", "note"].startswith("needs compute: too few networks are scored for nDCG") != known
 
 
 def test_rankings_of_one_sample_are_evaluated_as_if_alone(space, made_up):

@@ -26,6 +26,8 @@ from nbnas.scoring.setting import Setting
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
 FEWEST = 20
 """Distinct networks of a sample below which no verdict rests on it."""
+FEWEST_FOR_NDCG = 100
+"""The same for nDCG, which a few of the best networks decide."""
 
 
 def evaluate(
@@ -69,7 +71,7 @@ def evaluate(
             options, known = {"controlled": False}, statistics[:2]
             note = f"sample of {len(table):,} architectures, bootstrap interval."
         else:
-            options, known = {}, statistics
+            options, known = {}, statistics if networks >= FEWEST_FOR_NDCG else statistics[:2]
             note = (
                 f"estimated from a sample of {len(table):,} of {len(found.whole):,} architectures, bootstrap interval."
             )
@@ -161,11 +163,15 @@ def metric_rows(row_key: str, dataset: str, estimates: Sequence[Estimate], sourc
     """Return a row per metric with the columns that ``nbnas.reproduce.verdicts.compare`` expects.
 
     They are ``row_key``, ``column`` (the data set in lower case, as in the published tables), ``metric``,
-    ``reproduced``, ``low``, ``high``, ``source``, ``note`` and ``seed_deviation``, here 0.
+    ``reproduced``, ``low``, ``high``, ``source``, ``note`` and ``seed_deviation``, here 0. Without a third estimate
+    there is no nDCG, and its note says so.
     """
     numbers = pd.DataFrame(estimates, columns=["reproduced", "low", "high"], dtype=float).reindex(range(len(METRICS)))
     keys = pd.DataFrame({"row_key": row_key, "column": dataset.lower(), "metric": METRICS})
-    return keys.join(numbers).assign(source=source, note=note, seed_deviation=0.0)
+    table = keys.join(numbers).assign(source=source, note=note, seed_deviation=0.0)
+    if len(estimates) == 2:
+        table.loc[2, "note"] = f"needs compute: too few networks are scored for nDCG. {note}"
+    return table
 
 
 def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:
@@ -198,9 +204,10 @@ def _seed_deviations(
         )
     except NbnasError:
         return float("nan")
-    tables = (_with_stored_flops(found.table, benchmark, setting.dataset) for found in (first, second))
+    both = second.table.index.isin(first.table.index)
+    tables = (_with_stored_flops(table, benchmark, setting.dataset) for table in (first.table, second.table[both]))
     accuracy = benchmark.accuracy(setting.dataset)[first.table.index]
-    return seed_deviations(method, *tables, second.groups, accuracy, (kendall_tau, spearman_rho, ndcg))
+    return seed_deviations(method, *tables, second.groups[both], accuracy, (kendall_tau, spearman_rho, ndcg))
 
 
 def _estimates_over_ties(scores: ArrayLike, accuracy: np.ndarray) -> list[Estimate]:
