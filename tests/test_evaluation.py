@@ -328,6 +328,25 @@ def test_methods_read_images_unless_told_otherwise(space, made_up, tmp_path):
     assert signs[1] == -signs[0]
 
 
+def test_a_few_scores_on_images_are_the_alternative_to_many_on_noise(space, made_up, tmp_path):
+    cells = space.sample_subset("filtered-unique", 90)
+    scores = noisy_scores(made_up, cells)
+    store_scores(tmp_path, "jacov", scores)
+    store_scores(tmp_path, "jacov", {cell: -scores[cell] for cell in cells[:40]}, Setting(inputs="images"))
+    store_scores(tmp_path, "zen", scores)
+    store_scores(tmp_path, "zen", scores, Setting(inputs="images"))
+    found = evaluate_methods(methods("jacov", "zen", "flops"), made_up, "cifar10", repeats=20, store=tmp_path)
+    jacov = rows_of(found[found["row_key"] == "jacov"])
+    assert jacov.loc["kendall_tau", "alternative"] < 0 < jacov.loc["kendall_tau", "reproduced"]
+    assert jacov.loc["kendall_tau", "alternative_low"] < jacov.loc["kendall_tau", "alternative"]
+    assert jacov["alternative_name"].iloc[0].startswith("The same on images (Scored 40 of 5,260 distinct networks")
+    # Zen-score was published on noise, and FLOPs see nothing.
+    assert found.loc[found["row_key"] != "jacov", "alternative"].isna().all()
+    alone = evaluate_methods(methods("jacov"), made_up, "cifar10", repeats=20, store=tmp_path, inputs="images")
+    assert rows_of(alone).loc["kendall_tau", "reproduced"] == jacov.loc["kendall_tau", "alternative"]
+    assert "alternative" not in alone
+
+
 def test_seed_of_the_scores_is_passed_on(space, made_up, tmp_path):
     cells = space.sample_subset("filtered-unique", 30)
     store_scores(tmp_path, "jacov", noisy_scores(made_up, cells), seed=4)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from nbnas.benchmarks import load_benchmark
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
+from nbnas.proxies.registry import select_proxies
 from nbnas.rankings.combining import CombinedRanking
 from nbnas.rankings.intervals import Estimate, ndcg_tie_interval
 from nbnas.rankings.metrics import kendall_tau, ndcg, spearman_rho
@@ -99,7 +100,9 @@ def evaluate_methods(
     ``benchmark`` is the accuracies, or their source, see :func:`nbnas.load_benchmark`; ``subset`` and ``stored`` are
     options of :func:`nbnas.scoring.architecture_scores.load_architecture_scores`. Returns rows as of :func:`evaluate`;
     where scores or accuracies are not there, the note says how to get them. ``seed_deviation`` of a complete ranking is
-    estimated from the networks that were scored with a second seed, and NaN where there are none.
+    estimated from the networks that were scored with a second seed, and NaN where there are none. A score whose
+    published run fed images, but which was scored on noise for more networks, has its value on images in columns
+    ``alternative``, ``alternative_low``, ``alternative_high`` and ``alternative_name``.
     """
     try:
         benchmark = load_benchmark(space, benchmark) if isinstance(benchmark, str) else benchmark
@@ -122,6 +125,8 @@ def evaluate_methods(
         for row_key, table in evaluate(judged, found, benchmark, dataset, repeats).groupby("row_key"):
             if found.complete and not benchmark.sample and table["reproduced"].notna().all():
                 table["seed_deviation"] = _seed_deviations(methods[row_key], setting, subset, benchmark, stored)
+            if stored.get("inputs", "published") == "published" and found.description.count("images") == 0:
+                table = table.assign(**_on_images(methods[row_key], setting, subset, benchmark, repeats, stored))
             rows[row_key] = table
     return pd.concat([rows[row_key] for row_key in methods], ignore_index=True)
 
@@ -208,6 +213,29 @@ def _seed_deviations(
     tables = (_with_stored_flops(table, benchmark, setting.dataset) for table in (first.table, second.table[both]))
     accuracy = benchmark.accuracy(setting.dataset)[first.table.index]
     return seed_deviations(method, *tables, second.groups[both], accuracy, (kendall_tau, spearman_rho, ndcg))
+
+
+def _on_images(
+    method: CombinedRanking,
+    setting: Setting,
+    subset: str | None,
+    benchmark: Benchmark,
+    repeats: int,
+    stored: Mapping[str, object],
+) -> dict[str, object]:
+    if len(method.scores) > 1 or set(method.scores) <= set(SIZES):
+        return {}
+    (proxy,) = select_proxies(method.scores)
+    if proxy.info.inputs != "images":
+        return {}
+    try:
+        found = load_architecture_scores(method.scores, setting, subset, **{**stored, "inputs": "images"})
+    except NbnasError:
+        return {}
+    table = evaluate({"": method}, found, benchmark, setting.dataset, repeats)
+    columns = {"alternative": "reproduced", "alternative_low": "low", "alternative_high": "high"}
+    name = f"The same on images ({found.description.rstrip('.')})"
+    return {new: table[old].to_numpy() for new, old in columns.items()} | {"alternative_name": name}
 
 
 def _estimates_over_ties(scores: ArrayLike, accuracy: np.ndarray) -> list[Estimate]:
