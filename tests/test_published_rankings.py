@@ -9,6 +9,7 @@ import pytest
 
 from nbnas.errors import NbnasError
 from nbnas.proxies import list_proxies
+from nbnas.proxies.registry import registered
 from nbnas.rankings import CombinedRanking, worst_for_missing
 from nbnas.rankings.published import (
     LOG_ABLATION,
@@ -279,7 +280,7 @@ def test_the_logarithm_is_taken_in_the_new_scores_alone():
     changed = {name for name in plain if plain[name].scores != logged[name].scores}
     assert changed == {"synflow_snr", "snip_snr", "tcet_synflow", "tcet_snip"}
     assert all(logged[name].scores == (f"{plain[name].scores[0]}_log",) for name in changed)
-    returned = {name for names in list_proxies()["scores"] for name in names} | set(SIZES)
+    returned = {name for proxy in registered() for name in proxy.info.scores} | set(SIZES)
     assert {
         name for rankings in (plain, logged) for ranking in rankings.values() for name in ranking.scores
     } <= returned
