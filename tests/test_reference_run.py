@@ -52,6 +52,19 @@ def test_the_first_page_tells_this_run_from_the_shipped_one(reference, tmp_path)
     assert json.loads((tmp_path / "run.json").read_text())["profile"] == "default"
 
 
+def test_numbers_that_are_not_comparable_here_are_judged_there(reference, tmp_path):
+    row = {"row_key": "m8", "column": "cifar10", "metric": "kendall_tau", "reproduced": 0.58, "low": 0.57, "high": 0.59}
+    numbers = pd.DataFrame([{**row, "source": "analog", "note": ""}])
+    own = compare("vkdnw/table7", numbers, incomparable={"analog": "Other accuracies."})
+    (tmp_path / "vkdnw").mkdir()
+    own.to_csv(tmp_path / "vkdnw" / "table7.csv", index=False)
+    record = {"item": "vkdnw/table7", "protocol": {}, "figures": [], "provenance": results.provenance.collect()}
+    (tmp_path / "vkdnw" / "table7.json").write_text(json.dumps(record))
+    text = build.build_report(tmp_path, "default").read_text()
+    assert f"judged <b>0</b> of {len(reference)} published" in text
+    assert f"{len(load_published('vkdnw/table7'))} numbers judged by the reference run only" in text
+
+
 def test_a_run_that_judged_all_says_nothing_of_another(reference, tmp_path, monkeypatch):
     nothing = reference.assign(verdict=NOT_ATTEMPTED)
     monkeypatch.setattr(build, "load_reference", lambda: (nothing, {}))

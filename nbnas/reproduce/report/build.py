@@ -82,6 +82,7 @@ def build_report(reports: Path, profile: str) -> Path:
         elsewhere=count_verdicts(elsewhere),
         reference=reference,
         sources=sorted(set(verdicts["source"]) & set(BENCHMARKS["nasbench201"].by_name)),
+        judged=int((~verdicts["verdict"].isin([NOT_ATTEMPTED, NOT_COMPARABLE])).sum()),
         not_attempted=NOT_ATTEMPTED,
         rule_page=any(page.item == "studies/verdict_rule" for page in pages),
     )
@@ -93,7 +94,7 @@ def _judged_elsewhere(verdicts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, o
     # Both list every published number, in the same order.
     if len(table) != len(verdicts):
         return table.head(0), run
-    here, there = (own["verdict"] != NOT_ATTEMPTED for own in (verdicts, table))
+    here, there = (~own["verdict"].isin([NOT_ATTEMPTED, NOT_COMPARABLE]) for own in (verdicts, table))
     return table[~here & there], run
 
 
