@@ -124,6 +124,7 @@ def test_list_of_proxies_has_a_row_per_proxy_and_a_column_per_question():
         "needs_labels",
         "inputs",
         "initialisation",
+        "sees_classifier",
         "requires",
         "cost",
         "scores",
