@@ -126,7 +126,7 @@ def test_no_cell_no_number_and_no_file_are_errors(some_cells, tmp_path, monkeypa
     with pytest.raises(NbnasError, match=f"{FILE} has no cell of nasbench1shot1_ss1"):
         nbnas.load_benchmark("nasbench1shot1_ss1")
     file.unlink()
-    with pytest.raises(NbnasError, match=f"no NAS-Bench-1Shot1 SS1 accuracies found: set NBNAS_DATA .* {FILE}"):
+    with pytest.raises(NbnasError, match=f"no NAS-Bench-1Shot1 SS1 accuracies found: run nbnas data fetch .* {FILE}"):
         nbnas.load_benchmark("nasbench1shot1_ss1")
 
 
