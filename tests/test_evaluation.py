@@ -138,6 +138,13 @@ def test_too_few_common_networks_are_not_compared(space, made_up):
         paired_differences({"a": (CombinedRanking.of("a"), found)}, "a", made_up, "cifar10")
 
 
+def test_a_data_set_that_the_source_lacks_has_no_differences(space, made_up):
+    cells = np.array(space.sample_subset("filtered-unique", 30))
+    found = ArchitectureScores(pd.DataFrame({"a": cells}, cells), cells, False, "", pd.DataFrame(index=cells))
+    rankings = {name: (CombinedRanking.of("a"), found) for name in ("m8", "m128")}
+    assert paired_differences(rankings, "m128", made_up, "ImageNet16-120").empty
+
+
 def test_flops_are_those_that_the_benchmark_stores(space, made_up, tmp_path):
     table = made_up.table.assign(n_seeds=np.arange(len(space)) % 2 + 2)
     benchmark = NasBench201Benchmark("made-up", "made-up", table, {"cifar10": "cifar10_ori-test"})

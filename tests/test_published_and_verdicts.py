@@ -241,6 +241,11 @@ def test_differences_between_rows_are_set_beside_published_ones():
     assert found["agrees"].tolist() == [True, False]
 
 
+def test_no_differences_are_no_rows():
+    none = pd.DataFrame(columns=["row_key", "column", "metric", "difference", "low", "high"])
+    assert compare_differences("vkdnw/table7", none, "m128").empty
+
+
 def test_what_is_absent_is_listed_by_reason():
     table = not_attempted("vkdnw/table1")
     table.loc[table["row"] == "FLOPs", "note"] = "too cheap"

@@ -15,13 +15,12 @@ from numpy.typing import ArrayLike
 from nbnas.benchmarks import load_benchmark
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.proxies.registry import select_proxies
 from nbnas.rankings.combining import CombinedRanking
 from nbnas.rankings.intervals import Estimate, ndcg_tie_interval
 from nbnas.rankings.metrics import kendall_tau, ndcg, spearman_rho
 from nbnas.rankings.seed_noise import seed_deviations
 from nbnas.rankings.whole_set import whole_set_statistics
-from nbnas.scoring.architecture_scores import SIZES, ArchitectureScores, load_architecture_scores
+from nbnas.scoring.architecture_scores import SIZES, ArchitectureScores, load_architecture_scores, proxy_of
 from nbnas.scoring.setting import Setting
 
 METRICS = ("kendall_tau", "spearman_rho", "ndcg_1000")
@@ -125,8 +124,8 @@ def evaluate_methods(
         for row_key, table in evaluate(judged, found, benchmark, dataset, repeats).groupby("row_key"):
             if found.complete and not benchmark.sample and table["reproduced"].notna().all():
                 table["seed_deviation"] = _seed_deviations(methods[row_key], setting, subset, benchmark, stored)
-            if stored.get("inputs", "published") == "published" and found.description.count("images") == 0:
-                table = table.assign(**_on_images(methods[row_key], setting, subset, benchmark, repeats, stored))
+            if stored.get("inputs", "published") == "published":
+                table = table.assign(**_on_images(methods[row_key], found, setting, subset, benchmark, repeats, stored))
             rows[row_key] = table
     return pd.concat([rows[row_key] for row_key in methods], ignore_index=True)
 
@@ -142,8 +141,11 @@ def paired_differences(
 
     All are measured on the networks that all of them have and use the same resamples, so what they share cancels: the
     intervals are much narrower than those of the rankings. Columns: ``row_key``, ``column``, ``metric``,
-    ``difference``, ``low``, ``high``.
+    ``difference``, ``low``, ``high``; no rows if the benchmark lacks the data set.
     """
+    names = ["row_key", "column", "metric", "difference", "low", "high"]
+    if dataset not in benchmark.accuracy_columns:
+        return pd.DataFrame(columns=names)
     common = None
     for _, found in rankings.values():
         common = found.table.index if common is None else common.intersection(found.table.index)
@@ -161,7 +163,7 @@ def paired_differences(
         for metric, statistic in zip(METRICS, statistics, strict=True):
             if row_key != reference:
                 rows.append((row_key, dataset.lower(), metric, *statistic.estimate(number, less=first)))
-    return pd.DataFrame(rows, columns=["row_key", "column", "metric", "difference", "low", "high"])
+    return pd.DataFrame(rows, columns=names)
 
 
 def metric_rows(row_key: str, dataset: str, estimates: Sequence[Estimate], source: str, note: str) -> pd.DataFrame:
@@ -217,20 +219,20 @@ def _seed_deviations(
 
 def _on_images(
     method: CombinedRanking,
+    used: ArchitectureScores,
     setting: Setting,
     subset: str | None,
     benchmark: Benchmark,
     repeats: int,
     stored: Mapping[str, object],
 ) -> dict[str, object]:
-    if len(method.scores) > 1 or set(method.scores) <= set(SIZES):
-        return {}
-    (proxy,) = select_proxies(method.scores)
-    if proxy.info.inputs != "images":
+    if len(method.scores) > 1 or method.scores[0] in SIZES or proxy_of(method.scores[0]).info.inputs != "images":
         return {}
     try:
         found = load_architecture_scores(method.scores, setting, subset, **{**stored, "inputs": "images"})
     except NbnasError:
+        return {}
+    if found.table.equals(used.table[list(method.scores)]):
         return {}
     table = evaluate({"": method}, found, benchmark, setting.dataset, repeats)
     columns = {"alternative": "reproduced", "alternative_low": "low", "alternative_high": "high"}

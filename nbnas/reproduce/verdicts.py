@@ -205,6 +205,11 @@ def not_attempted(item: str, reasons: Mapping[str, str] | None = None) -> pd.Dat
     return compare(item, pd.DataFrame(columns=list(columns)).astype(columns), reasons)
 
 
+def is_judged(table: pd.DataFrame) -> pd.Series:
+    """Which rows were compared."""
+    return ~table["verdict"].isin([NOT_COMPARABLE, NOT_ATTEMPTED])
+
+
 def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
     """Return verdict -> number of rows, in the order of :data:`VERDICTS`, zeros included."""
     return table["verdict"].value_counts().reindex(VERDICTS, fill_value=0).to_dict()

@@ -173,7 +173,8 @@ def _whole_set(space: SearchSpace, parts: Sequence[str], dataset: str) -> pd.Dat
     return pd.DataFrame(sizes, archs.index)
 
 
-def _proxy_of(score: str) -> Proxy:
+def proxy_of(score: str) -> Proxy:
+    """Return the proxy that computes a score; :class:`NbnasError` if none does."""
     for proxy in select_proxies(score):
         if score in proxy.info.scores:
             return proxy
@@ -192,7 +193,7 @@ class _Stored:
         if inputs != "published":
             return self._farthest(name, replace(self._setting, inputs=inputs), parts)
         noise, images = (replace(self._setting, inputs=inputs) for inputs in ("gaussian", "images"))
-        if _proxy_of(name).info.inputs != "images":
+        if proxy_of(name).info.inputs != "images":
             return self._farthest(name, noise, parts)
         on_noise, on_images = (min(self.reach({name: source}, part) for part in parts) for source in (noise, images))
         # A run that has only begun must not replace a sample many times its size.
@@ -201,7 +202,7 @@ class _Stored:
     def _farthest(self, name: str, setting: Setting, parts: Sequence[str]) -> Setting:
         """The setting, or that of a data set on which this score is the same and stored for more networks."""
         twin = _SAME_TRUNK.get(setting.dataset)
-        if twin is None or _proxy_of(name).info.sees_classifier or setting.inputs != "gaussian":
+        if twin is None or proxy_of(name).info.sees_classifier or setting.inputs != "gaussian":
             return setting
         candidates = setting, replace(setting, dataset=twin)
         return max(candidates, key=lambda source: min(self.reach({name: source}, part) for part in parts))
@@ -217,7 +218,7 @@ class _Stored:
         """Scores of the networks of one set that have all of them, by architecture, in the order of the sample."""
         columns = [pd.DataFrame(index=sample_architectures(self._setting.space, part))] if not sources else []
         for name, source in sources.items():
-            proxy = _proxy_of(name).info.name
+            proxy = proxy_of(name).info.name
             rows = _take_sample(self._rows(proxy, source), proxy, source, part, self._seed)
             values = rows.set_index("arch")[name].astype(float)
             columns.append(values.where(np.isfinite(values)))
@@ -244,7 +245,7 @@ def _describe(counts: Mapping[str, int], sources: Mapping[str, Setting], setting
     on_images = {name: source for name, source in sources.items() if source.inputs == "images"}
     inputs = "Gaussian noise"
     if on_images:
-        tables = [source.table(_proxy_of(name).info.name, store) for name, source in on_images.items()]
+        tables = [source.table(proxy_of(name).info.name, store) for name, source in on_images.items()]
         seen = sorted({run["images"] for table in tables for run in table.provenance()["runs"] if "images" in run})
         others = ", Gaussian noise for the others" if len(on_images) < len(sources) else ""
         inputs = f"{'; '.join(seen) or 'images'} for {', '.join(on_images)}{others}"

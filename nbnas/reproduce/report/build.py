@@ -1,7 +1,6 @@
 """Builds the report from the results that notebooks saved."""
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +17,9 @@ from nbnas.reproduce.report.rendering import facts, headings, notebook_body, unl
 from nbnas.reproduce.verdicts import (
     COLUMNS,
     NOT_ATTEMPTED,
-    NOT_COMPARABLE,
     absent_rows,
     count_verdicts,
+    is_judged,
     load_published,
     not_attempted,
 )
@@ -82,7 +81,7 @@ def build_report(reports: Path, profile: str) -> Path:
         elsewhere=count_verdicts(elsewhere),
         reference=reference,
         sources=sorted(set(verdicts["source"]) & set(BENCHMARKS["nasbench201"].by_name)),
-        judged=int((~verdicts["verdict"].isin([NOT_ATTEMPTED, NOT_COMPARABLE])).sum()),
+        judged=int(is_judged(verdicts).sum()),
         not_attempted=NOT_ATTEMPTED,
         rule_page=any(page.item == "studies/verdict_rule" for page in pages),
     )
@@ -94,11 +93,9 @@ def _judged_elsewhere(verdicts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, o
     # Both list every published number, in the same order.
     if len(table) != len(verdicts):
         return table.head(0), run
-    here, there = (~own["verdict"].isin([NOT_ATTEMPTED, NOT_COMPARABLE]) for own in (verdicts, table))
-    return table[~here & there], run
+    return table[~is_judged(verdicts) & is_judged(table)], run
 
 
-@cache
 def load_reference() -> tuple[pd.DataFrame, dict[str, object]]:
     """Return the verdicts of the run that is shipped in ``data/reference``, and how it was made; empty without it."""
     folder = data_folder() / "reference"
@@ -108,8 +105,8 @@ def load_reference() -> tuple[pd.DataFrame, dict[str, object]]:
 
 
 def _median_difference(verdicts: pd.DataFrame) -> float:
-    """Median of the absolute differences of correlations and nDCG that are comparable; NaN if there are none."""
-    measures = verdicts["metric"].str.contains("tau|rho|ndcg") & (verdicts["verdict"] != NOT_COMPARABLE)
+    """Median of the absolute differences of correlations and nDCG that were judged; NaN if there are none."""
+    measures = verdicts["metric"].str.contains("tau|rho|ndcg") & is_judged(verdicts)
     return float(verdicts.loc[measures, "difference"].abs().median())
 
 
