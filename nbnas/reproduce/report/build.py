@@ -13,6 +13,7 @@ from nbnas.proxies import list_proxies
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, stamp_file, title_of
 from nbnas.reproduce.report.api_page import api_sections
+from nbnas.reproduce.report.explorer import write_explorer
 from nbnas.reproduce.report.rendering import facts, headings, notebook_body, unlink, write_page
 from nbnas.reproduce.verdicts import (
     COLUMNS,
@@ -35,9 +36,9 @@ class Page(NamedTuple):
 
 
 def build_report(reports: Path, profile: str) -> Path:
-    """Write ``verdicts.csv``, ``index.html``, ``api.html`` and the pages of executed notebooks into ``reports``.
+    """Write ``verdicts.csv``, ``index.html``, ``explorer.html``, ``api.html`` and the pages of executed notebooks.
 
-    The first page shows the name of the profile; its path is returned.
+    They are written into ``reports``. The first page shows the name of the profile; its path is returned.
     """
     reports.mkdir(parents=True, exist_ok=True)
     pages = _executed_notebooks(reports)
@@ -65,6 +66,7 @@ def build_report(reports: Path, profile: str) -> Path:
             counts=count_verdicts(own) if len(own) else {},
             facts=facts(records[page.item]) if page.item in records else {},
         )
+    write_explorer(reports)
     proxies = list_proxies().reset_index().fillna("").to_dict("records")
     write_page("api.html.jinja", reports / "api.html", sections=api_sections(), proxies=proxies)
     return write_page(
