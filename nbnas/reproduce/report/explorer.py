@@ -5,7 +5,7 @@ The page computes on its own, from the accuracies and scores that are put into i
 
 import base64
 import gzip
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +15,6 @@ import pandas as pd
 from nbnas.benchmarks import BENCHMARKS, load_benchmark
 from nbnas.benchmarks.benchmark import Benchmark
 from nbnas.errors import NbnasError
-from nbnas.rankings import CombinedRanking
 from nbnas.rankings.evaluation import FEWEST_FOR_NDCG
 from nbnas.rankings.published import RANKINGS, component_ranking, tcet_rankings
 from nbnas.reproduce.report.rendering import write_page
@@ -35,10 +34,13 @@ TERMS: Mapping[str, tuple[str, ...]] = {
 """What the page combines, name -> scores of which the first decides and the next among equals, in its order."""
 
 
-def presets(space: str) -> dict[str, CombinedRanking]:
-    """Return title -> published ranking. T-CET is the variant that the paper takes for the space."""
+_OWN = {"name": "your scores", "keys": ["your scores"], "title": "Pasted or loaded below"}
+
+
+def presets(space: str) -> dict[str, list[str]]:
+    """Return title -> names of :data:`TERMS`. T-CET is the variant that the paper takes for the space."""
     tcet = tcet_rankings(logged=space == "nasbench_macro")
-    return {
+    rankings = {
         "VKDNW_agg": RANKINGS["vkdnw_agg"],
         "VKDNW_single": RANKINGS["vkdnw_single"],
         "AZ-NAS": RANKINGS["az_nas"],
@@ -46,6 +48,8 @@ def presets(space: str) -> dict[str, CombinedRanking]:
         "T-CET (SNIP)": tcet["tcet_snip"],
         "FLOPs": RANKINGS["flops"],
     }
+    names = {keys: name for name, keys in TERMS.items()}
+    return {title: [names[keys] for keys in ranking.terms] for title, ranking in rankings.items()}
 
 
 def write_explorer(reports: Path, spaces: Sequence[str] = SPACES) -> Path:
@@ -54,32 +58,26 @@ def write_explorer(reports: Path, spaces: Sequence[str] = SPACES) -> Path:
     It says why the others are absent; an error in their files does not stop the report.
     """
     packed: dict[str, int] = {}
-    benchmarks, sources, absent = [], [], []
+    benchmarks, absent = [], []
     for space in spaces:
         try:
-            for entry, source in _data_sets(space, load_benchmark(space), packed):
-                benchmarks.append(entry)
-                sources.append(source)
+            benchmarks += _data_sets(space, load_benchmark(space), packed)
         except NbnasError as error:
             absent.append({"title": BENCHMARKS[space].title, "reason": str(error)})
     used = {name: keys for name, keys in TERMS.items() if any(name in each["terms"] for each in benchmarks)}
     data = {
-        "terms": [{"name": name, "keys": keys, "title": _title(name)} for name, keys in used.items()],
+        "terms": [{"name": name, "keys": keys, "title": _title(name)} for name, keys in used.items()] + [_OWN],
         "benchmarks": benchmarks,
         "packed": list(packed),
         "logarithms": _last_bits_of_logarithms(max((each["networks"] for each in benchmarks), default=0)),
     }
     path = reports / "explorer.html"
-    values = {"data": data, "sources": sources, "absent": absent, "fewest": FEWEST_FOR_NDCG}
-    return write_page("explorer.html.jinja", path, **values)
+    return write_page("explorer.html.jinja", path, data=data, absent=absent, fewest=FEWEST_FOR_NDCG)
 
 
-def _data_sets(space: str, benchmark: Benchmark, packed: dict[str, int]) -> Iterator[tuple[dict, dict]]:
-    """Yield what the page computes with, and says of the sources, per data set of which a proxy's scores are stored.
-
-    Columns go to ``packed``.
-    """
-    order = None
+def _data_sets(space: str, benchmark: Benchmark, packed: dict[str, int]) -> list[dict]:
+    """Return what the page knows of each data set of which a proxy's scores are stored; columns go to ``packed``."""
+    entries, order = [], None
     for dataset in benchmark.accuracy_columns:
         table, texts, notes = _stored_scores(space, dataset, benchmark)
         if set(table) <= set(SIZES):
@@ -87,7 +85,6 @@ def _data_sets(space: str, benchmark: Benchmark, packed: dict[str, int]) -> Iter
         # Networks with the same scores become neighbours, which makes the page smaller.
         order = table.sort_values(list(table)).index if order is None else order
         terms = [name for name, keys in TERMS.items() if set(keys) <= set(table)]
-        chosen = {title: _names(ranking) for title, ranking in presets(space).items()}
         entry = {
             "space": space,
             "title": BENCHMARKS[space].title,
@@ -97,10 +94,12 @@ def _data_sets(space: str, benchmark: Benchmark, packed: dict[str, int]) -> Iter
             "accuracy": _pack(map(repr, benchmark.accuracy(dataset)[order].tolist()), packed),
             "scores": {name: _pack(text.reindex(order, fill_value=""), packed) for name, text in texts.items()},
             "terms": terms,
-            "presets": [[title, names] for title, names in chosen.items() if set(names) <= set(terms)],
+            "presets": [[title, names] for title, names in presets(space).items() if set(names) <= set(terms)],
+            "described": f"{benchmark.description}. {benchmark.deviation} {benchmark.sample}".strip(),
+            "notes": notes,
         }
-        described = f"{benchmark.description}. {benchmark.deviation} {benchmark.sample}".strip()
-        yield entry, {"title": entry["title"], "dataset": dataset, "described": described, "notes": notes}
+        entries.append(entry)
+    return entries
 
 
 def _stored_scores(
@@ -137,11 +136,6 @@ def _pack(lines: Iterable[str], packed: dict[str, int]) -> int:
     """Return the place of a compressed column in ``packed``, where the same column stands once."""
     text = base64.b64encode(gzip.compress("\n".join(lines).encode(), mtime=0)).decode()
     return packed.setdefault(text, len(packed))
-
-
-def _names(ranking: CombinedRanking) -> list[str]:
-    by_keys = {keys: name for name, keys in TERMS.items()}
-    return [by_keys[keys] for keys in ranking.terms]
 
 
 def _title(term: str) -> str:

@@ -1,16 +1,13 @@
 "use strict";
-
 const DATA = JSON.parse(document.getElementById("explorer-data").textContent);
 const OWN = "your scores";
-const unpacked = new Map();  // place in DATA.packed -> lines
+const unpacked = {};  // place in DATA.packed -> lines
 const ticked = new Map();  // name of a term -> weight
-let shown = null;  // what evaluate() returned last
 let plotted = "combination";  // name of the row that the plot shows
-let points = null;  // its networks in the plot
-let turns = 0;
+let [shown, points, turns] = [null, null, 0];  // what evaluate() returned last, and the plot; calls of show()
 
 const element = id => document.getElementById(id);
-const count = number => number.toLocaleString("en");
+const count = new Intl.NumberFormat("en").format;
 const range = values => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
 const benchmark = () => DATA.benchmarks.find(each =>
   each.space === element("space").value && each.dataset === element("dataset").value);
@@ -89,51 +86,40 @@ function spearmanRho(x, y) {
 
 /** nDCG@k by ranks; equal ones share their mean gain. */
 function ndcg(ranks, accuracy, k = 1000) {
-  const gains = Float64Array.from(accuracy, value => 2 ** value - 1), groups = new Map();
+  const gains = Float64Array.from(accuracy, value => 2 ** value - 1);
+  const sums = new Float64Array(2 * ranks.length + 1), networks = sums.slice();  // of each group, at twice its rank
+  ranks.forEach((rank, i) => { sums[2 * rank] += gains[i]; networks[2 * rank]++; });
   const discounted = list => list.slice(0, k).reduce((sum, gain, i) => sum + gain / Math.log2(i + 2), 0);
-  ranks.forEach((rank, i) => {
-    const [gain, networks] = groups.get(rank) ?? [0, 0];
-    groups.set(rank, [gain + gains[i], networks + 1]);
-  });
-  const found = orderOf(ranks).reverse().map(i => groups.get(ranks[i])[0] / groups.get(ranks[i])[1]);
+  const found = orderOf(ranks).reverse().map(i => sums[2 * ranks[i]] / networks[2 * ranks[i]]);
   return discounted(found) / discounted(gains.sort().reverse());
 }
 
 // ----------------------------------------------------------------------------------- stored scores, and one's own
 async function unpack(place) {
-  if (!unpacked.has(place)) {
-    const bytes = Uint8Array.from(atob(DATA.packed[place]), character => character.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    unpacked.set(place, (await new Response(stream).text()).split("\n"));
-  }
-  return unpacked.get(place);
-}
-
-/** Text of a number -> number, null if it is none; nothing is NaN, a score that failed. */
-function parseScore(text) {
-  const number = Number(text.replace(/^([+-]?)inf(inity)?$/i, "$1Infinity"));
-  return /^(nan)?$/i.test(text) ? NaN : Number.isNaN(number) ? null : number;
+  if (unpacked[place]) return unpacked[place];
+  const bytes = Uint8Array.from(atob(DATA.packed[place]), character => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return unpacked[place] = (await new Response(stream).text()).split("\n");
 }
 
 /** The reader's scores of the networks of a benchmark, and a few words on what was read. */
 function readOwn(text, archs) {
   const known = new Set(archs), scores = new Map(), unknown = [], bad = [];
   const field = /"([^"]*)"|[^,;\t]+|(?<=[,;\t])(?=[,;\t]|$)/g;
-  let columns = [0, 1], repeated = 0;
+  let columns = [0, 1];
   for (const [number, line] of text.split(/\r?\n/).entries()) {
     const row = [...line.matchAll(field)].map(part => (part[1] ?? part[0]).trim());
-    const [arch, score] = columns.map(column => row[column]), value = score === undefined ? null : parseScore(score);
+    const [arch, score] = columns.map(column => row[column]), failed = /^(nan)?$/i.test(score);
+    const value = failed ? NaN : Number(score?.replace(/^([+-]?)inf(inity)?$/i, "$1Infinity"));
     if (row.includes("arch")) columns = [row.indexOf("arch"), row.includes("score") ? row.indexOf("score") : 1];
     else if (!line.trim()) continue;
     else if (!known.has(arch)) unknown.push(arch);
-    else if (value === null) bad.push(`line ${number + 1}: ${score ?? "nothing"}`);
-    else { repeated += scores.has(arch); scores.set(arch, value); }
+    else if (Number.isNaN(value) && !failed) bad.push(`line ${number + 1}: ${score ?? "nothing"}`);
+    else scores.set(arch, value);
   }
-  const failed = [...scores.values()].filter(Number.isNaN).length;
-  const report = [
+  const failed = [...scores.values()].filter(Number.isNaN).length, report = [
     `${count(scores.size)} of ${count(known.size)} networks have a score of yours.`,
     failed && `${count(failed)} of them failed and rank last.`,
-    repeated && `Repeated networks: ${count(repeated)}; the last line of each counts.`,
     unknown.length && `Unknown networks: ${count(unknown.length)}; the first is ${unknown[0]}.`,
     bad.length && `Lines without a number, left out: ${count(bad.length)}; the first is ${bad[0]}.`,
   ];
@@ -160,9 +146,8 @@ async function evaluate(chosen, archs, own) {
     rows.unshift({ name: "combination", ranks: averageRanks(sums), scores: sums });
   }
   const accuracy = networks.map(i => Number(trained[i])), order = averageRanks(accuracy);
-  for (const row of rows) {
-    row.measures = [kendallTau(row.ranks, order), spearmanRho(row.ranks, order), ndcg(row.ranks, accuracy)];
-  }
+  const measure = ranks => [kendallTau(ranks, order), spearmanRho(ranks, order), ndcg(ranks, accuracy)];
+  for (const row of rows) row.measures = measure(row.ranks);
   return { rows, accuracy, order, columns, networks, archs };
 }
 
@@ -170,26 +155,29 @@ function fillTable({ rows, networks }) {
   element("ranking").tBodies[0].replaceChildren(...rows.map(row => {
     const onchange = () => { plotted = row.name; plot(); };
     const radio = make("input", { type: "radio", name: "plotted", checked: row.name === plotted, onchange });
-    const texts = row.measures.map(value => [value, Number.isNaN(value) ? "–" : value.toFixed(4)]);
-    const cells = [...texts, [networks.length, count(networks.length)]].map(([title, text]) =>
-      make("td", { className: "number", title }, text));
+    const text = value => Number.isNaN(value) ? "–" : Number.isInteger(value) ? count(value) : value.toFixed(4);
+    const cells = [...row.measures, networks.length].map(value =>
+      make("td", { className: "number", title: value }, text(value)));
     return make("tr", {}, make("th", { scope: "row" }, make("label", {}, radio, ` ${row.name}`)), ...cells);
   }));
 }
 
-/** Show everything anew. */
 async function show() {
   const turn = ++turns, source = benchmark(), archs = await unpack(source.archs);
   const own = readOwn(element("own").value, archs);
   if (!own.scores.size) ticked.delete(OWN);
-  const terms = DATA.terms.filter(term => source.terms.includes(term.name));
-  if (own.scores.size) terms.push({ name: OWN, keys: [OWN], title: "" });
+  const terms = DATA.terms.filter(({ name }) => name === OWN ? own.scores.size : source.terms.includes(name));
   const chosen = terms.filter(term => ticked.has(term.name)).map(term => ({ ...term, weight: ticked.get(term.name) }));
   const result = await evaluate(chosen, archs, own.scores);
   if (turn !== turns) return;  // A later choice overtook this one.
   shown = result;
   if (!shown.rows.some(row => row.name === plotted)) plotted = shown.rows[0]?.name;
-  listTerms(source, terms);
+  for (const item of element("terms").children) {
+    const [box, weight] = item.querySelectorAll("input");
+    item.hidden = !terms.some(term => term.name === box.value);
+    box.checked = ticked.has(box.value);
+    if (box.checked && weight !== document.activeElement) weight.value = ticked.get(box.value);
+  }
   fillTable(shown);
   plot();
   const [some, all] = [shown.networks.length, archs.length].map(count);
@@ -199,7 +187,7 @@ async function show() {
     : `${some} of ${all} networks have every ticked score. nDCG@1000 of these is not comparable with published values.`;
   const shared = chosen.filter(term => term.name !== OWN).map(term => `${term.name}:${term.weight}`);
   history.replaceState(null, "", `#space=${source.space}&dataset=${source.dataset}&terms=${shared.join(",")}`);
-  document.body.dataset.shown = turn;
+  document.body.dataset.shown = turn;  // For tests.
 }
 
 // -------------------------------------------------------------------------------------------------------- plot
@@ -223,7 +211,7 @@ function draw(selected) {
   const [left, right, top, bottom] = [56, width - 14, 12, height - 44];
   const axis = (values, from, to, mark) => {
     const [low, high] = range(values), size = high - low || 1, unit = 10 ** Math.floor(Math.log10(size / 2));
-    const step = size / unit > 8 ? 5 * unit : unit, at = value => from + (to - from) * (value - low) / size;
+    const step = size / unit > 8 ? 2 * unit : unit, at = value => from + (to - from) * (value - low) / size;
     for (let tick = Math.ceil(low / step); tick * step <= high; tick++) {
       mark(at(tick * step), size < 1e6 ? count(tick * step) : (tick * step).toPrecision(2));
     }
@@ -235,13 +223,13 @@ function draw(selected) {
   const x = axis(points.x, left, right, (at, text) => pen.fillText(text, at, bottom + 18));
   pen.fillText(`${plotted}, ${element("horizontal").value} (best on the right)`, (left + right) / 2, height - 6);
   pen.strokeRect(left, top, right - left, bottom - top);
-  Object.assign(pen, { fillStyle: colour("link"), globalAlpha: Math.max(0.25, Math.min(0.8, 400 / points.best.length)) });
+  Object.assign(pen, { fillStyle: colour("link"), globalAlpha: Math.min(0.8, 0.2 + 200 / points.best.length) });
   points.place = i => [x(points.x[i]), y(points.y[i])];
   for (const i of points.best) pen.fillRect(...points.place(i).map(at => at - 1.5), 3, 3);
   Object.assign(pen, { globalAlpha: 1, strokeStyle: colour("differs"), lineWidth: 2 });
-  pen.beginPath();
-  pen.arc(...points.place(selected), 7, 0, 2 * Math.PI);
-  pen.stroke();
+  const ring = new Path2D();
+  ring.arc(...points.place(selected), 7, 0, 2 * Math.PI);
+  pen.stroke(ring);
 }
 
 /** Mark the network that the slider stands at, and list its values. */
@@ -269,26 +257,6 @@ function point(event) {
 }
 
 // ---------------------------------------------------------------------------------------------------- controls
-function listTerms(source, terms) {
-  const list = element("terms"), key = JSON.stringify([source.space, source.dataset, terms]);
-  if (list.dataset.key !== key) {
-    list.dataset.key = key;
-    list.replaceChildren(...terms.map(({ name, title }) => {
-      const onchange = () => { box.checked ? ticked.set(name, Number(weight.value)) : ticked.delete(name); show(); };
-      const oninput = () => { box.checked = true; onchange(); };
-      const box = make("input", { type: "checkbox", value: name, onchange });
-      const weight = make("input", { type: "number", step: "any", value: 1, ariaLabel: `weight of ${name}`, oninput });
-      const text = make("span", {}, name, make("span", { className: "muted" }, title));
-      return make("li", {}, make("label", {}, box, text), weight);
-    }));
-  }
-  for (const item of list.children) {
-    const [box, weight] = item.querySelectorAll("input");
-    box.checked = ticked.has(box.value);
-    if (box.checked && weight !== document.activeElement) weight.value = ticked.get(box.value);
-  }
-}
-
 function take(terms) {
   ticked.clear();
   for (const [name, weight = 1] of terms) ticked.set(name, Number(weight) || 0);
@@ -316,13 +284,17 @@ element("space").onchange = element("dataset").onchange = () => { listDataSets(e
 element("horizontal").onchange = element("vertical").onchange = plot;
 element("plot").onpointermove = element("plot").onpointerdown = event => points?.best.length && point(event);
 element("position").oninput = select;
+element("terms").oninput = ({ target }) => {
+  const [box, weight] = target.closest("li").querySelectorAll("input");
+  box.checked ||= target === weight;
+  box.checked ? ticked.set(box.value, Number(weight.value)) : ticked.delete(box.value);
+  show();
+};
 element("own").oninput = () => { if (!ticked.has(OWN)) ticked.set(OWN, 1); show(); };
-element("file").onchange = async () => {
-  element("own").value = await element("file").files[0].text();
+element("file").onchange = async ({ target }) => {
+  element("own").value = await target.files[0]?.text() ?? "";
   element("own").oninput();
 };
-addEventListener("hashchange", readAddress);
-for (const [target, change] of [[window, "resize"], [matchMedia("(prefers-color-scheme: dark)"), "change"]]) {
-  target.addEventListener(change, () => points && select());
-}
+onhashchange = readAddress;
+onresize = matchMedia("(prefers-color-scheme: dark)").onchange = () => points && select();
 readAddress();
