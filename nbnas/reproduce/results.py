@@ -59,5 +59,5 @@ def load(item: str, reports: Path) -> tuple[pd.DataFrame, dict[str, object]] | N
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a csv with verdicts. A row may be named "8", which must stay text."""
-    text = dict.fromkeys(("row", "dataset", "published", "source", "note"), str)
+    text = dict.fromkeys(("row", "dataset", "published", "source", "note", "cause"), str)
     return pd.read_csv(path, dtype=text).fillna(dict.fromkeys(text, ""))
