@@ -9,8 +9,8 @@ from IPython.display import HTML
 from nbnas.reproduce.verdicts import CONSISTENT, MATCH, NOT_ATTEMPTED, count_verdicts
 
 SIGNS = {
-    **{"match": "✓", "consistent": "○", "close": "≈", "explained": "†", "differs": "✗"},
-    **{"not comparable": "∥", "not attempted": "–"},
+    **{"match": "✓", "consistent": "○", "close": "≈", "explained": "∴", "differs": "≠"},
+    **{"not comparable": "∦", "not attempted": "–"},
 }
 """Verdict -> its sign, so that colour alone tells nothing."""
 METRIC_NAMES = {
@@ -27,8 +27,10 @@ _NAMES = {
     },
     **{"nats-tss": "NAS-Bench-201", "nats-sss": "NATS-Bench size space", "nb-macro": "NAS-Bench-Macro"},
     **{"blox": "BLOX", "nds": "NDS", "nb-1shot1": "NAS-Bench-1Shot1"},
+    **{"trainable_layers": "number of layers"},
     **{"class_scene": "TransNAS, scenes", "class_object": "TransNAS, objects", "jigsaw": "TransNAS, jigsaw"},
     **{"ss1": "1Shot1 space 1", "ss2": "1Shot1 space 2", "ss3": "1Shot1 space 3"},
+    **{"flops": "FLOPs", "jacov": "Jacov", "vkdnw": "VKDNW_single", "vkdnw_rank": "VKDNW_single"},
     **{"vkdnw_dim": "No. of trainable layers (ℵ)", "vkdnw_comb": "VKDNW_agg", "model_graf": "GRAF"},
     **{"model_vkdnw+zs+graf": "(VKDNW+ZCS+GRAF)_m", "model_vkdnw+zs": "(VKDNW+ZCS)_m", "model_vkdnw": "VKDNW_m"},
 }
@@ -47,12 +49,12 @@ def readable(name: str) -> str:
     """Return the name of a row, data set or metric as readers know it.
 
     >>> readable("nats-tss, cifar100"), readable("flops_jacov_"), readable("kendall_tau")
-    ('NAS-Bench-201, CIFAR-100', 'flops · jacov', "Kendall's τ")
+    ('NAS-Bench-201, CIFAR-100', 'FLOPs · Jacov', "Kendall's τ")
     """
     if name in METRIC_NAMES or name in _NAMES:
         return METRIC_NAMES.get(name) or _NAMES[name]
     if name.endswith("_"):  # Parts of a combination, as the authors' notebooks name it.
-        return " · ".join(name.removesuffix("_").split("_"))
+        return " · ".join(_NAMES.get(part, part) for part in name.removesuffix("_").split("_"))
     return ", ".join(_NAMES.get(part, part) for part in name.split(", "))
 
 
@@ -110,5 +112,5 @@ def _cell(row, notes: dict[str, int]) -> str:
     other = f" ({row.alternative:.{digits}f})" if row.alternative == row.alternative else ""
     title = f"{row.verdict}, interval {row.low:.4g} to {row.high:.4g}"
     ours = f'<b title="{title}">{row.reproduced:.{digits}f}</b>{other}'
-    sign = f'<span class="verdict {row.verdict.replace(" ", "-")}" title="{row.verdict}">{SIGNS[row.verdict]}</span>'
+    sign = f'<span class="sign {row.verdict.replace(" ", "-")}" title="{row.verdict}">{SIGNS[row.verdict]}</span>'
     return f"{published}<br>{ours} {sign} <small>{row.difference:+.{digits}f}</small>{number}"

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-HOLDS, IN_PART, FAILS, UNKNOWN = "holds", "holds in part", "does not hold", "not judged"
+HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
+UNDECIDED, UNKNOWN = "undecided", "not judged"
 
 
 class Comparison(NamedTuple):
@@ -64,23 +65,31 @@ class Card(NamedTuple):
 
     @property
     def status(self) -> str:
-        """One of ``holds`` (every comparison), ``holds in part``, ``does not hold`` (none) and ``not judged``."""
+        """``holds`` if every comparison is in favour, ``does not hold`` if none is, else ``holds in part``.
+
+        ``undecided`` if not all are in favour and none goes beyond the uncertainty, ``not judged`` if there are none.
+        """
         if not self.outcomes:
             return UNKNOWN
-        held = self.held
-        return HOLDS if held == len(self.outcomes) else IN_PART if held else FAILS
+        if self.held == len(self.outcomes):
+            return HOLDS
+        if not any(outcome.ours.clear for outcome in self.outcomes):
+            return UNDECIDED
+        return IN_PART if self.held else FAILS
 
     @property
     def held(self) -> int:
+        """Number of comparisons in favour of the claim."""
         return sum(outcome.ours.holds for outcome in self.outcomes)
 
     @property
-    def clear(self) -> int:
-        """Number of comparisons that ours decide beyond their uncertainty, for or against the claim."""
-        return sum(outcome.ours.clear for outcome in self.outcomes)
+    def clear_in_favour(self) -> int:
+        """Number of those that go beyond the uncertainty."""
+        return sum(outcome.ours.holds and outcome.ours.clear for outcome in self.outcomes)
 
     @property
     def published_held(self) -> int:
+        """Number of comparisons that the published numbers decide in favour."""
         return sum(outcome.published.holds for outcome in self.outcomes)
 
 
@@ -95,6 +104,14 @@ _SUBSETS = {
     "without FLOPs": "expressivity_trainability_jacov_vkdnw_",
 }
 _FIVE = "flops_expressivity_trainability_jacov_vkdnw_"
+ROW_NAMES = {
+    _FIVE: "all five parts",
+    **{row: name for name, row in _SUBSETS.items()},
+    **{f"random {count}": f"{count} samples of noise" for count in (8, 64, 128)},
+    **{f"real {count}": f"{count} images" for count in (8, 64, 128)},
+    **{count: f"{count} parameters" for count in ("16", "128")},
+}
+"""Row -> how a card names it, where the published name says little."""
 _TCET_SETS = (*_SETS, "ss1", "ss2", "ss3")
 _OLDER = ("FLOPS", "#Params", "Grad-Norm", "GraSP", "Synflow", "SNIP", "ZiCo", "Zen-Score", "NASWOT")
 
