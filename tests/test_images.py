@@ -167,6 +167,32 @@ def test_tiny_imagenet_stands_in_for_imagenet(folder):
     assert "stand-in" in images.description
 
 
+def test_cifar10_with_random_labels_stands_in_for_cifar100(folder):
+    rows, _ = write_archive(folder, "cifar10")
+    images = load_images("cifar100")
+    assert images.dataset == "cifar100"
+    assert images.pixels.flatten(1).tolist() == rows.tolist()
+    assert images.labels.shape == (len(rows),)
+    assert 0 <= images.labels.min() < 9 < images.labels.max() < 100
+    assert images.labels.equal(load_images("cifar100").labels)
+    assert images.description.startswith("CIFAR-10 training images")
+    assert images.description.endswith("with random labels, a stand-in for CIFAR-100")
+
+
+def test_no_stand_in_beside_files_of_the_data_set_itself_nor_for_its_test_images(folder):
+    write_archive(folder, "cifar10")
+    with pytest.raises(NbnasError, match="no test images of cifar100"):
+        load_images("cifar100", "test")
+    (folder / "cifar-100-python").mkdir()
+    assert one_line("cifar100").startswith("no images of cifar100")
+
+
+def test_cifar100_itself_is_preferred(folder):
+    write_archive(folder, "cifar10")
+    write_archive(folder, "cifar100")
+    assert load_images("cifar100").description == "CIFAR-100 training images"
+
+
 def test_imagenet_itself_is_preferred(folder):
     write_tiny_imagenet(folder)
     rows, _ = write_archive(folder, "ImageNet16-120")
@@ -208,7 +234,7 @@ def one_line(dataset):
     ("dataset", "wanted"),
     [
         ("cifar10", "cifar-10-batches-py"),
-        ("cifar100", "cifar-100-python"),
+        ("cifar100", "cifar-100-python or cifar-10-batches-py"),
         ("ImageNet16-120", "ImageNet16 or tinyimagenet_val_16x16.npz"),
     ],
 )

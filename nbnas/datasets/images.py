@@ -3,7 +3,7 @@
 They are read from the folder that ``$NBNAS_DATA`` names, in the layouts in which the data sets are distributed::
 
     cifar-10-batches-py/data_batch_1 ... 5     CIFAR-10; its test images are in test_batch
-    cifar-100-python/train                     CIFAR-100; its test images are in test
+    cifar-100-python/train                     CIFAR-100; its test images are in test. Stand-in: those of CIFAR-10
     ImageNet16/train_data_batch_1 ... 10       ImageNet at 16 pixels, of which the first 120 classes are used
     tinyimagenet_val_16x16.npz                 stand-in for ImageNet16: 10,000 Tiny ImageNet images at 16 pixels
     imagenet/train/CLASS/*.JPEG                pictures to train on; the test images are in imagenet/val
@@ -39,6 +39,8 @@ IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CIFAR10_MD5 = "c99cafc152244af753f735de768cd75f"
 """Checksum of the distributed ``data_batch_1``."""
 _TINY_IMAGENET = "tinyimagenet_val_16x16.npz"
+_STAND_IN_FILES = {"ImageNet16-120": _TINY_IMAGENET, "cifar100": "cifar-10-batches-py"}
+_CIFAR10_STAND_IN = "{} with random labels, a stand-in for CIFAR-100"
 _STAND_IN = "Tiny ImageNet validation images at 16 pixels, a stand-in for ImageNet16-120 with other classes"
 _IMAGENET = "ImageNet training images at 16 pixels, first 120 classes"
 _ARCHIVES = {
@@ -115,7 +117,7 @@ def load_images(dataset: str, split: str = "train", folder: Path | None = None) 
     if images is None:
         wanted, files, _ = _ARCHIVES[dataset, split]
         wanted += f"/{files[0]}" if kind else ""
-        wanted += f" or {_TINY_IMAGENET}" if dataset == "ImageNet16-120" else ""
+        wanted += f" or {_STAND_IN_FILES[dataset]}" if dataset in _STAND_IN_FILES and not kind else ""
         remedy = f"set NBNAS_DATA to a folder with {wanted}" if folder is None else f"{folder} has no {wanted}"
         raise NbnasError(f"no {kind}images of {dataset}: {remedy}")
     return images
@@ -152,6 +154,12 @@ def _read(dataset: str, split: str, folder: Path) -> Images | None:
                 pixels, labels = archive["images"].transpose(0, 3, 1, 2), archive["labels"].astype(np.int64)
         except Exception as error:
             raise NbnasError(f"{path} cannot be read: {error}") from error
+    elif (dataset, split) == ("cifar100", "train") and not path.exists():
+        if (like := _read("cifar10", split, folder)) is None:
+            return None
+        # Before training, the output of a network has nothing to do with the class of an image.
+        labels = torch.randint(classes, (len(like.labels),), generator=generator_for(0, "labels of the stand-in"))
+        return Images(dataset, _CIFAR10_STAND_IN.format(like.description), like.pixels, labels)
     else:
         return None
     if pixels.shape[1:] != (3, size, size) or labels.shape != (len(pixels),):

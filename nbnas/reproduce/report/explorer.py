@@ -52,7 +52,7 @@ def presets(space: str) -> dict[str, list[str]]:
     return {title: [names[keys] for keys in ranking.terms] for title, ranking in rankings.items()}
 
 
-def write_explorer(reports: Path, spaces: Sequence[str] = SPACES) -> Path:
+def write_explorer(reports: Path, spaces: Sequence[str]) -> Path:
     """Write ``explorer.html`` with the benchmarks of these spaces whose accuracies are available; returns its path.
 
     It says why the others are absent; an error in their files does not stop the report.
