@@ -198,14 +198,15 @@ function plot() {
   points = { x, y, best: orderOf(ranks).reverse(), place: null };
   element("position").max = Math.max(1, ranks.length);
   element("plot").ariaLabel = `Scatter plot: ${plotted ?? "nothing"} and accuracy of ${count(ranks.length)} networks`;
+  draw();
   select();
 }
 
-function draw(selected) {
+function draw() {
   const canvas = element("plot"), pen = canvas.getContext("2d"), { clientWidth: width, clientHeight: height } = canvas;
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
   Object.assign(canvas, { width: width * devicePixelRatio, height: height * devicePixelRatio });
-  if (selected === undefined) return;
+  if (!points.best.length) return;
   pen.scale(devicePixelRatio, devicePixelRatio);
   Object.assign(pen, { font: "12px system-ui, sans-serif", strokeStyle: colour("line"), fillStyle: colour("muted") });
   const [left, right, top, bottom] = [56, width - 14, 12, height - 44];
@@ -226,17 +227,14 @@ function draw(selected) {
   Object.assign(pen, { fillStyle: colour("link"), globalAlpha: Math.min(0.8, 0.2 + 200 / points.best.length) });
   points.place = i => [x(points.x[i]), y(points.y[i])];
   for (const i of points.best) pen.fillRect(...points.place(i).map(at => at - 1.5), 3, 3);
-  Object.assign(pen, { globalAlpha: 1, strokeStyle: colour("differs"), lineWidth: 2 });
-  const ring = new Path2D();
-  ring.arc(...points.place(selected), 7, 0, 2 * Math.PI);
-  pen.stroke(ring);
 }
 
 /** Mark the network that the slider stands at, and list its values. */
 function select() {
   const i = points.best[element("position").value - 1], all = count(points.best.length), list = make("dl");
-  draw(i);
+  element("ring").hidden = i === undefined;
   if (i === undefined) return element("network").replaceChildren();
+  [element("ring").style.left, element("ring").style.top] = points.place(i).map(at => `${at}px`);
   const text = value => Number.isNaN(value) ? "failed" : String(Number(value.toPrecision(6)));
   const item = (name, values, rank) => list.append(
     make("dt", {}, name), make("dd", {}, `${values.map(text).join(", ")}; rank ${count(rank)} of ${all}`));
@@ -296,5 +294,5 @@ element("file").onchange = async ({ target }) => {
   element("own").oninput();
 };
 onhashchange = readAddress;
-onresize = matchMedia("(prefers-color-scheme: dark)").onchange = () => points && select();
+onresize = matchMedia("(prefers-color-scheme: dark)").onchange = () => points && plot();
 readAddress();
