@@ -8,7 +8,7 @@ import pytest
 
 from nbnas.machine.paths import data_folder
 from nbnas.reproduce import results
-from nbnas.reproduce.report import build
+from nbnas.reproduce.report import build, explorer
 from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, VERDICTS, compare, load_published
 
 
@@ -19,6 +19,7 @@ def reference(monkeypatch):
     judged = table["item"] == "vkdnw/table7"
     numbers = dict.fromkeys(("reproduced", "low", "high"), 0.6) | {"difference": 0.0, "verdict": "consistent"}
     table.loc[judged, list(numbers)] = list(numbers.values())
+    monkeypatch.setattr(explorer, "SPACES", ())  # Reading all scores takes a while.
     monkeypatch.setattr(build, "load_reference", lambda: (table, {"time": "2026-01-02T03:04:05", "commit": "abc"}))
     return table
 

@@ -16,7 +16,7 @@ import pytest
 
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import natural_order
-from nbnas.reproduce.report import build
+from nbnas.reproduce.report import build, explorer
 from nbnas.reproduce.report.api_page import MODULES, api_sections, docstring_to_html
 from nbnas.reproduce.verdicts import VERDICTS, compare, load_published
 
@@ -66,6 +66,7 @@ def reports(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NBNAS_REPORTS", str(reports))
         patch.setattr(build, "notebooks_folder", lambda: notebooks)
+        patch.setattr(explorer, "SPACES", ())  # Reading all scores takes a while.
         table = compare("vkdnw/fig4", ours.assign(source="made-up", note="5 < 6 & so on"))
         results.save("vkdnw/fig4", table, {}, {"cells": "a <sample> of 3"})
         build.build_report(reports, "default")
@@ -88,8 +89,8 @@ class Page(HTMLParser):
 
 def test_links_and_anchors_of_all_pages_resolve(reports):
     pages = {path.resolve(): Page(path) for path in reports.rglob("*.html")}
-    # First page, API, sweep, lesson, a table of our own, and one for each published item.
-    assert len(pages) == 5 + load_published()["item"].nunique()
+    # First page, explorer, API, sweep, lesson, a table of our own, and one for each published item.
+    assert len(pages) == 6 + load_published()["item"].nunique()
     assert "sweeps/widths.html" in pages[(reports / "index.html").resolve()].links
     followed = 0
     for path, page in pages.items():
@@ -269,7 +270,7 @@ FRAME = """<script>addEventListener("message", event => { document.body.dataset.
 
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome")
 @pytest.mark.parametrize("width", [1200, 390])
-@pytest.mark.parametrize("page", ["index.html", "api.html", "vkdnw/fig4.html"])
+@pytest.mark.parametrize("page", ["index.html", "api.html", "explorer.html", "vkdnw/fig4.html"])
 def test_a_browser_shows_the_page_without_scrolling_sideways_fetching_or_complaints(reports, tmp_path, page, width):
     # In a frame, because windows have a smallest width. Everything is unfolded.
     shown = reports / page

@@ -11,7 +11,7 @@ import pytest
 
 from nbnas.cli import main
 from nbnas.reproduce import results, run, verdicts
-from nbnas.reproduce.report import build
+from nbnas.reproduce.report import build, explorer
 from nbnas.reproduce.report.rendering import notebook_body
 from nbnas.reproduce.verdicts import COLUMNS, NOT_ATTEMPTED, compare, load_published
 
@@ -49,6 +49,7 @@ def folders(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "notebooks_folder", lambda: notebooks)
     monkeypatch.setenv("NBNAS_REPORTS", str(reports))
     monkeypatch.delenv("NBNAS_DATA", raising=False)
+    monkeypatch.setattr(explorer, "SPACES", ())  # Reading all scores takes a while.
     return notebooks, reports
 
 
@@ -297,6 +298,7 @@ def test_artefacts_round_trip_with_figures(folders):
 
 
 def test_rows_that_are_named_by_numbers_stay_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(explorer, "SPACES", ())
     monkeypatch.setenv("NBNAS_REPORTS", str(tmp_path))
     table = verdicts.not_attempted("vkdnw/table7")
     results.save("vkdnw/table7", table, {}, {})

@@ -9,6 +9,7 @@ cells too. None of the 725 DARTS architectures was trained: the surrogate of NAS
 
 import ast
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from nbnas.benchmarks.benchmark import Benchmark, Sources, read_table, user_file
@@ -62,12 +63,14 @@ def _sources(title: str, file: str, translate: Callable[..., str], description: 
     ``translate`` makes the architecture string of the space from an entry of column ``arch``, a Python literal.
     """
 
+    read_arch = cache(lambda text: translate(ast.literal_eval(text)))
+
     def read(path: Path) -> Benchmark:
         table = read_table(path, "arch", ("cifar10_val", "flops", "params"))
         archs = []
         for row, text in enumerate(table["arch"]):
             try:
-                archs.append(translate(ast.literal_eval(text)))
+                archs.append(read_arch(text))
             except Exception as error:
                 raise NbnasError(f"row {row} of {path} is not a {title} architecture: {error}") from error
         columns = {"cifar10": "cifar10_val"}

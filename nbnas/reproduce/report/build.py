@@ -14,6 +14,7 @@ from nbnas.plots.rankings import differences_at_a_glance
 from nbnas.proxies import list_proxies
 from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, last_run, natural_order, read_notebook, stamp_file, title_of
+from nbnas.reproduce.report import explorer
 from nbnas.reproduce.report.api_page import api_sections
 from nbnas.reproduce.report.claims import ROW_NAMES, judge_claims
 from nbnas.reproduce.report.rendering import facts, headings, notebook_body, unlink, write_page, write_table_script
@@ -39,9 +40,9 @@ class Page(NamedTuple):
 
 
 def build_report(reports: Path, profile: str) -> Path:
-    """Write ``verdicts.csv``, ``index.html``, ``api.html`` and a page per notebook or published item into ``reports``.
+    """Write ``index.html``, ``explorer.html``, ``api.html``, ``verdicts.csv``, a page per notebook or published item.
 
-    The first page shows the name of the profile; its path is returned.
+    They are written into ``reports``. The first page shows the name of the profile; its path is returned.
     """
     reports.mkdir(parents=True, exist_ok=True)
     published = load_published()["item"].unique()
@@ -77,6 +78,7 @@ def build_report(reports: Path, profile: str) -> Path:
             elsewhere=others.to_dict("records"),
             facts=facts(records[page.item]) if page.item in records else {},
         )
+    explorer.write_explorer(reports, explorer.SPACES)
     proxies = list_proxies().reset_index().fillna("").to_dict("records")
     write_page("api.html.jinja", reports / "api.html", sections=api_sections(), proxies=proxies)
     figure, alt = differences_at_a_glance(pd.concat([verdicts[is_judged(verdicts)], elsewhere]))
