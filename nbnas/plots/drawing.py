@@ -54,12 +54,13 @@ def name_rows(axis: plt.Axes, names: Iterable[str]) -> None:
 
 
 def finished(figure: Figure, alt: str, title: str | None = None) -> tuple[Figure, str]:
-    """Return a figure and its alternative text, which becomes its label, too.
+    """Return a figure and its alternative text, which becomes its label, too, and that of its picture in a notebook.
 
     The figure is detached from pyplot: a notebook then shows it once, where it is returned.
     """
     if title:
         figure.suptitle(title, fontsize=11)
     figure.set_label(alt)
+    figure._repr_mimebundle_ = lambda **_: ({}, {"image/png": {"alt": alt}})  # IPython adds the picture.
     plt.close(figure)
     return figure, alt

@@ -88,7 +88,8 @@ def markdown_to_html(source: str) -> str:
 def notebook_body(path: Path) -> str:
     """Return an executed notebook as HTML without a surrounding page and without its title.
 
-    Pictures are embedded, solutions of exercises are folded, and links between notebooks lead to their pages.
+    Pictures are embedded, solutions of exercises and cells that save are folded, and links between notebooks lead to
+    their pages.
     """
     exporter = HTMLExporter(
         template_name="basic",
@@ -100,7 +101,7 @@ def notebook_body(path: Path) -> str:
     exporter.register_filter("markdown2html", markdown_to_html)
     body, _ = exporter.from_filename(str(path))
     body = re.sub(r"<h1 .*?</h1>", "", body, count=1, flags=re.DOTALL)
-    return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb"', r'\1.html"', body)
+    return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb(?=["#])', r"\1.html", body)
 
 
 def headings(body: str) -> list[tuple[str, str, str]]:
