@@ -124,7 +124,7 @@ def heat_maps(matrices: Mapping[str, pd.DataFrame], label: str) -> tuple[Figure,
         sns.heatmap(matrix, ax=axis, cbar=axis is axes[-1], cbar_kws={"label": label, "shrink": 0.8}, **style)
         axis.set(title=title, xlabel="", ylabel="")
         axis.tick_params(axis="y", rotation=0)
-        axis.tick_params(axis="x", rotation=20)
+        axis.tick_params(axis="x", rotation=20 if max(map(len, matrix.columns)) > 2 else 0)
     return finished(figure, f"Heat maps of {label}: {'; '.join(matrices)}.")
 
 
