@@ -30,11 +30,6 @@ def test_a_diagram_has_its_boxes_arrows_and_kinds():
     assert alt == "An idea: cell to score (seconds); score to trained accuracy (the same?)."
 
 
-def test_a_picture_in_a_notebook_has_its_text():
-    figure, alt = lesson_plots.diagram({"": {"a": (0, 0), "b": (1, 0)}}, {("a", "b"): ""}, "Two")
-    assert figure._repr_mimebundle_(include=None, exclude=None) == ({}, {"image/png": {"alt": alt}})
-
-
 def test_heat_table_names_its_extremes():
     table = pd.DataFrame({"0 to 1": [81.0, 90.5], "0 to 3": [78.9, 91.4]}, index=["none", "conv"])
     figure, alt = lesson_plots.heat_table(table, "Which operation?", "accuracy (%)")

@@ -116,3 +116,21 @@ def test_scores_that_are_not_stored_name_the_command(benchmark, tmp_path):
     assert rows["note"].str.contains("run: nbnas score nasbench201").all()
     with pytest.raises(NbnasError):
         nbnas.load_scores("vkdnw", Setting(), tmp_path)
+
+
+def test_another_model_has_the_graph_features_of_single_operations(benchmark, monkeypatch):
+    seen = []
+
+    def spy(features, accuracy, **options):
+        seen.append(features.shape[1])
+        return original(features, accuracy, **options)
+
+    original = module.forest_ranking
+    monkeypatch.setattr(module, "forest_ranking", spy)
+    settings = {"train_size": 200, "trees": 5, "seeds": (1,)}
+    names = "graf_m", "graf_single_m"
+    every, single = (rows_of(evaluate_model(name, benchmark, "cifar10", **settings)) for name in names)
+    # Five counts, 31 longest paths, and four degrees of each of 31 sets or of 5 operations.
+    assert seen == [5 + 31 + 4 * 31, 5 + 31 + 4 * 5]
+    assert single.loc["kendall_tau", "reproduced"] != every.loc["kendall_tau", "reproduced"]
+    assert single["reproduced"].between(0.6, 1).all()

@@ -3,6 +3,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -93,6 +94,19 @@ def test_seed_decides_the_random_positions_alone(network, batch, scores):
     assert changed == {"vkdnw_entropy_prandom"}
 
 
+def test_deciles_of_the_last_tensors_have_the_entropy_of_the_ablation(network, batch, scores):
+    deciles = nbnas.score(network, "vkdnw_last128", batches=[batch], init=None, seed=SEED)
+    assert (deciles.status == "ok").all()
+    chosen = FisherSetting(which="last")
+    entries = [(name, 0) for name, _ in list(network.named_parameters())[-128:]]
+    expected = chosen.scores(*entry_jacobian(network, batch[0], entries))["quantiles"]
+    values = deciles.value[[f"vkdnw_last128_decile_{k}" for k in range(1, 10)]].to_numpy()
+    assert values == pytest.approx(expected.numpy(), rel=1e-9)
+    weights = values / values.sum()
+    entropy = -(weights * np.log(weights + 1e-10)).sum()
+    assert entropy == pytest.approx(scores.value["vkdnw_entropy_last128"], abs=1e-6)
+
+
 class UnusedFirst(nn.Module):
     """Eight parameters that the logits do not depend on, registered before those of a classifier."""
 
@@ -115,8 +129,9 @@ def test_zero_spectrum_of_one_choice_leaves_the_others(batch):
     assert (scores.status.drop(zero) == "ok").all()
 
 
-def test_ablations_keep_the_rules_of_proxies():
-    check_proxy("vkdnw_ablations")
+@pytest.mark.parametrize("name", ["vkdnw_ablations", "vkdnw_last128"])
+def test_ablations_keep_the_rules_of_proxies(name):
+    check_proxy(name)
 
 
 # ------------------------------------------------------------------------------------------------------------ the list

@@ -21,7 +21,7 @@ from nbnas.plots.networks import (
     searches_against_costs,
 )
 from nbnas.plots.rankings import (
-    COLOURS,
+    STYLES,
     accuracy_by_predicted_position,
     boxes_by_group,
     grouped_values,

@@ -1,6 +1,8 @@
 """What figures share."""
 
+import io
 from collections.abc import Collection, Hashable, Iterable
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -54,13 +56,20 @@ def name_rows(axis: plt.Axes, names: Iterable[str]) -> None:
 
 
 def finished(figure: Figure, alt: str, title: str | None = None) -> tuple[Figure, str]:
-    """Return a figure and its alternative text, which becomes its label, too, and that of its picture in a notebook.
+    """Return a figure and its alternative text, which becomes its label, too.
 
-    The figure is detached from pyplot: a notebook then shows it once, where it is returned.
+    The figure is detached from pyplot: a notebook then shows it once, where it is returned, with that text.
     """
     if title:
         figure.suptitle(title, fontsize=11)
     figure.set_label(alt)
-    figure._repr_mimebundle_ = lambda **_: ({}, {"image/png": {"alt": alt}})  # IPython adds the picture.
+    figure._repr_mimebundle_ = partial(_picture, figure)
     plt.close(figure)
     return figure, alt
+
+
+def _picture(figure: Figure, **_: object) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
+    """Return a figure as notebooks show it, and its alternative text as nbconvert finds it."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=110, bbox_inches="tight")
+    return {"image/png": file.getvalue()}, {"image/png": {"alt": figure.get_label()}}

@@ -1,6 +1,6 @@
 """Figures of how scores rank networks, how they spread, and how published and reproduced numbers compare."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,11 +12,15 @@ from matplotlib.patches import Patch
 
 from nbnas.plots.drawing import BELOW, THIN, colours, finished, grid, line_handles, name_rows
 
-COLOURS = {
-    **{"match": "#2e7d32", "consistent": "#0b7a7a", "close": "#b26a00", "explained": "#2a5db0"},
-    **{"differs": "#b3261e", "not comparable": "#6d4ba0"},
+STYLES = {
+    "match": ("#009e73", "o"),
+    "consistent": ("#56b4e9", "s"),
+    "close": ("#e69f00", "D"),
+    "explained": ("#0072b2", "^"),
+    "differs": ("#d55e00", "X"),
+    "not comparable": ("#cc79a7", "P"),
 }
-"""Verdict -> colour, the same as in the report."""
+"""Verdict -> colour of the palette of Okabe and Ito, and marker."""
 _METRICS = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
 _METRICS |= {"partial_kendall_tau": "partial τ"}
 _RING = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 10}
@@ -29,19 +33,48 @@ def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figur
     ``table`` has verdicts of one item, see :func:`nbnas.reproduce.verdicts.compare`; rows not attempted are left out.
     """
     done = table[table["reproduced"].notna()].rename(columns={"reproduced": "value"}).astype({"published": float})
-    done["label"] = done["row"] + ", " + done["metric"].map(_METRICS).fillna(done["metric"])
+    metrics = [_METRICS.get(metric, metric) for metric in done["metric"].unique()]
+    # One metric names the axis, several name the rows.
+    done["label"] = done["row"] if len(metrics) == 1 else done["row"] + ", " + done["metric"].replace(_METRICS)
     labels, datasets = list(done["label"].unique()), done["dataset"].unique()
     columns = max(len(datasets), 1)
     figure, [axes] = grid((4.4 + 2.9 * columns, 1.3 + 0.36 * len(labels)), 1, columns, sharey=True)
     for axis, dataset in zip(axes, datasets, strict=False):
         for row in done[done["dataset"] == dataset].itertuples():
-            _dot_bar_and_ring(axis, labels.index(row.label), row, COLOURS[row.verdict])
-        axis.set(title=dataset, xlabel="value")
+            _dot_bar_and_ring(axis, labels.index(row.label), row, *STYLES[row.verdict])
+        axis.set(title=dataset, xlabel=metrics[0] if len(metrics) == 1 else "value")
     name_rows(axes[0], labels)
+    figure.legend(handles=_verdict_handles(done["verdict"]), ncols=6, **BELOW)
     counts = ", ".join(f"{count} {name}" for name, count in done["verdict"].value_counts().items())
     rows = f"{len(labels)} rows on {', '.join(datasets)}"
     alt = f"{title}: published and reproduced values for {rows}; {counts or 'none'}."
     return finished(figure, alt, f"{title}\n{_RING_LEGEND}")
+
+
+def differences_at_a_glance(table: pd.DataFrame) -> tuple[Figure, str]:
+    """Draw each correlation and nDCG that was judged: its distance from the published value over its uncertainty.
+
+    ``table`` has verdicts, see :func:`nbnas.reproduce.verdicts.compare`. Below the diagonal, the published value is in
+    our interval. Distances below 0.0005, which is rounding, are drawn there.
+    """
+    drawn = table[table["metric"].str.contains("tau|rho|ndcg") & table["reproduced"].notna()]
+    width = ((drawn["high"] - drawn["low"]) / 2).clip(lower=5e-4)
+    distance = drawn["difference"].abs().clip(lower=5e-4)
+    figure, [[axis]] = grid((8, 4.6))
+    for verdict, (colour, marker) in STYLES.items():
+        chosen = drawn["verdict"] == verdict
+        axis.scatter(width[chosen], distance[chosen], s=22, color=colour, marker=marker, alpha=0.65, linewidths=0)
+    axis.axline((1e-3, 1e-3), (1e-2, 1e-2), **THIN)
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel="uncertainty of ours (half of the 95 % interval)",
+        ylabel="|ours - published|",
+    )
+    figure.legend(handles=_verdict_handles(drawn["verdict"]), ncols=6, **BELOW)
+    counts = ", ".join(f"{count} {name}" for name, count in drawn["verdict"].value_counts().items())
+    alt = f"Distance from the published value over our uncertainty, for {len(drawn)} numbers: {counts}."
+    return finished(figure, alt, "Every correlation and nDCG: below the line, the published value lies in our interval")
 
 
 def published_curves(table: pd.DataFrame, positions: dict[str, Any], title: str, xlabel: str) -> tuple[Figure, str]:
@@ -252,12 +285,21 @@ def repeated_values(
     return finished(figure, alt)
 
 
-def _dot_bar_and_ring(axis: plt.Axes, height: int, row: Any, colour: Any) -> None:
+def _dot_bar_and_ring(axis: plt.Axes, height: int, row: Any, colour: Any, marker: str = "o") -> None:
     """Draw ``value``, the interval ``low`` to ``high`` and ``published`` (NaN: no ring) of a row of a table."""
     axis.plot([row.low, row.high], [height, height], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
-    axis.plot(row.value, height, "o", color=colour, markersize=5)
+    axis.plot(row.value, height, marker, color=colour, markersize=6)
     if not np.isnan(row.published):
         axis.plot(row.published, height, "o", **_RING)
+
+
+def _verdict_handles(verdicts: Iterable[str]) -> list[plt.Line2D]:
+    """Entries of a legend for the verdicts that occur."""
+    occurring = {verdict: style for verdict, style in STYLES.items() if verdict in set(verdicts)}
+    return [
+        plt.Line2D([], [], color=colour, marker=marker, linestyle="", label=verdict)
+        for verdict, (colour, marker) in occurring.items()
+    ]
 
 
 def _error_bars(axis: plt.Axes, places: Any, rows: pd.DataFrame, value: str, **style: Any) -> None:

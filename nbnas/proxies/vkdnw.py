@@ -98,6 +98,28 @@ def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
 
 
 @register(
+    title="Fisher information spectrum of the last parameters",
+    formula="vkdnw_decile_1..9 of the last 128 parameter tensors",
+    mode="eval",
+    requires="no BatchNorm on batch statistics",
+    cost="F + min(classes, features) I",
+    scores=tuple(f"vkdnw_last128_decile_{k}" for k in range(1, 10)),
+    ablation=True,
+    **BASE,
+)
+def vkdnw_last128(probe: Probe) -> dict[str, Tensor]:
+    """Return the deciles of ``vkdnw`` for the last 128 parameter tensors; their entropy is one of ``vkdnw_ablations``.
+
+    The published model-driven rankings learned from these, the training-free ones rank by the first 128.
+    """
+    setting, network, (inputs, _) = ABLATIONS["last128"], probe.shared_network(), probe.shared_batch()
+    jacobian, logits = entry_jacobian(network, inputs, setting.entries(network))
+    probe.check_outputs(logits)
+    deciles = setting.scores(jacobian, logits)["quantiles"]
+    return {f"vkdnw_last128_decile_{k}": decile for k, decile in enumerate(deciles, 1)}
+
+
+@register(
     title="VKDNW with other parameters in the Fisher matrix",
     formula="vkdnw_entropy of the first m tensors; of k entries of each of 32; of one entry at relative position p",
     mode="eval",

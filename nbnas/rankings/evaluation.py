@@ -181,6 +181,12 @@ def metric_rows(row_key: str, dataset: str, estimates: Sequence[Estimate], sourc
     return table
 
 
+def as_alternative(table: pd.DataFrame, name: str) -> dict[str, object]:
+    """Return numbers computed otherwise as the columns ``alternative`` ... of other rows in the same order."""
+    columns = {"alternative": "reproduced", "alternative_low": "low", "alternative_high": "high"}
+    return {new: table[old].to_numpy() for new, old in columns.items()} | {"alternative_name": name}
+
+
 def missing(row_key: str, dataset: str, reason: str) -> pd.DataFrame:
     """Return rows of NaN whose note says why a ranking has no numbers on a data set."""
     return metric_rows(row_key, dataset, [], "", reason)
@@ -235,9 +241,7 @@ def _on_images(
     if found.table.equals(used.table[list(method.scores)]):
         return {}
     table = evaluate({"": method}, found, benchmark, setting.dataset, repeats)
-    columns = {"alternative": "reproduced", "alternative_low": "low", "alternative_high": "high"}
-    name = f"The same on images ({found.description.rstrip('.')})"
-    return {new: table[old].to_numpy() for new, old in columns.items()} | {"alternative_name": name}
+    return as_alternative(table, f"The same on images ({found.description.rstrip('.')})")
 
 
 def _estimates_over_ties(scores: ArrayLike, accuracy: np.ndarray) -> list[Estimate]:

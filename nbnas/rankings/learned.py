@@ -35,6 +35,8 @@ class Model(NamedTuple):
 
     scores: tuple[str, ...] = ()
     graph_features: bool = False
+    degrees_of_sets: bool = True
+    """Whether node degrees count the edges with any of a set of operations, or only those with a single one."""
 
 
 MODELS = {
@@ -44,6 +46,11 @@ MODELS = {
     "vkdnw_zcs_graf_m": Model(VKDNW_FEATURES + ZERO_COST_FEATURES, graph_features=True),
 }
 """Row key of the published tables -> model."""
+OTHER_MODELS = {
+    "graf_single_m": Model(graph_features=True, degrees_of_sets=False),
+    "vkdnw_last128_m": Model((*(f"vkdnw_last128_decile_{k}" for k in range(1, 10)), "trainable_layers", "flops")),
+}
+"""What the published forests may have learned from instead: fewer graph features, or the last 128 tensors."""
 
 
 class ForestRanking(NamedTuple):
@@ -69,7 +76,7 @@ def evaluate_model(
     store: Path | None = None,
     **forest: int,
 ) -> pd.DataFrame:
-    """Fit one of :data:`MODELS` per seed to NAS-Bench-201, and judge its predictions on the networks held out.
+    """Fit one of :data:`MODELS` or :data:`OTHER_MODELS` per seed to NAS-Bench-201; judge it on networks held out.
 
     Returns rows as of :func:`nbnas.rankings.evaluation.metric_rows`, means over the seeds, each with a split and a
     forest of its own. On a complete set the interval is the range over seeds. From a sample, the values on all cells
@@ -84,7 +91,7 @@ def evaluate_model(
     if dataset not in benchmark.accuracy_columns:
         return missing(row_key, dataset, f"needs data: {benchmark.hint}")
     train_size = forest.setdefault("train_size", 1024)
-    model = MODELS[row_key]
+    model = (MODELS | OTHER_MODELS)[row_key]
     scores = [name for name in model.scores if name not in left_out]
     try:
         cells = load_architecture_scores(scores, dataset, subset, store=store)
@@ -117,6 +124,8 @@ def _evaluate_split(
     if model.graph_features:
         space = get_space("nasbench201")
         graphs = graph_feature_table([space[cell] for cell in features.index], PUBLISHED_FAMILIES)
+        if not model.degrees_of_sets:
+            graphs = graphs[[name for name in graphs if not (name.startswith("node_") and "," in name)]]
         features = features.join(graphs.set_axis(features.index))
     # Isomorphic cells share stored scores, so a forest could recall the accuracy of one for the others.
     groups = cells.groups if cells.table.shape[1] else None

@@ -29,12 +29,14 @@ def save(
     figures: Mapping[str, tuple[Figure, str]],
     protocol: Mapping[str, object],
     device: str = "cpu",
+    finding: str = "",
 ) -> Path:
     """Write ``reports/<item>.csv``, one png per figure, and last ``reports/<item>.json``; returns the path of the json.
 
     An item is called ``vkdnw/table1``, for example. The table has verdicts of :func:`nbnas.reproduce.verdicts.compare`,
     or any result of a lesson or sweep. ``figures`` is name -> (figure, alternative text), ``protocol`` what a reader
-    must know to trust the numbers: sample, seed, source. ``device`` computed them.
+    must know to trust the numbers: sample, seed, source. ``device`` computed them. ``finding`` is the one sentence of
+    a study for the first page of the report.
     """
     path = reports_folder() / f"{item}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +47,7 @@ def save(
         file = path.with_name(pictures[-1]["file"])
         figure.savefig(file, dpi=160, bbox_inches="tight", metadata={"Software": None})
     record = {"item": item, "protocol": dict(protocol), "figures": pictures, "provenance": provenance.collect(device)}
+    record |= {"finding": finding} if finding else {}
     replace_file(path, lambda partial: partial.write_text(json.dumps(record, indent=1) + "\n"))
     return path
 
@@ -59,5 +62,5 @@ def load(item: str, reports: Path) -> tuple[pd.DataFrame, dict[str, object]] | N
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a csv with verdicts. A row may be named "8", which must stay text."""
-    text = dict.fromkeys(("row", "dataset", "published", "source", "note"), str)
+    text = dict.fromkeys(("row", "dataset", "published", "source", "note", "cause"), str)
     return pd.read_csv(path, dtype=text).fillna(dict.fromkeys(text, ""))

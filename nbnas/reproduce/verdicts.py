@@ -22,9 +22,9 @@ KINDS = ("needs data", "needs compute", "quoted from elsewhere")
 """Why a number is not attempted: each such note begins with one of these and a colon."""
 COLUMNS = [
     *("item", "row", "dataset", "metric", "published", "reproduced", "difference", "low", "high", "alternative"),
-    *("verdict", "source", "note"),
+    *("verdict", "source", "note", "cause"),
 ]
-"""Columns of ``verdicts.csv``; ``difference`` is reproduced less published."""
+"""Columns of ``verdicts.csv``; ``difference`` is reproduced less published, ``cause`` why that is more than noise."""
 
 _NORMAL = 1.96
 """Standard deviations to either side that hold 95 % of a normal distribution."""
@@ -108,26 +108,27 @@ def compare(
     """
     table = _beside_published(item, reproduced)
     reasons, explanations, incomparable = reasons or {}, explanations or {}, incomparable or {}
-    verdicts, notes = [], []
+    verdicts, notes, causes = [], [], []
     for row in table.itertuples():
-        note, other = row.note, _of(incomparable, row.metric, row.source)
+        note, cause, other = row.note, "", _of(incomparable, row.metric, row.source)
         if math.isnan(row.reproduced):
             given = _of(reasons, row.row_key, row.benchmark)
             verdict, note = NOT_ATTEMPTED, note or given or f"{KINDS[1]}: no notebook has computed it"
             if not note.startswith(KINDS):
                 raise NbnasError(f"{item}, {row.row}: a reason begins with {' or '.join(KINDS)}, got {note!r}")
         elif other:
-            verdict, note = NOT_COMPARABLE, f"{note} {other}".strip()
+            verdict, note, cause = NOT_COMPARABLE, f"{note} {other}".strip(), other
         else:
             verdict, tried = _judge_row(row)
-            known = _of(explanations, row.row_key, row.benchmark)
             if verdict not in (MATCH, CONSISTENT):
-                note = f"{note} {known} {tried}".strip().replace("  ", " ")
+                cause = _of(explanations, row.row_key, row.benchmark)
+                note = f"{note} {cause} {tried}".strip().replace("  ", " ")
         verdicts.append(verdict)
         notes.append(note)
+        causes.append(cause)
     joined = table[list(dataset)].agg(", ".join, axis=1)
     difference = table["reproduced"] - table["value"].astype(float)
-    found = {"verdict": verdicts, "note": notes, "dataset": joined, "published": table["value"]}
+    found = {"verdict": verdicts, "note": notes, "cause": causes, "dataset": joined, "published": table["value"]}
     return table.assign(**found, difference=difference)[COLUMNS]
 
 

@@ -1,9 +1,11 @@
 """What pages are made of: templates and style, an executed notebook as HTML, and how numbers were made."""
 
+import base64
 import html
 import re
 from collections.abc import Container
 from functools import cache, partialmethod
+from importlib.resources import files
 from pathlib import Path
 from posixpath import dirname, join, normpath
 
@@ -15,6 +17,7 @@ from pygments.formatters import HtmlFormatter
 
 from nbnas.machine.replace_file import replace_file
 from nbnas.reproduce.notebook import run_time
+from nbnas.reproduce.paper_table import readable
 
 
 @cache
@@ -26,7 +29,8 @@ def open_templates() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"number": _number, "signed": _signed, "run_time": run_time}
+    environment.filters |= {"number": _number, "signed": _signed, "run_time": run_time, "readable": readable}
+    environment.filters["short"] = "{:.3f}".format
     environment.globals |= {
         "style": environment.loader.get_source(environment, "style.css")[0],
         "code_style": HtmlFormatter(style="default").get_style_defs(".highlight"),
@@ -85,11 +89,24 @@ def markdown_to_html(source: str) -> str:
     return MarkdownWithMath(renderer=_MathMLRenderer(escape=False)).render(source)
 
 
-def notebook_body(path: Path) -> str:
+def write_table_script(folder: Path) -> None:
+    """Write what makes the tables of a report sortable, searchable and downloadable: DataTables, from itables.
+
+    Browsers load no module from a file beside the page, so the script carries it as text.
+    """
+    bundle = files("itables") / "html"
+    code = base64.b64encode((bundle / "dt_bundle.js").read_bytes()).decode()
+    text = open_templates().get_template("tables.js.jinja").render(code=code)
+    replace_file(folder / "tables.js", lambda partial: partial.write_text(text))
+    style = (bundle / "dt_bundle.css").read_text()
+    replace_file(folder / "tables.css", lambda partial: partial.write_text(style))
+
+
+def notebook_body(path: Path, fold_code: bool = False) -> str:
     """Return an executed notebook as HTML without a surrounding page and without its title.
 
-    Pictures are embedded, solutions of exercises and cells that save are folded, and links between notebooks lead to
-    their pages.
+    Pictures are embedded, solutions of exercises and cells that save are folded, and so is all code if ``fold_code``.
+    Links between notebooks lead to their pages.
     """
     exporter = HTMLExporter(
         template_name="basic",
@@ -99,7 +116,7 @@ def notebook_body(path: Path) -> str:
         exclude_output_prompt=True,
     )
     exporter.register_filter("markdown2html", markdown_to_html)
-    body, _ = exporter.from_filename(str(path))
+    body, _ = exporter.from_filename(str(path), resources={"fold_code": fold_code})
     body = re.sub(r"<h1 .*?</h1>", "", body, count=1, flags=re.DOTALL)
     return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb(?=["#])', r"\1.html", body)
 

@@ -1,0 +1,116 @@
+"""A table that reads like that of the paper: methods by data sets and metrics, published above reproduced."""
+
+import html
+from collections.abc import Mapping
+
+import pandas as pd
+from IPython.display import HTML
+
+from nbnas.reproduce.verdicts import CONSISTENT, MATCH, NOT_ATTEMPTED, count_verdicts
+
+SIGNS = {
+    **{"match": "✓", "consistent": "○", "close": "≈", "explained": "∴", "differs": "≠"},
+    **{"not comparable": "∦", "not attempted": "–"},
+}
+"""Verdict -> its sign, so that colour alone tells nothing."""
+METRIC_NAMES = {
+    **{"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"},
+    **{"partial_kendall_tau": "partial τ", "top1": "top-1 accuracy (%)", "flops_millions": "FLOPs (millions)"},
+    **{"gpu_days": "GPU days", "gpu_hours": "GPU hours", "params_millions": "parameters (millions)"},
+}
+_NAMES = {
+    **{
+        "cifar100": "CIFAR-100",
+        "cifar10": "CIFAR-10",
+        "imagenet16-120": "ImageNet16-120",
+        "imagenet-1k": "ImageNet-1k",
+    },
+    **{"nats-tss": "NAS-Bench-201", "nats-sss": "NATS-Bench size space", "nb-macro": "NAS-Bench-Macro"},
+    **{"blox": "BLOX", "nds": "NDS", "nb-1shot1": "NAS-Bench-1Shot1"},
+    **{"trainable_layers": "number of layers"},
+    **{"class_scene": "TransNAS, scenes", "class_object": "TransNAS, objects", "jigsaw": "TransNAS, jigsaw"},
+    **{"ss1": "1Shot1 space 1", "ss2": "1Shot1 space 2", "ss3": "1Shot1 space 3"},
+    **{"flops": "FLOPs", "jacov": "Jacov", "vkdnw": "VKDNW_single", "vkdnw_rank": "VKDNW_single"},
+    **{"vkdnw_dim": "No. of trainable layers (ℵ)", "vkdnw_comb": "VKDNW_agg", "model_graf": "GRAF"},
+    **{"model_vkdnw+zs+graf": "(VKDNW+ZCS+GRAF)_m", "model_vkdnw+zs": "(VKDNW+ZCS)_m", "model_vkdnw": "VKDNW_m"},
+}
+_STYLE = """<style>
+.paper { border-collapse: collapse; font-size: .9em; }
+.paper caption { text-align: left; font-weight: 600; padding: .3em 0; }
+.paper th, .paper td { padding: .25em .7em; text-align: left; vertical-align: top; }
+.paper td { text-align: right; white-space: nowrap; }
+.paper thead th { text-align: center; }
+.paper .published { color: #767676; }
+.paper small { font-size: .85em; }
+</style>"""
+
+
+def readable(name: str) -> str:
+    """Return the name of a row, data set or metric as readers know it.
+
+    >>> readable("nats-tss, cifar100"), readable("flops_jacov_"), readable("kendall_tau")
+    ('NAS-Bench-201, CIFAR-100', 'FLOPs · Jacov', "Kendall's τ")
+    """
+    if name in METRIC_NAMES or name in _NAMES:
+        return METRIC_NAMES.get(name) or _NAMES[name]
+    if name.endswith("_"):  # Parts of a combination, as the authors' notebooks name it.
+        return " · ".join(_NAMES.get(part, part) for part in name.removesuffix("_").split("_"))
+    return ", ".join(_NAMES.get(part, part) for part in name.split(", "))
+
+
+def paper_table(table: pd.DataFrame, caption: str, names: Mapping[str, str] | None = None) -> HTML:
+    """Show verdicts of :func:`nbnas.reproduce.verdicts.compare` in the shape of the published table.
+
+    Each cell has the published value in grey, and below it ours in bold, the sign of the verdict and Δ, ours less the
+    published value. What lies outside of the uncertainty or was not attempted has a footnote. ``names`` are those of
+    rows that have no readable name.
+    """
+    names, notes = names or {}, {}
+    levels = table["dataset"].str.split(", ", expand=True).fillna("")
+    columns = [*levels.columns, "metric"]
+    numbered = levels.assign(
+        row=table["row"], metric=table["metric"], cell=[_cell(row, notes) for row in table.itertuples()]
+    )
+    shape = numbered.pivot_table(index="row", columns=columns, values="cell", aggfunc="<br>".join, sort=False)
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(names.get(name, readable(name)))}</th>'
+        + "".join(f"<td>{cell if isinstance(cell, str) else ''}</td>" for cell in cells)
+        + "</tr>"
+        for name, cells in zip(shape.index, shape.to_numpy(), strict=True)
+    )
+    counts = ", ".join(f"{SIGNS[name]} {count} {name}" for name, count in count_verdicts(table).items() if count)
+    legend = f"Grey: published. Bold: ours, with Δ, ours less published. {counts}."
+    listed = "".join(f"<li id='note-{number}'>{html.escape(note)}</li>" for note, number in notes.items())
+    reasons = f"<details><summary>{len(notes)} footnotes</summary><ol>{listed}</ol></details>" if notes else ""
+    head = "".join(_head(shape.columns, level) for level in range(len(columns)))
+    return HTML(
+        f'{_STYLE}<table class="paper"><caption>{html.escape(caption)}</caption><thead>{head}</thead>'
+        f"<tbody>{rows}</tbody></table><p>{legend}</p>{reasons}"
+    )
+
+
+def _head(columns: pd.Index, level: int) -> str:
+    """One line of the head, in which equal neighbours share a cell."""
+    names = [readable(key[level]) for key in columns]
+    above = [key[:level] for key in columns]
+    starts = [at for at in range(len(names)) if at == 0 or (names[at], above[at]) != (names[at - 1], above[at - 1])]
+    cells = [
+        f'<th scope="colgroup" colspan="{end - start}">{html.escape(names[start])}</th>'
+        for start, end in zip(starts, [*starts[1:], len(names)], strict=True)
+    ]
+    return f"<tr><th></th>{''.join(cells)}</tr>"
+
+
+def _cell(row, notes: dict[str, int]) -> str:
+    published = f'<span class="published">{row.published}</span>'
+    number = ""
+    if row.verdict not in (MATCH, CONSISTENT) and row.note:
+        number = f"<sup>{notes.setdefault(row.note, len(notes) + 1)}</sup>"
+    if row.verdict == NOT_ATTEMPTED:
+        return f"{published}<br>{SIGNS[row.verdict]}{number}"
+    digits = min(len(row.published.partition("e")[0].partition(".")[2]), 3)
+    other = f" ({row.alternative:.{digits}f})" if row.alternative == row.alternative else ""
+    title = f"{row.verdict}, interval {row.low:.4g} to {row.high:.4g}"
+    ours = f'<b title="{title}">{row.reproduced:.{digits}f}</b>{other}'
+    sign = f'<span class="sign {row.verdict.replace(" ", "-")}" title="{row.verdict}">{SIGNS[row.verdict]}</span>'
+    return f"{published}<br>{ours} {sign} <small>{row.difference:+.{digits}f}</small>{number}"
