@@ -26,9 +26,37 @@ def test_comparison_has_a_panel_per_data_set_with_ring_dot_and_interval(verdict_
     assert list(interval.get_xdata()) == [0.6220, 0.6230]
     assert dot.get_xdata().tolist() == [0.6228]
     assert ring.get_xdata().tolist() == [0.623]
-    assert to_hex(figure.axes[1].lines[1].get_color()) == plots.COLOURS["differs"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["FLOPs, Kendall's τ"]
+    assert (to_hex(figure.axes[1].lines[1].get_color()), figure.axes[1].lines[1].get_marker()) == plots.STYLES[
+        "differs"
+    ]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["FLOPs"]
+    assert figure.axes[0].get_xlabel() == "Kendall's τ"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["match", "differs"]
     assert "1 match, 1 differs" in alt
+
+
+def test_rows_of_several_metrics_are_named_by_them(verdict_table):
+    several = pd.concat([verdict_table[:1], verdict_table[:1].assign(metric="ndcg_1000")])
+    figure, _ = plots.published_against_reproduced(several, "Table 1")
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["FLOPs, Kendall's τ", "FLOPs, nDCG@1000"]
+
+
+def test_each_difference_stands_over_its_uncertainty_with_the_shape_of_its_verdict(verdict_table):
+    table = verdict_table.assign(difference=verdict_table["reproduced"] - verdict_table["published"].astype(float))
+    figure, alt = plots.rankings.differences_at_a_glance(table)
+    drawn = [dots.get_offsets().data for dots in figure.axes[0].collections]
+    assert [len(dots) for dots in drawn] == [1, 0, 0, 0, 1, 0]  # in the order of the verdicts
+    assert drawn[0].tolist() == [pytest.approx([0.0005, 0.0005])]
+    assert drawn[4].tolist() == [pytest.approx([0.01, 0.036])]
+    assert "for 2 numbers: 1 match, 1 differs" in alt
+
+
+def test_a_figure_carries_its_alternative_text_into_a_notebook(verdict_table):
+    figure, alt = plots.published_against_reproduced(verdict_table, "Table 1")
+    data, metadata = figure._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert metadata == {"image/png": {"alt": alt}}
 
 
 def test_comparison_of_nothing_is_an_empty_panel(verdict_table):

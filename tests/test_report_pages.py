@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from nbnas.reproduce import results
+from nbnas.reproduce.notebook import natural_order
 from nbnas.reproduce.report import build
 from nbnas.reproduce.report.api_page import MODULES, api_sections, docstring_to_html
 from nbnas.reproduce.verdicts import VERDICTS, compare, load_published
@@ -87,7 +88,8 @@ class Page(HTMLParser):
 
 def test_links_and_anchors_of_all_pages_resolve(reports):
     pages = {path.resolve(): Page(path) for path in reports.rglob("*.html")}
-    assert len(pages) == 7
+    # First page, API, sweep, lesson, a table of our own, and one for each published item.
+    assert len(pages) == 5 + load_published()["item"].nunique()
     assert "sweeps/widths.html" in pages[(reports / "index.html").resolve()].links
     followed = 0
     for path, page in pages.items():
@@ -113,18 +115,28 @@ def test_a_reproduction_page_says_how_it_stands_and_how_it_was_made(reports):
     absent = len(load_published("vkdnw/fig4")) - 1
     assert '<span class="verdict match">1 match</span>' in text
     assert f'<span class="verdict not-attempted">{absent} not attempted</span>' in text
-    assert 'href="../index.html#vkdnw-fig4"' in text
+    assert 'href="#every-number"' in text
     assert "Ran in 1.2 min" in text
     assert "a &lt;sample&gt; of 3" in text
     assert text.count("<h1") == 1
     contents = text[text.index('class="contents"') : text.index("<main>")]
-    assert re.findall(r'class="level-(\d)"', contents) == ["2", "3"]
+    assert re.findall(r'class="level-(\d)"', contents) == ["2", "3", "2"]
     assert "<em>reason</em>" in contents
-    assert "5 &lt; 6 &amp; so on" in (reports / "index.html").read_text()
+    assert "5 &lt; 6 &amp; so on" in text
+
+
+def test_an_item_whose_notebook_was_not_executed_has_a_page_with_its_published_numbers(reports):
+    text = (reports / "vkdnw" / "table8.html").read_text()
+    assert "did not execute the notebook" in text
+    assert text.count('<td class="verdict not-attempted">') == len(load_published("vkdnw/table8"))
 
 
 def test_pages_follow_each_other_in_the_order_of_the_report(reports):
-    order = ["vkdnw/table2", "vkdnw/table10", "vkdnw/fig4", "lessons/01_a"]
+    own = [item for item in load_published()["item"].unique() if item.startswith("vkdnw/")]
+    vkdnw = sorted([*own, "vkdnw/table10"], key=natural_order)
+    assert vkdnw.index("vkdnw/table10") == vkdnw.index("vkdnw/table8") + 1
+    others = [item for item in load_published()["item"].unique() if item.startswith("tcet/")]
+    order = [*vkdnw, *sorted(others, key=natural_order), "lessons/01_a"]
     for number, item in enumerate(order):
         text = (reports / f"{item}.html").read_text()
         before, after = (re.findall(rf'rel="{name}" href="\.\./([^"]*)\.html"', text) for name in ("prev", "next"))

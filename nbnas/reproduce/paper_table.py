@@ -66,12 +66,11 @@ def paper_table(table: pd.DataFrame, caption: str, names: Mapping[str, str] | No
     rows that have no readable name.
     """
     names, notes = names or {}, {}
-    levels = table["dataset"].str.split(", ", expand=True).fillna("")
+    levels = table["dataset"].str.split(", ", expand=True).fillna("").add_prefix("level ")
     columns = [*levels.columns, "metric"]
-    numbered = levels.assign(
-        row=table["row"], metric=table["metric"], cell=[_cell(row, notes) for row in table.itertuples()]
-    )
-    shape = numbered.pivot_table(index="row", columns=columns, values="cell", aggfunc="<br>".join, sort=False)
+    cells = [_cell(row, notes) for row in table.itertuples()]
+    numbered = levels.assign(row=table["row"], metric=table["metric"], cell=cells)
+    shape = numbered.pivot_table(index="row", columns=columns, values=["cell"], aggfunc="<br>".join, sort=False)["cell"]
     rows = "".join(
         f'<tr><th scope="row">{html.escape(names.get(name, readable(name)))}</th>'
         + "".join(f"<td>{cell if isinstance(cell, str) else ''}</td>" for cell in cells)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from nbnas.reproduce.verdicts import is_judged
+
 HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
 UNDECIDED, UNKNOWN = "undecided", "not judged"
 
@@ -228,9 +230,7 @@ def judge_claims(verdicts: pd.DataFrame, reference: pd.DataFrame) -> list[Card]:
     what that lacks, too, is left out.
     """
     keys = ["item", "dataset", "metric", "row"]
-    tables = [
-        table[table["reproduced"].notna()].drop_duplicates(keys).set_index(keys) for table in (verdicts, reference)
-    ]
+    tables = [table[is_judged(table)].drop_duplicates(keys).set_index(keys) for table in (verdicts, reference)]
     return [Card(claim, list(_outcomes(claim, tables))) for claim in CLAIMS]
 
 

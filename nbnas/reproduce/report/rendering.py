@@ -45,6 +45,7 @@ def write_page(template: str, path: Path, root: str = "", report: bool = True, *
     ``root`` leads from the page to the folder of the report, and ``report`` says whether a report is there.
     """
     text = open_templates().get_template(template).render(root=root, report=report, **values)
+    path.parent.mkdir(exist_ok=True)
     replace_file(path, lambda partial: partial.write_text(text))
     return path
 
