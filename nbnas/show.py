@@ -116,7 +116,7 @@ def layers(
 ) -> "Figure":
     """Draw the two vectors whose dot product is T-CET, layer by layer.
 
-    On the left the sum of a layer's saliencies over their standard deviation, on the right the log-determinant of the
+    Above the sum of a layer's saliencies over their standard deviation, below the log-determinant of the
     agreement of its activation codes, 0 where that kernel is singular. ``networks`` is a network, with options as for
     :func:`spectrum`; or its layers as a table, see :func:`nbnas.proxies.tcet.layer_vectors`; or name -> one of these,
     for a line each. The saliency of networks is ``snip`` or ``synflow``.

@@ -40,6 +40,17 @@ def test_a_markdown_solution_vanishes():
     assert len(exercises.without_solutions(notebook).cells) == 2
 
 
+def test_the_cell_that_saves_is_left_out(folders):
+    notebook = lesson("secret = 42")
+    notebook.cells.append(nbformat.v4.new_code_cell("results.save()", metadata={"tags": ["saving"]}))
+    assert [cell.source for cell in exercises.without_solutions(notebook).cells][2:] == [exercises.PLACE]
+
+
+def test_only_lessons_have_exercises(folders):
+    nbformat.write(lesson(), folders[0] / "glossary.ipynb")
+    assert exercises.make_exercises(*folders) == {"01_a.ipynb": "written"}
+
+
 def test_a_copy_that_was_only_run_follows_its_lesson(folders):
     exercises.make_exercises(*folders)
     copy = read(folders[1] / "01_a.ipynb")
@@ -73,9 +84,9 @@ def test_the_command_makes_an_exercise_of_every_lesson(monkeypatch, tmp_path, ca
     monkeypatch.setattr(exercises, "notebooks_folder", lambda: tmp_path)
     assert main(["exercises"]) == 0
     made = sorted((tmp_path / "exercises").glob("*.ipynb"))
-    assert [path.name for path in made] == sorted(path.name for path in (real / "lessons").glob("*.ipynb"))
+    assert [path.name for path in made] == sorted(path.name for path in (real / "lessons").glob("[0-9]*.ipynb"))
     assert capsys.readouterr().out.count("written") == len(made)
     for path in made:
         tags = [tag for cell in read(path).cells for tag in cell.metadata.get("tags", [])]
-        assert "solution" not in tags
+        assert not {"solution", "saving"} & set(tags)
         assert tags.count("answer") >= 2, path.name

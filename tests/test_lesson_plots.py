@@ -17,14 +17,17 @@ def test_dumbbells_sort_by_the_first_column():
     assert "b 0.90 and -0.20; a 0.10 and 0.50" in alt
 
 
-def test_blocks_stand_in_order_with_arrows_between():
-    figure, alt = lesson_plots.stacked_blocks(
-        [("image\n3", "end"), ("stem", "fixed"), ("cells", "searched")], "A network"
-    )
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert [text for text in texts if text] == ["image\n3", "stem", "cells"]
-    assert texts.count("") == 2
-    assert alt == "A network: image 3, stem, cells."
+def test_a_diagram_has_its_boxes_arrows_and_kinds():
+    boxes = {"ours": {"cell": (0, 0), "score": (2, 0)}, "theirs": {"trained\naccuracy": (2, 1)}}
+    arrows = {("cell", "score"): "seconds", ("score", "trained\naccuracy"): "the same?"}
+    figure, alt = lesson_plots.diagram(boxes, arrows, "An idea")
+    (axis,) = figure.axes
+    labels = [text.get_text() for text in axis.texts]
+    assert {"cell", "score", "trained\naccuracy", "seconds", "the same?"} <= set(labels)
+    drawn = [text.arrow_patch for text in axis.texts if getattr(text, "arrow_patch", None)]
+    assert [arrow.get_linestyle() for arrow in drawn] == ["-", "--"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "theirs"]
+    assert alt == "An idea: cell to score (seconds); score to trained accuracy (the same?)."
 
 
 def test_heat_table_names_its_extremes():

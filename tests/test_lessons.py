@@ -17,7 +17,8 @@ from nbnas.reproduce.notebook import read_notebook
 from nbnas.search import Budget, Evolution, evolve
 from tests.networks import ConvNeXt, ResNet, convnet, mlp, nasbench201
 
-LESSONS = sorted((notebooks_folder() / "lessons").glob("*.ipynb"))
+LESSONS = sorted((notebooks_folder() / "lessons").glob("[0-9]*.ipynb"))
+GLOSSARY = notebooks_folder() / "lessons" / "glossary.ipynb"
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
@@ -37,8 +38,11 @@ def test_the_first_cell_says_what_who_and_how_long(path):
     first = cells_of(path, "markdown")[0].source
     number = int(path.stem[:2])
     assert re.match(rf"# Lesson {number}: \S", first)
-    for promise in ("**Question.**", "**You will**", "**Needs**", "**Time**"):
+    for promise in ("**Question.**", "**After this lesson you can**\n\n- ", "**Needs**", "**Time**", "**Paper"):
         assert promise in first, promise
+    assert {"https://arxiv.org/abs/2502.04975", "https://openreview.net/forum?id=y7rbX884LZrX"} & set(
+        re.findall(r"\]\((https://[^)]+)\)", first)
+    )
     assert re.search(r"\d+\s+minutes\s+to\s+read", first)
     assert "no download" in " ".join(first.split())
 
@@ -53,8 +57,11 @@ def test_it_ends_with_exercises_that_are_solved_and_with_what_comes_next(path):
     assert len(tagged(cells[start:], "solution")) == len(exercises)
     assert not tagged(cells[:start], "solution")
     assert any("**Next:**" in text for text in texts[start:])
-    assert "results.save(" in texts[-1]
-    assert "assert " in texts[-1]
+    (saving,) = tagged(cells, "saving")
+    assert saving is cells[-1]
+    assert saving.metadata.jupyter.source_hidden
+    assert "results.save(" in saving.source
+    assert "assert " in saving.source
 
 
 @every_lesson
@@ -96,6 +103,25 @@ def test_links_lead_somewhere(path):
 
 
 @every_lesson
+def test_it_says_how_to_read_its_figures_with_numbers_of_the_run(path):
+    code = cells_of(path, "code")
+    readings = tagged(code, "reading")
+    assert len(readings) >= 1
+    for cell in readings:
+        assert "Markdown(" in cell.source.splitlines()[-1] or cell.source.endswith(")")
+        assert cell.metadata.jupyter.source_hidden
+
+
+@every_lesson
+def test_terms_are_linked_to_the_glossary(path):
+    terms = set(re.findall(r"^### (.+)$", "\n".join(cell.source for cell in cells_of(GLOSSARY, "markdown")), re.M))
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    linked = re.findall(r"\]\(glossary\.ipynb#([^)]+)\)", text)
+    assert len(linked) >= 2
+    assert set(linked) <= {term.replace(" ", "-") for term in terms}
+
+
+@every_lesson
 def test_formulas_are_drawn_without_network(path):
     from nbnas.reproduce.report.rendering import markdown_to_html
 
@@ -111,10 +137,10 @@ def test_formulas_are_drawn_without_network(path):
 def definitions(name):
     """Run the imports, functions and classes of a lesson, and nothing else of it; returns its namespace.
 
-    The last cell, which imports the package, is left out.
+    The last cells, which compare with the package and save, are left out.
     """
     kept = []
-    for cell in cells_of(notebooks_folder() / "lessons" / f"{name}.ipynb", "code")[:-1]:
+    for cell in cells_of(notebooks_folder() / "lessons" / f"{name}.ipynb", "code")[:-2]:
         statements = ast.parse(cell.source).body
         kept += [node for node in statements if isinstance(node, ast.Import | ast.ImportFrom)]
         kept += [node for node in statements if isinstance(node, ast.FunctionDef | ast.ClassDef)]
@@ -124,11 +150,11 @@ def definitions(name):
 
 
 @pytest.mark.parametrize("name", ["03_fisher_information", "04_tcet"])
-def test_lessons_from_scratch_import_the_package_only_in_the_last_cell(name):
+def test_lessons_from_scratch_import_the_package_only_in_the_last_cells(name):
     code = cells_of(notebooks_folder() / "lessons" / f"{name}.ipynb", "code")
-    assert not any(re.search(r"\bnbnas\b", cell.source) for cell in code[:-1])
-    assert "import nbnas" in code[-1].source
-    assert "assert" in code[-1].source
+    assert not any(re.search(r"\bnbnas\b", cell.source) for cell in code[:-2])
+    assert "import nbnas" in code[-2].source
+    assert "assert" in code[-2].source
 
 
 def batch_norm_net():

@@ -283,12 +283,13 @@ def test_seed_batch_and_data_set_choose_the_rows(tmp_path):
 # ----------------------------------------------------------------------------------------- scores without a classifier
 
 
+@pytest.mark.parametrize("name", ["zen", "naswot"])  # published on noise, and on images
 @pytest.mark.parametrize(("own", "taken"), [(5, -1.0), (10, 1.0), (12, 1.0)])
-def test_scores_that_do_not_see_the_classifier_are_read_where_they_reach_furthest(tmp_path, own, taken):
-    store_scores(tmp_path, "zen", dict.fromkeys(CLASSES[:10], -1.0))
-    store_scores(tmp_path, "zen", dict.fromkeys(CLASSES[:own], 1.0), Setting(dataset="cifar100"))
-    scores = load_architecture_scores(["zen", "params"], "cifar100", store=tmp_path)
-    assert set(scores.table["zen"]) == {taken}
+def test_scores_that_do_not_see_the_classifier_are_read_where_they_reach_furthest(tmp_path, name, own, taken):
+    store_scores(tmp_path, name, dict.fromkeys(CLASSES[:10], -1.0))
+    store_scores(tmp_path, name, dict.fromkeys(CLASSES[:own], 1.0), Setting(dataset="cifar100"))
+    scores = load_architecture_scores([name, "params"], "cifar100", store=tmp_path)
+    assert set(scores.table[name]) == {taken}
     space = Setting().space
     assert scores.table["params"].iloc[0] == space.params_for(space[scores.table.index[0]], "cifar100")
 

@@ -90,6 +90,13 @@ def test_wrong_parameters_are_refused(notebook, given, message):
         check_parameters(notebook, given)
 
 
+def test_a_notebook_without_code_needs_no_parameters(tmp_path):
+    path = tmp_path / "text.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Words")]), path)
+    notebook = read_notebook(path)
+    assert (notebook.title, notebook.parameters) == ("Words", {})
+
+
 def test_a_whole_number_may_stand_for_a_float(notebook):
     assert check_parameters(notebook, {"share": 1})["share"] == 1
 

@@ -113,7 +113,7 @@ def test_lines_are_sorted_and_have_a_band_where_there_is_an_interval():
     assert axis.lines[0].get_ydata().tolist() == [0.2, 0.5]
     corners = axis.collections[0].get_paths()[0].vertices
     assert {0.1, 0.6} <= set(corners[:, 1].tolist())
-    assert alt == "Title: tau against setting for a, b."
+    assert alt == "Title: tau against setting: a from 0.2 to 0.5; b from 0.7 to 0.7."
 
 
 def test_ranked_intervals_put_the_best_on_top_and_ring_what_is_published():

@@ -225,9 +225,10 @@ def test_few_layers_are_named_and_several_networks_are_in_the_legend():
     batch = torch.randn(SHAPE), torch.tensor([0, 1, 2, 3])
     table = layer_vectors(convnet(), batch)
     figure = nbnas.show.layers(table, title="mine")
-    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == list(table.index)
+    assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == list(table.index)
     assert figure.axes[1].get_ylabel().endswith("(nats)")
     assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].lines[0].get_linestyle() == "None"  # Values between layers do not exist.
     assert figure.get_suptitle() == "mine"
     several = nbnas.show.layers({"one": table, "two": convnet()}, input_shape=SHAPE)
     assert [text.get_text() for text in several.legends[0].get_texts()] == ["one", "two"]

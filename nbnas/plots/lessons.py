@@ -1,13 +1,14 @@
 """Figures that only the lessons draw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from nbnas.plots.drawing import BELOW, CENTRED, THIN, finished, grid, name_rows
+from nbnas.plots.drawing import BELOW, CENTRED, THIN, finished, grid, name_rows, wrapped_grid
 
 
 def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str]:
@@ -15,7 +16,7 @@ def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str
     first, second = table.columns
     ordered = table.sort_values(first, ascending=False)
     heights = range(len(ordered))
-    figure, [[axis]] = grid((7.2, 1.6 + 0.26 * len(ordered)))
+    figure, [[axis]] = grid((6.2, 1.6 + 0.26 * len(ordered)))
     axis.hlines(heights, ordered[first], ordered[second], color="#bbbbbb", linewidth=2)
     axis.plot(ordered[first], heights, "o", color="#33658a", label=first)
     axis.plot(ordered[second], heights, "o", color="#b26a00", label=second)
@@ -27,20 +28,37 @@ def dumbbells(table: pd.DataFrame, title: str, xlabel: str) -> tuple[Figure, str
     return finished(figure, f"{title}: {xlabel}, {first} and {second}, for {rows}.")
 
 
-def stacked_blocks(blocks: Sequence[tuple[str, str]], title: str) -> tuple[Figure, str]:
-    """Draw the parts of a network, (label, kind), as a row of boxes, input on the left; each kind has a colour."""
-    kinds = list(dict.fromkeys(kind for _, kind in blocks))
-    palette = sns.color_palette("pastel", len(kinds))
-    figure, [[axis]] = grid((0.6 + 0.85 * len(blocks), 1.5), style=None)
-    for place, (label, kind) in enumerate(blocks):
-        box = {"facecolor": palette[kinds.index(kind)], "edgecolor": "#555555", "boxstyle": "round,pad=0.35"}
-        axis.text(place, 0, label, fontsize=8, bbox=box, **CENTRED)
-        if place:
-            arrow = {"arrowstyle": "-|>", "color": "#555555"}
-            axis.annotate("", xy=(place - 0.42, 0), xytext=(place - 0.6, 0), arrowprops=arrow)
-    axis.set(xlim=(-0.6, len(blocks) - 0.4), ylim=(-1, 1), title=title)
+def diagram(
+    boxes: Mapping[str, Mapping[str, tuple[float, float]]], arrows: Mapping[tuple[str, str], str], title: str
+) -> tuple[Figure, str]:
+    """Draw an idea as boxes and arrows.
+
+    ``boxes``: kind -> label -> its column and row; each kind has a colour, named below where there are several.
+    ``arrows``: labels of two boxes -> what to write beside the arrow; it is dashed if that ends in a question mark.
+    """
+    places = {label: place for of_kind in boxes.values() for label, place in of_kind.items()}
+    palette = dict(zip(boxes, sns.color_palette("pastel", len(boxes)), strict=True))
+    columns, rows = (np.ptp([place[axis] for place in places.values()]) for axis in (0, 1))
+    figure, [[axis]] = grid((1.5 + 1.35 * columns, 1.5 + 0.8 * rows), style=None)
+    texts = {}
+    for kind, of_kind in boxes.items():
+        for label, place in of_kind.items():
+            box = {"facecolor": palette[kind], "edgecolor": "#555555", "boxstyle": "round,pad=0.4"}
+            texts[label] = axis.text(*place, label, fontsize=9, bbox=box, **CENTRED)
+    for (start, end), label in arrows.items():
+        patches = {"patchA": texts[start].get_bbox_patch(), "patchB": texts[end].get_bbox_patch()}
+        style = {"arrowstyle": "-|>", "color": "#555555", "linestyle": "--" if label.endswith("?") else "-"}
+        axis.annotate("", places[end], places[start], arrowprops={**style, **patches, "shrinkA": 1, "shrinkB": 1})
+        middle = np.mean([places[start], places[end]], axis=0)
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axis.text(*middle, label, fontsize=8, color="#333333", bbox=paper if label else None, **CENTRED)
+    low, high = (np.array([limit(place[axis] for place in places.values()) for axis in (0, 1)]) for limit in (min, max))
+    axis.set(xlim=(low[0] - 0.55, high[0] + 0.55), ylim=(high[1] + 0.5, low[1] - 0.5), title=title)
     axis.axis("off")
-    return finished(figure, f"{title}: " + ", ".join(label.replace("\n", " ") for label, _ in blocks) + ".")
+    if len(boxes) > 1:
+        figure.legend(handles=[Patch(color=colour, label=kind) for kind, colour in palette.items()], ncols=4, **BELOW)
+    steps = (f"{start} to {end}" + (f" ({label})" if label else "") for (start, end), label in arrows.items())
+    return finished(figure, " ".join(f"{title}: {'; '.join(steps)}.".split()))
 
 
 def heat_table(table: pd.DataFrame, title: str, label: str) -> tuple[Figure, str]:
@@ -59,7 +77,7 @@ def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple
 
     ``surfaces``: rule -> aggregate (n, n) of the ranks 1 to n, rows by the second rank. ``points``: label -> two ranks.
     """
-    figure, [axes] = grid((4.4 * len(surfaces), 3.9), 1, len(surfaces), style=None, sharey=True)
+    figure, [axes] = grid((3.2 * len(surfaces), 3.4), 1, len(surfaces), style=None, sharey=True)
     box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
     beside = {"xytext": (-8, 8), "textcoords": "offset points", "ha": "right", "bbox": box}
     for axis, (rule, surface) in zip(axes, surfaces.items(), strict=True):
@@ -78,11 +96,12 @@ def rank_contours(surfaces: Mapping[str, np.ndarray], points: Mapping[str, tuple
 
 
 def values_by_group(table: pd.DataFrame, group: str, columns: list[str], title: str, xlabel: str) -> tuple[Figure, str]:
-    """Draw every row as a dot over its group, with its index as label, one panel for each of ``columns``.
+    """Draw every row as a dot over its group, with its index as label, one panel for each of ``columns``,
+    one below the other.
 
     ``group`` is a column of whole numbers that places a row from left to right.
     """
-    figure, [axes] = grid((5.2 * len(columns), 6.4), 1, len(columns))
+    figure, axes = wrapped_grid(len(columns), 1, 6.2, 5.2)
     line = {"arrowstyle": "-", "color": "#bbbbbb", "linewidth": 0.6}
     for axis, column in zip(axes, columns, strict=True):
         apart = np.ptp(table[column]) / 45  # About the height of a label.

@@ -56,7 +56,9 @@ def lines_with_bands(
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
     figure.legend(ncols=2, **BELOW)
-    return finished(figure, f"{title}: {ylabel} against {xlabel} for {', '.join(names)}.")
+    ends = table.sort_values("x", kind="stable").groupby("name", sort=False)["value"]
+    changes = "; ".join(f"{name} from {own.iloc[0]:.3g} to {own.iloc[-1]:.3g}" for name, own in ends)
+    return finished(figure, f"{title}: {ylabel} against {xlabel}: {changes}.")
 
 
 def swept_values(

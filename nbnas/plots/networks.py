@@ -1,6 +1,7 @@
 """Figures of what networks measure: their layers, their eigenvalues, and the candidates of a search."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,27 +42,28 @@ def layer_profiles(
 
 
 def layer_vectors(networks: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, str]:
-    """Draw the two vectors whose dot product is T-CET, layer by layer, side by side; zeros have no logarithm.
+    """Draw the two vectors whose dot product is T-CET, a dot per layer, one above the other; zeros have no logarithm.
 
     ``networks``: name -> layers, see :func:`nbnas.proxies.tcet.layer_vectors`. They are named below where there is
     room, which is for one network of up to 24 layers.
     """
     panels = {"signal_to_noise": "S / σ of saliencies", "log_determinant": "ln |det K| (nats)"}
-    figure, [axes] = grid((9.6, 4.2), 1, 2)
+    figure, axes = grid((6.2, 5.6), 2, 1, sharex=True)
+    axes = axes[:, 0]
     for axis, (column, label) in zip(axes, panels.items(), strict=True):
-        for name, colour in colours(networks).items():
+        for (name, colour), marker in zip(colours(networks).items(), cycle("os^Dv"), strict=False):
             depth = range(1, len(networks[name]) + 1)
-            axis.plot(depth, networks[name][column], color=colour, label=name, **_DOTTED)
-        axis.set(xlabel="layer, in the order of the network", ylabel=label)
+            axis.plot(depth, networks[name][column], marker, color=colour, label=name, markersize=4)
+        axis.set_ylabel(label)
         axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[-1].set_xlabel("layer, in the order of the network")
     if all((layers["signal_to_noise"] >= 0).all() for layers in networks.values()):
         axes[0].set_yscale("log")
     names = next(iter(networks.values())).index
     if len(networks) > 1:
         figure.legend(*axes[0].get_legend_handles_labels(), ncols=4, **BELOW)
     elif len(names) <= 24:
-        for axis in axes:
-            axis.set_xticks(range(1, len(names) + 1), names, rotation=60, ha="right", fontsize=8)
+        axes[-1].set_xticks(range(1, len(names) + 1), names, rotation=60, ha="right", fontsize=8)
     counts = ", ".join(f"{len(layers)} of {name}" for name, layers in networks.items())
     return finished(figure, f"{title}: {' and '.join(panels.values())} over layers, {counts}.", title)
 
@@ -143,12 +145,14 @@ def search_progress(history: pd.DataFrame, cost: str, budget: float, title: str)
     """
     best = history["objective"].idxmax()
     mutated = history["parent"].notna()
-    figure, [axes] = grid((9.6, 3.6), 1, 2)
+    figure, axes = grid((6.4, 5.2), 2, 1, sharex=True)
+    axes = axes[:, 0]
     for axis, column in zip(axes, ("objective", cost), strict=True):
         axis.plot(history[column][~mutated], ".", color="#999999", label="first candidates")
         axis.plot(history[column][mutated], ".", color="#0072b2", label="mutations")
         axis.plot(best, history.loc[best, column], "*", color="#d55e00", markersize=14, label="chosen")
-        axis.set(xlabel="candidate", ylabel=column)
+        axis.set_ylabel(column)
+    axes[1].set_xlabel("candidate, in the order of the search")
     axes[1].axhline(budget, color="black", linewidth=1, linestyle="--", label="budget")
     figure.legend(*axes[1].get_legend_handles_labels(), ncols=4, **BELOW)
     chosen = f"the chosen one is number {best} with {history.loc[best, cost]:.4g}, the budget {budget:.4g}"

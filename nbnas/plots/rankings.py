@@ -150,12 +150,14 @@ def heat_maps(matrices: Mapping[str, pd.DataFrame], label: str) -> tuple[Figure,
     """Draw square matrices of correlations side by side, title -> matrix; ``label`` says what the numbers are."""
     size = 1.1 + 0.85 * len(next(iter(matrices.values())))
     figure, [axes] = grid((size * len(matrices) + 0.8, size), 1, len(matrices), style=None)
-    style = {"annot": True, "fmt": ".2f", "cmap": "vlag", "vmin": -1, "vmax": 1, "square": True}
+    signed = min(matrix.min(axis=None) for matrix in matrices.values()) < 0  # Else the colours need no middle.
+    colour = {"cmap": "vlag", "vmin": -1} if signed else {"cmap": "Blues", "vmin": 0}
+    style = {"annot": True, "fmt": ".2f", "vmax": 1, "square": True, **colour}
     for axis, (title, matrix) in zip(axes, matrices.items(), strict=True):
         sns.heatmap(matrix, ax=axis, cbar=axis is axes[-1], cbar_kws={"label": label, "shrink": 0.8}, **style)
         axis.set(title=title, xlabel="", ylabel="")
         axis.tick_params(axis="y", rotation=0)
-        axis.tick_params(axis="x", rotation=20)
+        axis.tick_params(axis="x", rotation=20 if max(map(len, matrix.columns)) > 2 else 0)
     return finished(figure, f"Heat maps of {label}: {'; '.join(matrices)}.")
 
 
@@ -194,7 +196,8 @@ def boxes_by_group(values: pd.DataFrame, groups: pd.Series, titles: dict[str, st
     order = sorted(groups.unique())
     crowded = len(order) > 12  # Then every third group is named.
     labels = [f"{group:g}" if not crowded or n % 3 == 0 else "" for n, group in enumerate(order)]
-    figure, axes = grid((11, 7), 2, -(-len(titles) // 2), sharex=True)
+    columns = -(-len(titles) // 2)
+    figure, axes = grid((5.5 * columns + 0.7, 7), 2, columns, sharex=True)
     for axis in axes.flat[len(titles) :]:
         axis.set_visible(False)
     style = {"boxprops": {"facecolor": "#7a9cc6", "edgecolor": "#33658a"}}
@@ -206,6 +209,8 @@ def boxes_by_group(values: pd.DataFrame, groups: pd.Series, titles: dict[str, st
         axis.set_title(title)
         axis.set_xticks(range(1, len(order) + 1), labels)
         axis.grid(axis="x", visible=False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("score")
     for axis in axes[-1]:
         axis.set_xlabel(xlabel)
         axis.tick_params(axis="x", rotation=45 if crowded else 0)

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import webbrowser
 from pathlib import Path
 
+from nbnas.errors import NbnasError
 from nbnas.machine.executors import DEFAULT_WORKERS
 
 
@@ -23,6 +25,7 @@ def add_reproduction(commands: argparse._SubParsersAction) -> None:
     reproduce.set_defaults(command=_reproduce)
 
     report = commands.add_parser("report", help="build the report from the saved results")
+    report.add_argument("--open", action="store_true", help="show it in a browser")
     report.set_defaults(command=_report)
     for parser in (reproduce, report):
         parser.add_argument("--profile", default="default", help="smoke, default or full (default: %(default)s)")
@@ -58,7 +61,10 @@ def _report(options: argparse.Namespace) -> None:
     from nbnas.reproduce.report.build import build_report
     from nbnas.reproduce.results import profile_reports
 
-    print(build_report(profile_reports(options.profile), options.profile))
+    index = build_report(profile_reports(options.profile), options.profile)
+    print(index)
+    if options.open and not webbrowser.open(index.absolute().as_uri()):
+        raise NbnasError(f"no browser was found; open {index} by hand")
 
 
 def _sweep(options: argparse.Namespace) -> None:

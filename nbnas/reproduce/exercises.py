@@ -22,7 +22,7 @@ def make_exercises(lessons: Path | None = None, exercises: Path | None = None) -
     exercises = exercises or notebooks_folder() / "exercises"
     exercises.mkdir(parents=True, exist_ok=True)
     done = {}
-    for path in sorted(lessons.glob("*.ipynb")):
+    for path in sorted(lessons.glob("[0-9]*.ipynb")):
         target = exercises / path.name
         done[path.name] = "kept" if target.exists() and _worked_in(target) else "written"
         if done[path.name] == "written":
@@ -33,13 +33,17 @@ def make_exercises(lessons: Path | None = None, exercises: Path | None = None) -
 
 
 def without_solutions(lesson: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a copy without the cells tagged ``solution``; in place of code there is a cell to write in."""
+    """Return a copy without the cells tagged ``solution``; in place of code there is a cell to write in.
+
+    Cells tagged ``saving`` are left out: what a reader computes is no result for the report.
+    """
     exercise = nbformat.from_dict(lesson)
     exercise.cells = []
     for cell in lesson.cells:
-        if "solution" not in cell.metadata.get("tags", []):
+        tags = cell.metadata.get("tags", [])
+        if not {"solution", "saving"} & set(tags):
             exercise.cells.append(cell)
-        elif cell.cell_type == "code":
+        elif "solution" in tags and cell.cell_type == "code":
             exercise.cells.append(nbformat.v4.new_code_cell(PLACE, id=cell.id, metadata={"tags": ["answer"]}))
     return exercise
 

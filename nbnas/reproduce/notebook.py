@@ -33,7 +33,7 @@ class Notebook:
     path: Path
     title: str
     parameters: dict[str, Value]
-    """Name -> default, from the one cell tagged ``parameters``."""
+    """Name -> default, from the one cell tagged ``parameters``; empty where there is no code."""
     profiles: dict[str, dict[str, Value]]
     """Profile -> parameters it changes, from the metadata ``nbnas.profiles``."""
     minutes: dict[str, float]
@@ -47,21 +47,25 @@ class Notebook:
 
 
 def read_notebook(path: Path) -> Notebook:
-    """Read a notebook source; :class:`NbnasError` if there is none, or not exactly one parameters cell of literals."""
+    """Read a notebook source; :class:`NbnasError` if there is none, or not exactly one parameters cell of literals.
+
+    A notebook without code needs no such cell.
+    """
     if not path.exists():
         raise NbnasError(f"no notebook {path}")
     try:
         content = nbformat.read(path, as_version=4)
     except Exception as error:
         raise NbnasError(f"{path} is not a notebook: {first_line(error)}") from error
-    cells = [cell for cell in content.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(cells) != 1:
+    code = [cell for cell in content.cells if cell.cell_type == "code"]
+    cells = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    if code and len(cells) != 1:
         raise NbnasError(f"{path} must have exactly one cell tagged 'parameters'; it has {len(cells)}")
     metadata = content.metadata.get("nbnas", {})
     return Notebook(
         path,
         title_of(content.cells) or path.stem,
-        _literals(cells[0].source, path),
+        _literals(cells[0].source, path) if cells else {},
         metadata.get("profiles", {}),
         metadata.get("minutes", {}),
         metadata.get("alone", False),

@@ -5,8 +5,8 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,17 +51,26 @@ class Job:
         return last_run(self.output).get("digest") == self.digest and self.output.exists()
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, *, one_thread: bool = True) -> Iterator[tuple[Job, float | NbnasError]]:
+def run_jobs(
+    jobs: Sequence[Job], workers: int, *, one_thread: bool = True, on_start: Callable[[Job], None] = lambda job: None
+) -> Iterator[tuple[Job, float | NbnasError]]:
     """Run notebooks side by side, in the given order, and yield each when it ends: its seconds, or why it failed.
+
+    ``on_start`` is called with each when it begins.
 
     Every notebook has a kernel of its own, which computes with one thread unless told otherwise: then results do not
     depend on how many run at a time. A failing one does not stop the others. If a worker process dies, this raises
     :class:`NbnasError`; what has been yielded is finished.
     """
     with open_executor(Workers(number=workers), len(jobs)) as (executor, _):
+
+        def begin(job: Job) -> Future:
+            on_start(job)
+            return executor.submit(_run_job, job, one_thread)
+
         try:
             # Submit no more than run at once: a process pool starts queued jobs even after an error.
-            for job, future in in_flight(jobs, lambda job: executor.submit(_run_job, job, one_thread), lambda: workers):
+            for job, future in in_flight(jobs, begin, lambda: workers):
                 try:
                     outcome = future.result()
                 except NbnasError as error:

@@ -8,10 +8,13 @@ from nbnas.benchmarks.fetch import fetch
 from nbnas.errors import NbnasError
 from nbnas.machine.executors import Workers, available_cores, require_workers
 from nbnas.machine.paths import notebooks_folder
+from nbnas.reproduce import results
 from nbnas.reproduce.notebook import FOLDERS, read_notebook
 from nbnas.reproduce.notebook_runs import Job, describe_outcome, run_jobs, shared_inputs
+from nbnas.reproduce.progress import Progress
 from nbnas.reproduce.report.build import build_report
 from nbnas.reproduce.results import profile_reports
+from nbnas.reproduce.verdicts import count_verdicts, is_judged
 from nbnas.scoring.plan import run_plan
 
 
@@ -63,22 +66,26 @@ def reproduce(
     workers = workers or (1 if device.startswith("cuda") else available_cores())
     print(f"profile {profile!r}: {len(jobs)} notebooks, {len(jobs) - len(waiting)} up to date")
     print(f"accuracies: {load_benchmark('nasbench201').description}")
+    progress = Progress(waiting, workers)
     if waiting:
-        minutes = [job.minutes for job in waiting if not job.notebook.alone]
-        alone = sum(job.minutes for job in waiting if job.notebook.alone)
-        total = max(max(minutes, default=0), sum(minutes) / workers) + alone
         names = ", ".join(job.item for job in waiting)
-        print(f"to run, about {total:.0f} min, {workers} at a time: {names}", flush=True)
+        print(f"to run, about {progress.minutes_left():.0f} min, {workers} at a time: {names}", flush=True)
     failures, done = [], 0
-    for alone, number in ((False, workers), (True, 1)):
-        batch = [job for job in waiting if job.notebook.alone == alone]
-        for job, outcome in run_jobs(batch, number, one_thread=number > 1) if batch else ():
-            done += 1
-            print(f"[{done}/{len(waiting)}] {job.item} {describe_outcome(outcome)}", flush=True)
-            if isinstance(outcome, NbnasError):
-                failures.append(str(outcome))
+    with progress:
+        for alone, number in ((False, workers), (True, 1)):
+            batch = [job for job in waiting if job.notebook.alone == alone]
+            runs = run_jobs(batch, number, one_thread=number > 1, on_start=progress.start) if batch else ()
+            for job, outcome in runs:
+                progress.end(job)
+                done += 1
+                print(f"[{done}/{len(waiting)}] {job.item} {describe_outcome(outcome)}", flush=True)
+                if isinstance(outcome, NbnasError):
+                    failures.append(str(outcome))
     index = build_report(reports, profile)
-    print(f"report: {index}")
+    verdicts = results.read_table(reports / "verdicts.csv")
+    counts = ", ".join(f"{count} {name}" for name, count in count_verdicts(verdicts).items() if count)
+    print(f"judged {is_judged(verdicts).sum():,} of {len(verdicts):,} published numbers: {counts}")
+    print(f"report: {index}; nbnas report --profile {profile} --open shows it in a browser")
     if failures:
         raise NbnasError("\n".join(failures))
     return index

@@ -193,8 +193,9 @@ class _Stored:
         if inputs != "published":
             return self._farthest(name, replace(self._setting, inputs=inputs), parts)
         noise, images = (replace(self._setting, inputs=inputs) for inputs in ("gaussian", "images"))
+        noise = self._farthest(name, noise, parts)
         if proxy_of(name).info.inputs != "images":
-            return self._farthest(name, noise, parts)
+            return noise
         on_noise, on_images = (min(self.reach({name: source}, part) for part in parts) for source in (noise, images))
         # A run that has only begun must not replace a sample many times its size.
         return images if on_images and 2 * on_images >= on_noise else noise

@@ -1,7 +1,5 @@
 """The map of the notebooks: what there is, its last verdicts and run time. The start page shows it."""
 
-import os
-
 import pandas as pd
 from IPython.display import HTML
 
@@ -21,7 +19,7 @@ def notebook_map(profile: str = "default") -> pd.DataFrame:
 
     A row per notebook, indexed by its path in ``notebooks/``: ``folder``; ``title``; ``seconds`` of the last run, or
     the notebook's own estimate where ``measured`` is false; a column per verdict with its number, missing for notebooks
-    that reproduce nothing; ``page``, the path of its page in the report from ``notebooks/``, or empty.
+    that reproduce nothing.
     """
     notebooks, reports = notebooks_folder(), profile_reports(profile)
     verdicts = reports / "verdicts.csv"
@@ -33,14 +31,12 @@ def notebook_map(profile: str = "default") -> pd.DataFrame:
         for item in sorted(items, key=natural_order):
             notebook = read_notebook(notebooks / f"{item}.ipynb")
             seconds = last_run(reports / f"{item}.ipynb").get("seconds")
-            page = reports / f"{item}.html"
             rows[f"{item}.ipynb"] = {
                 "folder": folder,
                 "title": notebook.title,
                 "seconds": 60 * notebook.expected_minutes(profile) if seconds is None else seconds,
                 "measured": seconds is not None,
                 **counts.get(item, dict.fromkeys(VERDICTS)),
-                "page": os.path.relpath(page, notebooks) if page.exists() else "",
             }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -48,13 +44,12 @@ def notebook_map(profile: str = "default") -> pd.DataFrame:
 def show_notebook_map(profile: str = "default") -> HTML:
     """Return :func:`notebook_map` as tables with links, for a notebook in ``notebooks/`` to show."""
     table = notebook_map(profile)
-    index = profile_reports(profile) / "index.html"
     template = open_templates().get_template("map.html.jinja")
     text = template.render(
         sections={HEADINGS[folder]: rows for folder, rows in table.groupby("folder", sort=False)},
         verdicts=VERDICTS,
         totals=table[list(VERDICTS)].sum().astype(int),
         profile=profile,
-        report=os.path.relpath(index, notebooks_folder()) if index.exists() else "",
+        report=(profile_reports(profile) / "index.html").exists(),
     )
     return HTML(text)

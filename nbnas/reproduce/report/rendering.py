@@ -106,8 +106,8 @@ def write_table_script(folder: Path) -> None:
 def notebook_body(path: Path, fold_code: bool = False) -> str:
     """Return an executed notebook as HTML without a surrounding page and without its title.
 
-    Pictures are embedded, solutions of exercises are folded, and so is all code if ``fold_code``. Links between
-    notebooks lead to their pages.
+    Pictures are embedded, solutions of exercises and cells that save are folded, and so is all code if ``fold_code``.
+    Links between notebooks lead to their pages.
     """
     exporter = HTMLExporter(
         template_name="basic",
@@ -119,7 +119,7 @@ def notebook_body(path: Path, fold_code: bool = False) -> str:
     exporter.register_filter("markdown2html", markdown_to_html)
     body, _ = exporter.from_filename(str(path), resources={"fold_code": fold_code})
     body = re.sub(r"<h1 .*?</h1>", "", body, count=1, flags=re.DOTALL)
-    return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb"', r'\1.html"', body)
+    return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb(?=["#])', r"\1.html", body)
 
 
 def headings(body: str) -> list[tuple[str, str, str]]:
