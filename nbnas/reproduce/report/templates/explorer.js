@@ -212,7 +212,8 @@ function draw() {
   const [left, right, top, bottom] = [56, width - 14, 12, height - 44];
   const axis = (values, from, to, mark) => {
     const [low, high] = range(values), size = high - low || 1, unit = 10 ** Math.floor(Math.log10(size / 2));
-    const step = unit * (size / unit > 12 ? 5 : size / unit > 6 ? 2 : 1), at = value => from + (to - from) * (value - low) / size;
+    const step = unit * (size / unit > 12 ? 5 : size / unit > 6 ? 2 : 1);
+    const at = value => from + (to - from) * (value - low) / size;
     for (let tick = Math.ceil(low / step); tick * step <= high; tick++) {
       mark(at(tick * step), size < 1e6 ? count(tick * step) : (tick * step).toPrecision(2));
     }
