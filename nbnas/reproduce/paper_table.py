@@ -35,9 +35,9 @@ _NAMES = {
     **{"model_vkdnw+zs+graf": "(VKDNW+ZCS+GRAF)_m", "model_vkdnw+zs": "(VKDNW+ZCS)_m", "model_vkdnw": "VKDNW_m"},
 }
 _STYLE = """<style>
-.paper { border-collapse: collapse; font-size: .9em; }
+.paper { border-collapse: collapse; font-size: .82em; }
 .paper caption { text-align: left; font-weight: 600; padding: .3em 0; }
-.paper th, .paper td { padding: .25em .7em; text-align: left; vertical-align: top; }
+.paper th, .paper td { padding: .25em .4em; text-align: left; vertical-align: top; }
 .paper td { text-align: right; white-space: nowrap; }
 .paper thead th { text-align: center; }
 .paper .published { color: #767676; }
@@ -108,8 +108,7 @@ def _cell(row, notes: dict[str, int]) -> str:
     if row.verdict == NOT_ATTEMPTED:
         return f"{published}<br>{SIGNS[row.verdict]}{number}"
     digits = min(len(row.published.partition("e")[0].partition(".")[2]), 3)
-    other = f" ({row.alternative:.{digits}f})" if row.alternative == row.alternative else ""
     title = f"{row.verdict}, interval {row.low:.4g} to {row.high:.4g}"
-    ours = f'<b title="{title}">{row.reproduced:.{digits}f}</b>{other}'
+    ours = f'<b title="{title}">{row.reproduced:.{digits}f}</b>'
     sign = f'<span class="sign {row.verdict.replace(" ", "-")}" title="{row.verdict}">{SIGNS[row.verdict]}</span>'
     return f"{published}<br>{ours} {sign} <small>{row.difference:+.{digits}f}</small>{number}"
