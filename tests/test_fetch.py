@@ -29,6 +29,7 @@ from nbnas.cli import main
 from nbnas.errors import NbnasError
 from nbnas.machine import paths
 from nbnas.reproduce import run
+from nbnas.reproduce.report import explorer
 
 CELL = "[(0, 0), (1, 5), (1, 1), (0, 1), (1, 3), (0, 3), (1, 3), (3, 2)]"
 RECORD = {"arch": f"[{CELL}, {CELL}]", "val_accuracy": 93.5, "flops": {"score": 153.5}, "params": {"score": 0.75}}
@@ -424,6 +425,7 @@ def test_a_read_only_folder_is_one_line(mirror, folder, capsys):
 def nothing_to_run(tmp_path, monkeypatch):
     monkeypatch.setenv("NBNAS_REPORTS", str(tmp_path / "reports"))
     monkeypatch.setattr(run, "plan", lambda profile, device: [])
+    monkeypatch.setattr(explorer, "SPACES", ())  # Reading all scores takes a while.
 
 
 def test_reproduce_fetches_what_is_absent(mirror, folder, nothing_to_run, capsys):
