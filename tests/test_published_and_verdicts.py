@@ -9,7 +9,6 @@ from nbnas.reproduce.verdicts import (
     COLUMNS,
     KEY,
     NOT_ATTEMPTED,
-    absent_rows,
     compare,
     compare_differences,
     judge,
@@ -244,17 +243,6 @@ def test_differences_between_rows_are_set_beside_published_ones():
 def test_no_differences_are_no_rows():
     none = pd.DataFrame(columns=["row_key", "column", "metric", "difference", "low", "high"])
     assert compare_differences("vkdnw/table7", none, "m128").empty
-
-
-def test_what_is_absent_is_listed_by_reason():
-    table = not_attempted("vkdnw/table1")
-    table.loc[table["row"] == "FLOPs", "note"] = "too cheap"
-    listed = absent_rows(table).set_index("note")
-    assert listed.loc["too cheap", "row"] == "FLOPs"
-    assert listed.loc["too cheap", "dataset"] == "cifar10, cifar100, imagenet16-120"
-    assert len(listed) == 2
-    table["verdict"] = "match"
-    assert absent_rows(table).empty
 
 
 def test_reasons_can_speak_of_a_benchmark():

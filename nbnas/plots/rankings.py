@@ -21,8 +21,9 @@ STYLES = {
     "not comparable": ("#cc79a7", "P"),
 }
 """Verdict -> colour of the palette of Okabe and Ito, and marker."""
-_METRICS = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
-_METRICS |= {"partial_kendall_tau": "partial τ"}
+METRICS = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
+METRICS |= {"partial_kendall_tau": "partial τ"}
+"""Metric -> its name in figures and tables."""
 _RING = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 10}
 _RING_LEGEND = "ring: published, dot and bar: reproduced with interval"
 
@@ -33,9 +34,9 @@ def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figur
     ``table`` has verdicts of one item, see :func:`nbnas.reproduce.verdicts.compare`; rows not attempted are left out.
     """
     done = table[table["reproduced"].notna()].rename(columns={"reproduced": "value"}).astype({"published": float})
-    metrics = [_METRICS.get(metric, metric) for metric in done["metric"].unique()]
+    metrics = [METRICS.get(metric, metric) for metric in done["metric"].unique()]
     # One metric names the axis, several name the rows.
-    done["label"] = done["row"] if len(metrics) == 1 else done["row"] + ", " + done["metric"].replace(_METRICS)
+    done["label"] = done["row"] if len(metrics) == 1 else done["row"] + ", " + done["metric"].replace(METRICS)
     labels, datasets = list(done["label"].unique()), done["dataset"].unique()
     columns = max(len(datasets), 1)
     figure, [axes] = grid((4.4 + 2.9 * columns, 1.3 + 0.36 * len(labels)), 1, columns, sharey=True)
@@ -84,7 +85,7 @@ def published_curves(table: pd.DataFrame, positions: dict[str, Any], title: str,
     axis, in order; numbers, or labels for equal steps.
     """
     datasets = table["dataset"].unique()
-    metric = _METRICS.get(table["metric"].iloc[0], table["metric"].iloc[0])
+    metric = METRICS.get(table["metric"].iloc[0], table["metric"].iloc[0])
     numeric = all(isinstance(position, int | float) for position in positions.values())
     figure, [axes] = grid((1.6 + 3.6 * len(datasets), 3.6), 1, len(datasets), sharey=True)
     for axis, dataset in zip(axes, datasets, strict=True):

@@ -1,11 +1,11 @@
 """A table that reads like that of the paper: methods by data sets and metrics, published above reproduced."""
 
 import html
-from collections.abc import Mapping
 
 import pandas as pd
 from IPython.display import HTML
 
+from nbnas.plots.rankings import METRICS
 from nbnas.reproduce.verdicts import CONSISTENT, MATCH, NOT_ATTEMPTED, count_verdicts
 
 SIGNS = {
@@ -13,12 +13,10 @@ SIGNS = {
     **{"not comparable": "∦", "not attempted": "–"},
 }
 """Verdict -> its sign, so that colour alone tells nothing."""
-METRIC_NAMES = {
-    **{"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"},
-    **{"partial_kendall_tau": "partial τ", "top1": "top-1 accuracy (%)", "flops_millions": "FLOPs (millions)"},
-    **{"gpu_days": "GPU days", "gpu_hours": "GPU hours", "params_millions": "parameters (millions)"},
-}
 _NAMES = {
+    **METRICS,
+    **{"top1": "top-1 accuracy (%)", "flops_millions": "FLOPs (millions)", "gpu_days": "GPU days"},
+    **{"gpu_hours": "GPU hours", "params_millions": "parameters (millions)"},
     **{
         "cifar100": "CIFAR-100",
         "cifar10": "CIFAR-10",
@@ -51,28 +49,25 @@ def readable(name: str) -> str:
     >>> readable("nats-tss, cifar100"), readable("flops_jacov_"), readable("kendall_tau")
     ('NAS-Bench-201, CIFAR-100', 'FLOPs · Jacov', "Kendall's τ")
     """
-    if name in METRIC_NAMES or name in _NAMES:
-        return METRIC_NAMES.get(name) or _NAMES[name]
     if name.endswith("_"):  # Parts of a combination, as the authors' notebooks name it.
         return " · ".join(_NAMES.get(part, part) for part in name.removesuffix("_").split("_"))
     return ", ".join(_NAMES.get(part, part) for part in name.split(", "))
 
 
-def paper_table(table: pd.DataFrame, caption: str, names: Mapping[str, str] | None = None) -> HTML:
+def paper_table(table: pd.DataFrame, caption: str) -> HTML:
     """Show verdicts of :func:`nbnas.reproduce.verdicts.compare` in the shape of the published table.
 
     Each cell has the published value in grey, and below it ours in bold, the sign of the verdict and Δ, ours less the
-    published value. What lies outside of the uncertainty or was not attempted has a footnote. ``names`` are those of
-    rows that have no readable name.
+    published value. What lies outside of the uncertainty or was not attempted has a footnote.
     """
-    names, notes = names or {}, {}
+    notes: dict[str, int] = {}
     levels = table["dataset"].str.split(", ", expand=True).fillna("").add_prefix("level ")
     columns = [*levels.columns, "metric"]
     cells = [_cell(row, notes) for row in table.itertuples()]
     numbered = levels.assign(row=table["row"], metric=table["metric"], cell=cells)
     shape = numbered.pivot_table(index="row", columns=columns, values=["cell"], aggfunc="<br>".join, sort=False)["cell"]
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(names.get(name, readable(name)))}</th>'
+        f'<tr><th scope="row">{html.escape(readable(name))}</th>'
         + "".join(f"<td>{cell if isinstance(cell, str) else ''}</td>" for cell in cells)
         + "</tr>"
         for name, cells in zip(shape.index, shape.to_numpy(), strict=True)

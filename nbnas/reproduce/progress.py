@@ -40,9 +40,10 @@ class Progress:
     def minutes_left(self) -> float:
         """Return the minutes until the last job ends; those that measure time run one after the other, at the end."""
         left = {False: [0.0], True: [0.0]}
+        since = dict(self._since)
         for item, (minutes, alone) in dict(self._expected).items():
             # A job that is overdue may end at any time.
-            left[alone].append(max(minutes - self._minutes(item), 0.0))
+            left[alone].append(max(minutes - self._elapsed(since[item]), 0.0) if item in since else minutes)
         return max(max(left[False]), sum(left[False]) / self._workers) + sum(left[True])
 
     def line(self) -> str:
@@ -50,13 +51,17 @@ class Progress:
 
         ``running vkdnw/table1 (3 of about 8 min), tcet/table2 (1 of about 2 min); about 12 min left``
         """
+        # Copies, because jobs start and end while this thread reads.
+        since, expected = dict(self._since), dict(self._expected)
         jobs = [
-            f"{item} ({self._minutes(item):.0f} of about {self._expected[item][0]:.0f} min)" for item in self._since
+            f"{item} ({self._elapsed(start):.0f} of about {expected[item][0]:.0f} min)"
+            for item, start in since.items()
+            if item in expected
         ]
         return f"running {', '.join(jobs)}; about {self.minutes_left():.0f} min left"
 
-    def _minutes(self, item: str) -> float:
-        return (self._clock() - self._since[item]) / 60 if item in self._since else 0.0
+    def _elapsed(self, start: float) -> float:
+        return (self._clock() - start) / 60
 
     def _print(self) -> None:
         while not self._over.wait(self._every):

@@ -214,9 +214,3 @@ def is_judged(table: pd.DataFrame) -> pd.Series:
 def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
     """Return verdict -> number of rows, in the order of :data:`VERDICTS`, zeros included."""
     return table["verdict"].value_counts().reindex(VERDICTS, fill_value=0).to_dict()
-
-
-def absent_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """List what was not attempted: a row per reason, with the rows and data sets that it concerns."""
-    grouped = table[table["verdict"] == NOT_ATTEMPTED].groupby("note", sort=False)
-    return grouped[["row", "dataset"]].agg(lambda names: ", ".join(dict.fromkeys(names))).reset_index()

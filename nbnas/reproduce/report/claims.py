@@ -226,8 +226,8 @@ CLAIMS = (
 def judge_claims(verdicts: pd.DataFrame, reference: pd.DataFrame) -> list[Card]:
     """Return a card for each of :data:`CLAIMS`, from the verdicts of a run and of the reference run.
 
-    A comparison needs the values of all its rows; what this run lacks comes from the reference run as a whole, and
-    what that lacks, too, is left out.
+    A comparison needs the value of its row and of at least one other, of the same run: this one, else the reference
+    run. Others without a value are left out, and so is a comparison that neither run can make.
     """
     keys = ["item", "dataset", "metric", "row"]
     tables = [table[is_judged(table)].drop_duplicates(keys).set_index(keys) for table in (verdicts, reference)]
