@@ -173,7 +173,8 @@ def test_cifar10_with_random_labels_stands_in_for_cifar100(folder):
     assert images.dataset == "cifar100"
     assert images.pixels.flatten(1).tolist() == rows.tolist()
     assert images.labels.shape == (len(rows),)
-    assert 0 <= images.labels.min() < 9 < images.labels.max() < 100
+    assert set(images.labels.tolist()) <= set(range(100))
+    assert images.labels.max() > 9
     assert images.labels.equal(load_images("cifar100").labels)
     assert images.description.startswith("CIFAR-10 training images")
     assert images.description.endswith("with random labels, a stand-in for CIFAR-100")

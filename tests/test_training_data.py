@@ -77,7 +77,7 @@ def test_subsets_are_drawn_once_and_for_all(tmp_path):
         (("cifar10", 224), "images of cifar10 have 32 pixels, not the 224 of the recipe"),
         (("cifar10", 32, None, 161), "train images must be 1 to the 160 that there are, got 161"),
         (("cifar10", 32, None, None, 0), "test images must be 1 to the 50 that there are, got 0"),
-        (("cifar100", 32), "no images of cifar100: set NBNAS_DATA to a folder with cifar-100-python"),
+        (("cifar100", 32), "no test images of cifar100: set NBNAS_DATA to a folder with cifar-100-python/test"),
         (("imagenet", 224), "no train images of imagenet: set NBNAS_DATA to a folder with imagenet/train/CLASS/*.JPEG"),
     ],
 )

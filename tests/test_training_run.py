@@ -520,7 +520,7 @@ def test_command_trains_a_cell_of_nasbench201(folder, tmp_path, capsys):
         ([], {"space": "zen"}, "nbnas: unknown search space 'zen'; choose from "),
         (["--recipe", "cifra"], {}, "nbnas: unknown recipe 'cifra'; choose from cifar, "),
         (["--dataset", "mnist"], {}, "nbnas: no data set 'mnist' to train on"),
-        (["--dataset", "cifar100"], {}, "nbnas: no images of cifar100: "),
+        (["--dataset", "cifar100"], {}, "nbnas: no test images of cifar100: "),
         (["-p", "epoch", "3"], {}, "nbnas: unknown parameter 'epoch' of a recipe"),
         (["-p", "batch_size", "161"], {}, "nbnas: 160 training images are less than one batch of 161"),
         (
