@@ -1,9 +1,11 @@
 """Independent random streams derived from one seed and a list of labels."""
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -34,11 +36,22 @@ def generator_for(seed: int, *labels: str | int) -> torch.Generator:
 
 @contextmanager
 def seeded_global_generators(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the generators that dropout draws from, of the CPU and of ``device`` alone, and restore them."""
+    """Seed the generators that networks draw from, and restore them.
+
+    They are torch's of the CPU and of ``device`` alone, for dropout, and those of Python and NumPy, by which supernets
+    pick a path.
+    """
     on_cuda = device.type == "cuda"
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=[device] if on_cuda else []):
         torch.default_generator.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
         if on_cuda:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002

@@ -18,7 +18,7 @@ from nbnas.proxies.registry import select_proxies
 from nbnas.proxies.tcet import probe_layer_vectors
 from nbnas.proxies.vkdnw import fisher_eigenvalues
 from nbnas.rankings import bootstrap_estimate, kendall_tau
-from nbnas.scoring.score import GivenInputs
+from nbnas.scoring.given_inputs import GivenInputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -336,7 +336,9 @@ def _list_pictures(split: str, name: str, folder: Path | None) -> list[Path]:
     """Return the picture files of a tree, sorted by class and name."""
     root = folder or user_data_folder()
     files = [path for each in sorted((root / name).glob("*/")) for path in sorted(each.iterdir())] if root else []
-    paths = [path for path in files if path.suffix.lower() in (".jpeg", ".jpg", ".png")]
+    # What starts with a dot is no picture: macOS puts such a shadow beside each file that it copies.
+    visible = [path for path in files if not path.name.startswith(".")]
+    paths = [path for path in visible if path.suffix.lower() in (".jpeg", ".jpg", ".png")]
     if not paths:
         remedy = "set NBNAS_DATA to a folder" if folder is None else f"{folder} is not a folder"
         raise NbnasError(f"no {split} images of imagenet: {remedy} with {name}/CLASS/*.JPEG")

@@ -7,7 +7,9 @@ import importlib
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
@@ -15,7 +17,10 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TypeVar
+
+import cloudpickle
 
 from nbnas.errors import NbnasError, first_line
 from nbnas.machine.dask_cluster import DaskExecutor, open_cluster
@@ -87,8 +92,11 @@ def open_executor(
     elif name == "processes":
         # "spawn", because forking a process in which torch has started threads can deadlock.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, _prepare_worker, (preload,)) as pool:
-            yield pool, lambda: processes
+        with (
+            _no_script_that_is_not_there(),
+            ProcessPoolExecutor(processes, context, _prepare_worker, (preload,)) as pool,
+        ):
+            yield _Packing(pool), lambda: processes
     elif name == "dask" or address not in (name, ""):
         if name != "dask" and number is not None:
             raise NbnasError(f"the cluster at {address} has its own workers; leave out workers")
@@ -96,6 +104,44 @@ def open_executor(
             yield opened, opened.threads
     else:
         raise NbnasError(f"unknown executor {name!r}; choose from processes, dask, dask:ADDRESS")
+
+
+def packed(task: object) -> bytes:
+    """Pickle a task for another process: what a notebook defines as code, for there is no file to import it from."""
+    return (cloudpickle if _script() is None else pickle).dumps(task)
+
+
+def _script() -> Path | None:
+    """The file that this process runs, which a notebook and the standard input are not."""
+    script = Path(getattr(sys.modules["__main__"], "__file__", ""))
+    return script if script.is_file() else None
+
+
+@contextmanager
+def _no_script_that_is_not_there() -> Iterator[None]:
+    """A new process runs the file of ``__main__`` first, and would die of the ``<stdin>`` that Python calls one."""
+    main = vars(sys.modules["__main__"])
+    held = main.pop("__file__", None) if _script() is None else None
+    try:
+        yield
+    finally:
+        if held is not None:
+            main["__file__"] = held
+
+
+class _Packing(Executor):
+    """Runs tasks in a pool of processes."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+
+    def submit(self, function: Callable, /, *arguments: object) -> Future:
+        return self._pool.submit(_call, packed((function, arguments)))
+
+
+def _call(task: bytes) -> object:
+    function, arguments = pickle.loads(task)
+    return function(*arguments)
 
 
 def in_flight(
@@ -137,6 +183,8 @@ def require_workers(number: int | None) -> None:
 
 def describe_failure(error: Exception) -> str | None:
     """Say what happened to the workers; ``None`` if the error has another cause."""
+    if isinstance(error, BrokenExecutor) and _runs_again_when_imported():
+        return 'each process ran this script again: put what starts them below if __name__ == "__main__":; all died'
     if isinstance(error, BrokenExecutor):
         return "a scoring process died (out of memory? fewer --workers need less)"
     # By name, because Dask is optional, and its older versions lack the second.
@@ -147,6 +195,11 @@ def describe_failure(error: Exception) -> str | None:
     if isinstance(error, CancelledError):
         return "the executor cancelled its tasks (connection to its scheduler lost?)"
     return f"a worker lacks a package ({first_line(error)})" if isinstance(error, ModuleNotFoundError) else None
+
+
+def _runs_again_when_imported() -> bool:
+    script = _script()
+    return script is not None and "__name__" not in script.read_text(errors="replace")
 
 
 def default_workers(device: str) -> int:

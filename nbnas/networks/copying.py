@@ -3,6 +3,7 @@
 import copy
 from collections import OrderedDict
 from functools import cache
+from types import CellType, FunctionType
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,9 @@ from nbnas.networks.layers import UnsupportedModelError
 def copy_network(model: nn.Module) -> nn.Module:
     """Return a deep copy; raises :class:`UnsupportedModelError` if something in the network cannot be copied.
 
-    Tensors that the network keeps from an earlier pass lose their graph in the copy. :func:`copy.deepcopy` takes a
-    third of a forward pass for a network of narrow layers.
+    Tensors that the network keeps from an earlier pass lose their graph in the copy. A hook, or a forward method put
+    in place of another, is copied with what it closes over: it then works with the copy. Wrappers that spread a batch
+    over devices are left out. :func:`copy.deepcopy` takes a third of a forward pass for a network of narrow layers.
     """
     # torch refuses to copy a tensor that is part of a graph.
     memo = {
@@ -24,11 +26,25 @@ def copy_network(model: nn.Module) -> nn.Module:
         for value in vars(module).values()
         if isinstance(value, Tensor) and not value.is_leaf
     }
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise UnsupportedModelError("needs an eager network, not one made by torch.jit")
+    if any(torch.nn.parameter.is_lazy(parameter) for parameter in nn.Module.parameters(model)):
+        raise UnsupportedModelError("needs a network that has run once: its lazy layers have no weights yet")
     try:
-        return _copy(model, memo)
+        return _without_wrappers(_copy(model, memo))
     except Exception as error:
         raise UnsupportedModelError(f"needs a network that copy.deepcopy can copy: {first_line(error)}") from error
 
+
+def _without_wrappers(network: nn.Module) -> nn.Module:
+    for module in list(network.modules()):
+        for name, child in module._modules.items():
+            if isinstance(child, _WRAPPERS):
+                module._modules[name] = child.module
+    return network.module if isinstance(network, _WRAPPERS) else network
+
+
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 _ATOMS = frozenset({type(None), bool, int, float, str, type})
 
@@ -47,6 +63,8 @@ def _copy(value: object, memo: dict) -> object:
         return _copy_items(value, twin, memo)
     if kind is Tensor and value.layout is torch.strided and not value.requires_grad and not vars(value):
         return _copy_plain_tensor(value, memo)
+    if kind is FunctionType and value.__closure__:
+        return _copy_closure(value, memo)
     if isinstance(value, nn.Module) and _copies_by_state(kind):
         twin = memo[id(value)] = kind.__new__(kind)
         twin.__setstate__(_copy_items(value.__getstate__(), {}, memo))
@@ -66,6 +84,24 @@ def _copy_items(original: dict, twin: dict, memo: dict) -> dict:
             twin[twin_key] = memo[id(item)] = OrderedDict()
         else:
             twin[twin_key] = _copy(item, memo)
+    return twin
+
+
+def _copy_closure(function: FunctionType, memo: dict) -> FunctionType:
+    """Copy a function with what it closes over; what cannot be copied stays shared."""
+    cells = tuple(CellType() for _ in function.__closure__)
+    twin = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, cells)
+    twin.__kwdefaults__ = function.__kwdefaults__
+    memo[id(function)] = twin
+    for cell, given in zip(cells, function.__closure__, strict=True):
+        try:
+            held = given.cell_contents
+        except ValueError:  # Empty: the variable has no value yet.
+            continue
+        try:
+            cell.cell_contents = _copy(held, memo)
+        except Exception:
+            cell.cell_contents = held
     return twin
 
 

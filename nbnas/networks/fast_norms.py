@@ -125,7 +125,9 @@ class _InstanceNorm(Function):
         output = centred * scale
         if bias is not None:
             output += bias.unsqueeze(1)
-        return output.unflatten(2, inputs.shape[2:])
+        shaped = output.unflatten(2, inputs.shape[2:])
+        # The tensor itself and not a view of it: on a view, torch lets nobody work in place afterwards.
+        return output.as_strided_(shaped.shape, shaped.stride())
 
     @staticmethod
     @once_differentiable

@@ -35,14 +35,14 @@ def torch_default(model: nn.Module, generator: Generator) -> None:
     for layer in _layers(model):
         for name in ("weight", "bias"):
             if getattr(layer, name) is not None:
-                noise = torch.rand(getattr(layer, name).shape, generator=generator, dtype=torch.float32)
+                noise = torch.rand(getattr(layer, name).shape, generator=generator, dtype=torch.float32, device="cpu")
                 _assign(layer, name, (2 * noise - 1) / layer.weight[0].numel() ** 0.5)
 
 
 def draw_normal(model: nn.Module, generator: Generator, deviation: Callable[[Tensor], float]) -> None:
     """Draw convolution and linear weights from N(0, d^2), d = deviation(weight); biases are 0."""
     for layer in _layers(model):
-        noise = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
+        noise = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32, device="cpu")
         _assign(layer, "weight", noise * deviation(layer.weight))
         if layer.bias is not None:
             _assign(layer, "bias", torch.zeros(layer.bias.shape))
@@ -70,6 +70,15 @@ def _assign(layer: nn.Module, name: str, values: Tensor) -> None:
         except (NotImplementedError, RuntimeError) as error:
             found = f"the {name} of a {type(layer).__name__} is computed from others; init=None keeps it"
             raise UnsupportedModelError(f"needs weights that can be drawn: {found}") from error
+
+
+def kept_parameters(model: nn.Module) -> list[str]:
+    """Return the names of the parameters that no initialisation changes: of own layers, attention, tokens, scales."""
+    names = []
+    for prefix, module in model.named_modules():
+        if not isinstance(module, (*WEIGHT_LAYERS, *NORMALISATIONS, parametrize.ParametrizationList)):
+            names += [f"{prefix}.{name}".lstrip(".") for name, _ in module.named_parameters(recurse=False)]
+    return names
 
 
 INITIALISATIONS = {function.__name__: function for function in (kaiming_normal, standard_normal, torch_default)}

@@ -43,7 +43,7 @@ class Recording:
     """A forward pass, in order of execution. All tensors hold the values they had when they were recorded."""
 
     inputs: Tensor
-    """The batch, a leaf that requires a gradient."""
+    """The batch, a leaf that requires a gradient unless it holds whole numbers."""
     logits: Tensor
     """(N, K)."""
     calls: list[LayerCall] = field(default_factory=list)
@@ -119,7 +119,7 @@ class _Recorder(TorchFunctionMode):
         self.recording: Recording
 
     def run(self, inputs: Tensor) -> Recording:
-        leaf = inputs.detach().requires_grad_()
+        leaf = inputs.detach().requires_grad_(inputs.is_floating_point())
         recording = self.recording = Recording(leaf, leaf)
         watched = [module for module in self.names if module._parameters or module in self.blocks]
         handles = [module.register_forward_hook(self._watch, with_kwargs=True) for module in watched]
@@ -166,6 +166,13 @@ class _Recorder(TorchFunctionMode):
         self.copied[id(copy)] = (copy, copy._version, output)
         return copy
 
+    def _may_depend_on_inputs(self, tensor: Tensor) -> bool:
+        """Whether a tensor is more than a function of parameters, as a standardised weight is."""
+        leaf = self.recording.inputs
+        return not (tensor.requires_grad and leaf.requires_grad) or any(
+            getattr(node, "variable", None) is leaf for node in graph_nodes(tensor)
+        )
+
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
 
@@ -174,8 +181,8 @@ class _Recorder(TorchFunctionMode):
 
         if function in _RELUS or (function in _HARD_TANHS and argument(1, "min_val", -1) == 0):
             self.recording.relu_inputs.append(self._keep(argument(0, "input")).detach())
-        if function in _BATCH_NORMS and argument(5, "training", False):
-            self.recording.batch_statistics = True
+        if function in _BATCH_NORMS and argument(5, "training", False) and not self.recording.batch_statistics:
+            self.recording.batch_statistics = self._may_depend_on_inputs(argument(0, "input"))
         return function(*args, **kwargs)
 
 

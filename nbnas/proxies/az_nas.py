@@ -94,7 +94,8 @@ def random_signs(feature: Tensor, generator: Generator) -> Tensor:
     which lie channel by channel at each position.
     """
     count = feature.numel()
-    numbers = torch.empty(math.ceil(count / 64), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    numbers = torch.empty(math.ceil(count / 64), dtype=torch.int64, device="cpu")
+    numbers.random_(-(2**63), None, generator=generator)
     # Unpacked where the feature is: a GPU gets one bit per sign.
     packed = numbers.view(torch.uint8).to(feature.device)
     bits = (packed.unsqueeze(1) >> torch.arange(8, dtype=torch.uint8, device=feature.device)) & 1

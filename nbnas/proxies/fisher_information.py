@@ -61,7 +61,7 @@ class FisherSetting:
             return [int(self.position * last)]
         if generator is None:
             raise NbnasError("random positions need a generator")
-        return torch.randint(last + 1, (1,), generator=generator).tolist()
+        return torch.randint(last + 1, (1,), generator=generator, device="cpu").tolist()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(1 - a) softmax(z) + a / C of logits (N, C): a softmax that is nearly one-hot has nearly no covariance."""

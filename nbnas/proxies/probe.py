@@ -61,7 +61,18 @@ class ScoringSession:
     seed: int
     device: torch.device
     logits: LogitsSelector | None = None
+    refusal: str | None = None
+    """Why no copy of the network can be scored."""
+    fewest_samples: int = 1
+    """How many samples the network must be given; more than one if it is made for one batch size."""
     passes: dict[tuple, SharedPass] = field(default_factory=dict)
+
+    def require(self, info: ProxyInfo) -> None:
+        """Raise :class:`UnsupportedModelError` if the network cannot be scored by a proxy that has to run it."""
+        if self.refusal is not None and info.batches:
+            raise UnsupportedModelError(self.refusal)
+        if self.device.type == "meta" and info.initialisation:
+            raise UnsupportedModelError("needs weights with values, which a network on the device 'meta' has not")
 
     def initialisation_of(self, info: ProxyInfo) -> str | None:
         """Name of the initialisation under which this proxy sees the network."""
@@ -100,6 +111,11 @@ class Probe:
         return [(inputs.clone(), labels.clone()) for inputs, labels in self._session.batches]
 
     @property
+    def fewest_samples(self) -> int:
+        """How many samples the network must be given: 1, unless it is made for one batch size."""
+        return self._session.fewest_samples
+
+    @property
     def given_network(self) -> nn.Module:
         """The network itself, not a copy, with its own weights and in its own mode: count and read, do not run it."""
         return self._session.model
@@ -107,7 +123,8 @@ class Probe:
     def new_network(self, mode: str | None = None) -> nn.Module:
         """Return another copy of the network for this proxy alone, initialised from the seed, all of it trainable."""
         session = self._session
-        network = copy_network(session.model).train((mode or self.mode) == "train")
+        network = copy_network(session.model)
+        network.train((mode or self.mode) == "train")
         for parameter in network.parameters():
             if parameter.is_floating_point():
                 parameter.requires_grad_(True)
@@ -202,6 +219,8 @@ class Probe:
         recording = self.forward(batch)
 
         def compute() -> Tensor:
+            if not recording.inputs.requires_grad:
+                raise UnsupportedModelError("needs inputs that can be differentiated by, not whole numbers")
             total = recording.logits.sum()
             return torch.autograd.grad(total, recording.inputs, retain_graph=True, materialize_grads=True)[0]
 

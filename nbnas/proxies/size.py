@@ -67,8 +67,8 @@ def flops(probe: Probe) -> dict[str, float]:
     with torch.no_grad(), counter, biases:
         # Without parameters that require gradients: the counter would watch for a backward pass.
         parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
-        functional_call(network, parameters, (inputs[:1].clone(),))
-    return {"flops": counter.get_total_flops() / 2 + biases.additions}
+        functional_call(network, parameters, (inputs[: probe.fewest_samples].clone(),))
+    return {"flops": (counter.get_total_flops() / 2 + biases.additions) / probe.fewest_samples}
 
 
 @register(

@@ -8,7 +8,8 @@ Tanaka et al., NeurIPS 2020 (key ``tanaka2020synflow``); as a score of networks 
 import torch
 from torch import Tensor
 
-from nbnas.networks.layers import NORMALISATIONS, total, weight_layers
+from nbnas.errors import first_line
+from nbnas.networks.layers import NORMALISATIONS, UnsupportedModelError, total, weight_layers
 from nbnas.networks.recording import require_logits
 from nbnas.proxies.probe import Probe
 from nbnas.proxies.registry import register
@@ -27,17 +28,28 @@ def synflow_saliency(probe: Probe) -> dict[str, Tensor]:
                 parameter.abs_()
         layers = weight_layers(network)
         weights = [layer.weight for layer in layers.values()]
-        batch = probe.shared_batch()[0]
-        inputs = torch.ones(1, *batch.shape[1:], dtype=torch.float64, device=batch.device).requires_grad_()
-        # A copy, on which the first layer may work in place.
-        logits = require_logits(network(inputs.clone()), 1)
-        flow, *gradients = torch.autograd.grad(logits.sum(), [inputs, *weights], allow_unused=True)
+        inputs = _ones_like(probe)
+        try:
+            # A copy, on which the first layer may work in place.
+            logits = require_logits(network(inputs.clone()), len(inputs))
+        except RuntimeError as error:
+            raise UnsupportedModelError(f"needs a network that runs in float64: {first_line(error)}") from error
+        flow, *gradients = torch.autograd.grad(logits[0].sum(), [inputs, *weights], allow_unused=True)
         return {
             name: torch.zeros_like(weight) if flow is None or gradient is None else (weight.detach() * gradient).abs()
             for name, weight, gradient in zip(layers, weights, gradients, strict=True)
         }
 
     return probe.share("synflow saliency", compute)
+
+
+def _ones_like(probe: Probe) -> Tensor:
+    """Return one input of ones, or as many as the network must be given."""
+    batch = probe.shared_batch()[0]
+    if not batch.is_floating_point():
+        raise UnsupportedModelError("needs inputs of real numbers, not whole ones")
+    shape = (probe.fewest_samples, *batch.shape[1:])
+    return torch.ones(shape, dtype=torch.float64, device=batch.device).requires_grad_()
 
 
 @register(

@@ -90,7 +90,8 @@ def vkdnw_mobilenetv2(probe: Probe) -> dict[str, Tensor]:
     network, (inputs, _) = probe.network, probe.batches[0]
     with torch.no_grad():
         network(inputs.clone())
-    jacobian, logits = entry_jacobian(network.eval(), inputs, setting.entries(network))
+    network.eval()
+    jacobian, logits = entry_jacobian(network, inputs, setting.entries(network))
     probe.check_outputs(logits)
     entropy = setting.scores(jacobian, logits)["entropy"]
     probe.degenerate_if(entropy.isnan(), "all quantiles of the Fisher spectrum are zero")

@@ -33,7 +33,7 @@ from nbnas.proxies.registry import register
 def zen(probe: Probe) -> dict[str, Tensor]:
     """Score a network by its Zen-score, one repeat, in nats; degenerate if the features do not depend on the input."""
     network, (inputs, _) = probe.network, probe.batches[0]
-    noise = torch.randn(inputs.shape, generator=probe.generator, dtype=torch.float32).to(inputs)
+    noise = torch.randn(inputs.shape, generator=probe.generator, dtype=torch.float32, device="cpu").to(inputs)
     return zen_of_network(probe, network, inputs, inputs + 0.01 * noise)
 
 

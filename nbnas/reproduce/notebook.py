@@ -57,6 +57,10 @@ def read_notebook(path: Path) -> Notebook:
         content = nbformat.read(path, as_version=4)
     except Exception as error:
         raise NbnasError(f"{path} is not a notebook: {first_line(error)}") from error
+    kernel = content.metadata.get("kernelspec") or {}
+    language = kernel.get("language") or "python"
+    if language.lower() not in ("python", "ipython"):
+        raise NbnasError(f"{path} is written in {language}; only notebooks in Python can be run")
     code = [cell for cell in content.cells if cell.cell_type == "code"]
     cells = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     if code and len(cells) != 1:
@@ -82,7 +86,8 @@ def _literals(source: str, path: Path) -> dict[str, Value]:
     values = {}
     try:
         for statement in ast.parse(source).body:
-            (target,) = statement.targets
+            targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
+            (target,) = targets
             values[target.id] = ast.literal_eval(statement.value)
     except SyntaxError as error:
         raise NbnasError(f"{path}: the parameters cell is not Python, line {error.lineno}") from error
@@ -126,15 +131,16 @@ def run_time(seconds: float) -> str:
 def check_parameters(notebook: Notebook, given: Mapping[str, Value]) -> dict[str, Value]:
     """Return all parameters with ``given`` in place of defaults, each of its default's type.
 
-    A whole number is accepted where the default is a float. :class:`NbnasError` if a name is unknown, a type is wrong,
-    or a number is NaN or infinite.
+    A whole number is accepted where the default is a float, and anything where it is None. :class:`NbnasError` if a
+    name is unknown, a type is wrong, or a number is NaN or infinite.
     """
     for name, value in given.items():
         if name not in notebook.parameters:
             known = ", ".join(notebook.parameters) or "none"
             raise NbnasError(f"{notebook.path.name} has no parameter {name!r}; its parameters are {known}")
         wanted = type(notebook.parameters[name])
-        if not (type(value) is wanted or (wanted is float and type(value) is int)):
+        anything = notebook.parameters[name] is None
+        if not (anything or type(value) is wanted or (wanted is float and type(value) is int)):
             raise NbnasError(f"parameter {name!r} of {notebook.path.name} must be {wanted.__name__}, got {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
             raise NbnasError(f"parameter {name!r} of {notebook.path.name} must be a finite number, got {value!r}")
@@ -167,8 +173,10 @@ def run_notebook(notebook: Notebook, parameters: Mapping[str, Value], output: Pa
     failed = output.with_suffix(".failed.ipynb")
     # Messages that the kernel logs, even while it shuts down, would garble the progress output.
     quiet = {"progress_bar": False, "extra_arguments": ["--log-level=50"]}
+    # This Python, whatever kernel the machine on which the notebook was written had.
+    options = {"kernel_name": "python3", "language": "python", "cwd": notebook.path.parent, **quiet}
     try:
-        papermill.execute_notebook(notebook.path, partial, parameters=checked, cwd=notebook.path.parent, **quiet)
+        papermill.execute_notebook(notebook.path, partial, parameters=checked, **options)
         # A cell that calls sys.exit(0) ends a papermill run successfully, with the later cells not run.
         for number, cell in enumerate(nbformat.read(partial, as_version=4).cells):
             if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:

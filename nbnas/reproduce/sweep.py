@@ -27,7 +27,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pandas as pd
 import yaml
@@ -158,8 +158,19 @@ def read_sweep(specification: Path) -> Sweep:
         raise NbnasError(f"{specification}: {_first_problem(error)}") from error
 
 
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a name that stands twice, of which YAML would silently keep the last."""
+    """Refuses a name that stands twice, of which YAML would silently keep the last, and reads numbers as Python does.
+
+    YAML 1.1 takes 1e-3 for a text, 010 for eight and 1:30 for ninety.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_INT, _FLOAT)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = []
@@ -169,6 +180,20 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(problem=f"{name!r} stands twice", problem_mark=key.start_mark)
             seen.append(name)
         return super().construct_mapping(node, deep)
+
+
+def _decimal(loader: _StrictLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+_WHOLE = r"[0-9][0-9_]*"
+_PATTERNS = {
+    _INT: rf"[-+]?{_WHOLE}$",
+    _FLOAT: rf"[-+]?(({_WHOLE}\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|{_WHOLE}[eE][-+]?[0-9]+|\.inf)$|\.nan$",
+}
+_StrictLoader.add_constructor(_INT, _decimal)
+for _tag, _pattern in _PATTERNS.items():
+    _StrictLoader.add_implicit_resolver(_tag, re.compile(_pattern, re.IGNORECASE), list("-+.0123456789"))
 
 
 def _first_problem(error: ValidationError) -> str:

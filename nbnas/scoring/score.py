@@ -2,20 +2,19 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import warnings
+from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nbnas.errors import NbnasError, first_line
-from nbnas.networks.copying import copy_network
-from nbnas.networks.exact_kernels import exact_kernels
+from nbnas.networks.initialisation import kept_parameters
 from nbnas.proxies.probe import Batch, DegenerateScoreError, LogitsSelector, Probe, ScoringSession
 from nbnas.proxies.registry import Proxy, select_proxies
-from nbnas.seeding import derive_seed, generator_for, seeded_global_generators
+from nbnas.scoring.given_inputs import GivenInputs
+from nbnas.seeding import derive_seed, seeded_global_generators
 
 
 def score(
@@ -39,28 +38,34 @@ def score(
     {'params': 129306, 'trainable_layers': 111}
 
     Args:
-        model: Maps (N, C, H, W) to logits (N, K). Copies are scored; the model stays exactly as it is. All its
-            parameters count, frozen or not.
+        model: Maps (N, C, H, W), or whole numbers (N, tokens), to logits (N, K). Copies are scored; the model stays
+            exactly as it is. All its parameters count, frozen or not.
         proxies: Names of proxies or scores, or glob patterns, see :func:`nbnas.list_proxies`.
-        batches: Pairs (inputs, labels); a proxy reads as many as it needs, from the front. ``None`` draws standard
-            normal inputs of ``input_shape`` and uniform labels from ``seed``.
+        batches: Pairs (inputs, labels) of tensors or arrays, or a data loader; a proxy reads as many as it needs, from
+            the front. ``None`` draws standard normal inputs of ``input_shape`` and uniform labels from ``seed``.
         input_shape: (batch, channels, height, width) of drawn inputs.
         num_classes: Range of drawn labels; ``None`` asks the model.
-        init: ``"published"`` draws each method's published initialisation from ``seed``, ``None`` keeps the weights.
+        init: ``"published"`` draws each method's published initialisation from ``seed``, with a warning where it does
+            not reach all parameters; ``None`` keeps the weights.
         seed: Seed of weights, inputs and labels. No global random state is read or changed.
         device: Where to score; ``None`` is the model's own device.
-        logits: For a model that returns a tuple or a dict: index or key of the logits, or a function that takes what
-            the model returns and gives them.
+        logits: For a model that returns a tuple or a dict: index, key or name of the logits, or a function that takes
+            what the model returns and gives them. A field ``logits`` is found without. A model that returns several
+            outputs in one mode alone may return the logits themselves in the other.
 
     Returns:
         A row per score, indexed by its name: ``value``; ``status`` (``ok``, ``degenerate``, ``non_finite`` or
         ``error: ...``; without ``ok`` the value is not a number to rank by); ``seconds`` that the proxy which
         returned it takes when scored alone. Proxies share passes: scoring many takes less than the sum. One failing
-        proxy does not stop the others.
+        proxy does not stop the others. Saliencies or gradients that sum to exactly zero are degenerate.
+
+    Raises:
+        NbnasError: If an argument is wrong, or the network does not run on drawn inputs. A copy is tried once first.
     """
     chosen, rows = select_proxies(proxies), {}
     given = GivenInputs(batches, input_shape, num_classes, init, seed, device, logits)
     with given.session(model, chosen) as session:
+        _warn_of_kept_parameters(session, chosen)
         # Proxies that start from the same weights follow each other: only the passes of one start are in memory.
         for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
             session.keep_only(session.initialisation_of(proxy.info))
@@ -69,77 +74,11 @@ def score(
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
 
 
-@dataclass(frozen=True)
-class GivenInputs:
-    """What a network is scored on: the arguments of :func:`score`."""
-
-    batches: Sequence[Batch] | None = None
-    input_shape: tuple[int, ...] | None = None
-    num_classes: int | None = None
-    init: str | None = "published"
-    seed: int = 0
-    device: str | torch.device | None = None
-    logits: int | str | LogitsSelector | None = None
-
-    @contextmanager
-    def session(self, model: nn.Module, proxies: Sequence[Proxy]) -> Iterator[ScoringSession]:
-        """Give proxies what :func:`score` shows them of a network, under the kernels that it computes with."""
-        if self.init not in ("published", None):
-            raise NbnasError(f"init must be 'published' or None, got {self.init!r}")
-        key = self.logits
-        select = key if key is None or callable(key) else lambda output: output[key]
-        reference = next(model.parameters(), torch.empty(0))
-        device = usable_device(reference.device if self.device is None else self.device)
-        with exact_kernels(device):
-            batches = []
-            for inputs, labels in self._draw(model, proxies, select) if self.batches is None else self.batches:
-                moved = inputs.to(device, reference.dtype)
-                moved = moved.contiguous() if device.type == "cuda" else moved  # As the network, see move_network.
-                # Tensors made in inference mode cannot be differentiated, their copies can.
-                batches.append((moved.clone() if moved.is_inference() else moved, labels.to(device)))
-            yield ScoringSession(model, batches, self.init, self.seed, device, select)
-
-    def _draw(self, model: nn.Module, proxies: Sequence[Proxy], select: LogitsSelector | None) -> list[Batch]:
-        count, shape, classes = max(proxy.info.batches for proxy in proxies), self.input_shape, self.num_classes
-        if count and (shape is None or len(shape) != 4):
-            raise NbnasError(f"give batches, or input_shape=(batch, channels, height, width); got input_shape={shape}")
-        if count and classes is None and any(proxy.info.needs_labels for proxy in proxies):
-            inputs, _ = draw_batch((min(2, shape[0]), *shape[1:]), 1, self.seed)
-            classes = _count_classes(model, inputs, select)
-        return [draw_batch(shape, classes or 1, self.seed, number) for number in range(count)]
-
-
-def draw_batch(input_shape: tuple[int, ...], num_classes: int, seed: int, number: int = 0) -> Batch:
-    """Return the standard normal inputs and uniform labels that :func:`score` draws from a seed, on the CPU."""
-    inputs = torch.randn(input_shape, generator=generator_for(seed, "inputs", number), dtype=torch.float32)
-    return inputs, torch.randint(num_classes, input_shape[:1], generator=generator_for(seed, "labels", number))
-
-
-def usable_device(device: str | torch.device) -> torch.device:
-    """Return a device on which a tensor can be made; raises :class:`NbnasError` for any other."""
-    try:
-        found = torch.empty(0, device=device).device
-        if found.type == "meta":
-            raise ValueError("it holds no numbers")
-        return found
-    except Exception as error:
-        raise NbnasError(f"device {str(device)!r} cannot be used: {first_line(error)}") from error
-
-
-def _count_classes(model: nn.Module, inputs: Tensor, select: LogitsSelector | None) -> int:
-    network = copy_network(model).eval()
-    reference = next(network.parameters(), inputs)
-    # Seeded, because dropout may be active in eval mode too; a copy, because the first layer may work in place.
-    try:
-        with torch.no_grad(), seeded_global_generators(0, reference.device):
-            output = network(inputs.to(reference, copy=True))
-    except Exception as error:
-        raise NbnasError(f"the network does not run on inputs {tuple(inputs.shape)}: {first_line(error)}") from error
-    try:
-        return int((output if select is None else select(output)).shape[1])
-    except Exception as error:
-        message = "the network must return logits (batch, classes); with a tuple or a dict, say which entry by logits="
-        raise NbnasError(message) from error
+def _warn_of_kept_parameters(session: ScoringSession, chosen: Sequence[Proxy]) -> None:
+    if any(session.initialisation_of(proxy.info) for proxy in chosen) and (kept := kept_parameters(session.model)):
+        names = ", ".join(kept[:3]) + (", ..." if len(kept) > 3 else "")
+        message = f"the published initialisation does not know {len(kept)} parameters, which keep their values: {names}"
+        warnings.warn(message, stacklevel=3)
 
 
 def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, float]]:
@@ -147,6 +86,7 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
     start = time.perf_counter()
     probe = Probe(session, info)
     try:
+        session.require(info)
         if len(session.batches) < info.batches:
             raise NbnasError(f"needs {info.batches} batches, got {len(session.batches)}")
         with seeded_global_generators(derive_seed(session.seed, info.name, "global"), session.device):
@@ -160,6 +100,8 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
     except Exception as error:
         # One proxy that cannot handle a network must not hide what the others say about it.
         status = f"error: {type(error).__name__}: {first_line(error)}"
+    if info.family in ("saliency", "gradients") and values and not any(values.values()):
+        status = "degenerate"  # No gradient passes, which torch does not call an error.
     found = {kind for condition, kind, _ in probe.flags if condition}
     # Numbers that are not finite make linear algebra fail: the error is then their consequence.
     if "non_finite" in found and (status == "ok" or "LinAlgError" in status):

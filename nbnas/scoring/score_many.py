@@ -12,7 +12,7 @@ from nbnas.errors import NbnasError
 from nbnas.machine import provenance
 from nbnas.machine.executors import Workers, describe_failure, in_flight, open_executor
 from nbnas.proxies.registry import select_proxies
-from nbnas.scoring.score import usable_device
+from nbnas.scoring.given_inputs import usable_device
 from nbnas.scoring.score_table import KEY, ScoreTable
 from nbnas.scoring.setting import Setting
 

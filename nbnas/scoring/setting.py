@@ -17,7 +17,8 @@ from nbnas.machine.paths import data_folder
 from nbnas.networks.initialisation import INITIALISATIONS
 from nbnas.proxies.probe import Batch
 from nbnas.proxies.registry import select_proxies
-from nbnas.scoring.score import draw_batch, score
+from nbnas.scoring.given_inputs import draw_batch
+from nbnas.scoring.score import score
 from nbnas.scoring.score_table import ScoreTable
 from nbnas.seeding import derive_seed, generator_for
 from nbnas.spaces import SPACES, get_space

@@ -1,6 +1,5 @@
 """Evolutionary search, and random search to compare with."""
 
-import pickle
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -14,11 +13,11 @@ from tqdm import tqdm
 
 from nbnas.errors import NbnasError, first_line
 from nbnas.machine.append_log import AppendLog
-from nbnas.machine.executors import Workers, describe_failure, failed, open_executor
+from nbnas.machine.executors import Workers, describe_failure, failed, open_executor, packed
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import CombinedRanking
 from nbnas.rankings.published import RANKINGS
-from nbnas.scoring.score import usable_device
+from nbnas.scoring.given_inputs import usable_device
 from nbnas.scoring.setting import Setting
 from nbnas.search.candidates import CandidateScorer, Row, ScoreFunction, Trajectory
 from nbnas.search.checkpoint import open_checkpoint
@@ -99,7 +98,7 @@ def evolve(
     opening, keeping = nullcontext((None, None)), nullcontext(({}, None))
     if isinstance(workers.executor, str):
         try:
-            pickle.dumps(scorer)
+            packed(scorer)
         except Exception as error:
             needed = "space and score function cannot be sent to other processes, define them in a module"
             raise NbnasError(f"{needed}: {first_line(error)}") from error

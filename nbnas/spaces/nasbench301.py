@@ -7,6 +7,7 @@ details of the network follow the records that NASLib publishes: 32 channels, 8 
 without scales inside the cells and after pooling.
 """
 
+import ast
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -46,13 +47,36 @@ CellNodes = Sequence[Sequence[Edge]]
 
 
 def parse_architecture(arch: str) -> list[CellNodes]:
-    """Return normal and reduction cell with ascending inputs in every node; an error names the first malformed node."""
+    """Return normal and reduction cell with ascending inputs in every node; an error names the first malformed node.
+
+    A genotype as DARTS prints it, ``Genotype(normal=[...], ...)``, is read too.
+    """
     parsed = []
-    cells = split_into(2, text_of(arch), "//", "a NAS-Bench-301 architecture has 2 cells")
+    text = text_of(arch)
+    if text.lstrip().startswith("Genotype("):
+        text = _translate_genotype(text)
+    cells = split_into(2, text, "//", "a NAS-Bench-301 architecture has 2 cells")
     for name, cell in zip(("normal", "reduction"), cells, strict=True):
         nodes = split_into(4, cell, "+", f"the {name} cell must have 4 nodes")
         parsed.append([_parse_node(text, node, name) for node, text in zip(NODES, nodes, strict=True)])
     return parsed
+
+
+def _translate_genotype(text: str) -> str:
+    """Write what DARTS prints, two pairs (operation, source) for each node of a cell, as an architecture string."""
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        named = dict(zip(("normal", "normal_concat", "reduce", "reduce_concat"), call.args, strict=False))
+        named |= {keyword.arg: keyword.value for keyword in call.keywords}
+        cells = [ast.literal_eval(named[name]) for name in ("normal", "reduce")]
+        edges = [[f"{operation}~{source}" for operation, source in cell] for cell in cells]
+        outputs = {ast.unparse(named[name]) for name in ("normal_concat", "reduce_concat") if name in named}
+    except (SyntaxError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise NbnasError("a genotype must read Genotype(normal=[('sep_conv_3x3', 0), ...], reduce=[...])") from error
+    if other := outputs - {"[2, 3, 4, 5]", "range(2, 6)", "(2, 3, 4, 5)"}:
+        raise NbnasError(f"the cells of NAS-Bench-301 join the nodes 2 to 5, a genotype joins {min(other):.60}")
+    nodes = [["|".join(("", *cell[start : start + 2], "")) for start in range(0, len(cell), 2)] for cell in edges]
+    return "//".join(map("+".join, nodes))
 
 
 def _parse_node(text: str, node: int, cell: str) -> list[Edge]:

@@ -13,8 +13,8 @@ from nbnas.errors import NbnasError
 from nbnas.proxies.fisher_information import FisherSetting
 from nbnas.proxies.registry import select_proxies
 from nbnas.rankings import bootstrap_estimate, kendall_tau, lexicographic_rank, worst_for_missing
+from nbnas.scoring.given_inputs import usable_device
 from nbnas.scoring.samples import sample_architectures
-from nbnas.scoring.score import usable_device
 from nbnas.scoring.setting import Setting
 
 

@@ -32,8 +32,8 @@ class BlockSpace(CountedSpace):
     """Structure strings of a stem, residual super blocks of one family, and a tail.
 
     Rules: the stem is a ``SuperConvK3BNRELU`` that takes 3 channels, the tail a ``SuperConvK1BNRELU``; between them
-    are one or more super blocks of the space; every output and bottleneck width is a multiple of 8 and at most the
-    space's largest. Super blocks of any L are read, but mutations split those of L >= 6.
+    are one or more super blocks of the space; every output and bottleneck width is a multiple of 8. Super blocks of any
+    width and L are read, but mutations keep to the space's largest width and split those of L >= 6.
 
     ``params`` and ``flops`` are those of the network. What the budgets of searches count is ``counted_...``, see
     :class:`~nbnas.spaces.super_blocks.network.BlockCosts`. The ``switches`` of all counts are those of :meth:`build`.
@@ -48,7 +48,7 @@ class BlockSpace(CountedSpace):
     def blocks(self, arch: str) -> tuple[SuperBlock, ...]:
         """Return the super blocks; an error names the first one, counted from 1, that is malformed or breaks a rule."""
         blocks = parse_structure(arch)
-        last, (names, widest, tail_outputs) = len(blocks), self.rules
+        last, (names, _, tail_outputs) = len(blocks), self.rules
         for number, block in enumerate(blocks, start=1):
             where = f"block {number} ({block})"
             if number == 1 and (block.name != STEM or block.inputs != 3):
@@ -58,8 +58,8 @@ class BlockSpace(CountedSpace):
             if 1 < number < last and block.name not in names:
                 raise NbnasError(f"{where} is not of a kind of {self.name!r}; choose from {', '.join(names)}")
             for what, width in (("output", block.outputs), ("bottleneck", block.bottleneck)):
-                if width is not None and (width % 8 or width > widest):
-                    raise NbnasError(f"the {what} width of {where} must be a multiple of 8 up to {widest}, got {width}")
+                if width is not None and width % 8:
+                    raise NbnasError(f"the {what} width of {where} must be a multiple of 8, got {width}")
             if number == last and tail_outputs not in (None, block.outputs):
                 raise NbnasError(f"the output width of {where} must be {tail_outputs}, that of every tail")
         if last < 3:
@@ -132,7 +132,7 @@ class BlockSpace(CountedSpace):
 class ZenResNetSpace(BlockSpace):
     """The space in which T-CET searches on CIFAR, of super blocks ``SuperResK{k}K{k}`` and ``SuperResK1K{k}K1``.
 
-    Widths are at most 2,048. The search allows 1e6 counted parameters and 18 counted layers, at 100 classes.
+    The search keeps widths to at most 2,048. It allows 1e6 counted parameters and 18 counted layers, at 100 classes.
     """
 
     name = "zen_resnet"
