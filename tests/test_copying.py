@@ -85,12 +85,16 @@ def test_modules_that_say_how_they_are_copied_are_copied_so():
 
 def test_hooks_and_sets_are_copied_too():
     network = nn.Sequential(nn.Linear(2, 2))
-    calls = []
-    network[0].register_forward_hook(lambda *_: calls.append(1))
+    calls, scale = [], nn.Parameter(torch.tensor(2.0))
+    network.scale = scale
+    network[0].register_forward_hook(lambda module, arguments, output: calls.append(1) or output * scale)
     network[0].register_buffer("passing", torch.zeros(2), persistent=False)
     twin = copy_network(network)
-    twin(torch.zeros(1, 2))
-    assert calls == [1]
+    twin.scale.data.fill_(3)
+    inputs = torch.ones(1, 2)
+    assert torch.equal(twin(inputs), 3 * nn.functional.linear(inputs, network[0].weight, network[0].bias))
+    # What a hook closes over is copied with it: it works with the copy, and tells the caller nothing.
+    assert calls == []
     twin[0].register_buffer("other", torch.zeros(2), persistent=False)
     assert "other" not in network[0]._non_persistent_buffers_set
     assert "passing" not in twin.state_dict()

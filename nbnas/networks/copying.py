@@ -31,9 +31,12 @@ def copy_network(model: nn.Module) -> nn.Module:
     if any(torch.nn.parameter.is_lazy(parameter) for parameter in nn.Module.parameters(model)):
         raise UnsupportedModelError("needs a network that has run once: its lazy layers have no weights yet")
     try:
-        return _without_wrappers(_copy(model, memo))
+        twin = _without_wrappers(_copy(model, memo))
     except Exception as error:
         raise UnsupportedModelError(f"needs a network that copy.deepcopy can copy: {first_line(error)}") from error
+    if not set(map(id, model.parameters())).isdisjoint(map(id, twin.parameters())):
+        raise UnsupportedModelError("needs a network whose copies by copy.deepcopy have weights of their own")
+    return twin
 
 
 def _without_wrappers(network: nn.Module) -> nn.Module:

@@ -132,8 +132,8 @@ class Probe:
             INITIALISATIONS[self._initialisation](network, generator_for(session.seed, "weights"))
         network = move_network(network, session.device)
         refuse_single_values(network)
-        if session.logits is not None:
-            network.register_forward_hook(lambda module, arguments, output: session.logits(output))
+        if (select := session.logits) is not None:
+            network.register_forward_hook(lambda module, arguments, output: select(output))
         return network
 
     def share(self, name: str, compute: Callable[[], Any], *details: Any) -> Any:

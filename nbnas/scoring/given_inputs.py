@@ -59,13 +59,16 @@ class GivenInputs:
             if self.batches is None:
                 session.batches = self._draw(session, count, needs_labels)
             else:
-                session.batches = [_read(pair) for pair in islice(_pairs(self.batches), count)]
+                session.batches = [_read(pair) for pair in _first(self.batches, count)]
             session.batches = [_move(batch, reference, device) for batch in session.batches]
             if self.batches is not None and count and session.batches:
+                logits = None
                 try:
-                    _try_once(session, session.batches[0][0])
+                    logits = _try_once(session, session.batches[0][0])
                 except NbnasError as error:  # One of many networks: what it has of scores is of use.
                     session.refusal = str(error)
+                if needs_labels and session.refusal is None:
+                    _require_known_labels(session, logits)
             yield session
 
     def _draw(self, session: ScoringSession, count: int, needs_labels: bool) -> list[Batch]:
@@ -108,10 +111,11 @@ def _own_default_device(device: torch.device) -> Any:
     return nullcontext() if torch.get_default_device().type == "cpu" else device
 
 
-def _pairs(batches: Any) -> Iterable[Any]:
+def _first(batches: Any, count: int) -> Iterable[Any]:
+    """Return the batches of a list, and of a loader, which may never end, as many as are needed."""
     if isinstance(batches, Tensor | np.ndarray | dict) or not isinstance(batches, Iterable):
         raise NbnasError(f"batches must be a list of pairs (inputs, labels), got {type(batches).__name__}")
-    return batches
+    return batches if isinstance(batches, Sequence) else islice(batches, count)
 
 
 def _read(pair: Any) -> Batch:
@@ -124,6 +128,10 @@ def _read(pair: Any) -> Batch:
         raise NbnasError(f"batches must hold tensors or arrays: {first_line(error)}") from error
     if not (inputs.dim() and labels.dim()) or len(inputs) != len(labels):
         raise NbnasError(f"inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)} are not of the same samples")
+    if labels.dim() != 1 and not labels.is_floating_point():
+        raise NbnasError(
+            f"labels must be (samples,) whole numbers or (samples, classes) shares, got {tuple(labels.shape)}"
+        )
     return inputs, labels
 
 
@@ -143,7 +151,7 @@ def _selector(key: int | str | LogitsSelector | None) -> LogitsSelector:
 
     def select(output: Any) -> Any:
         name = "logits" if key is None else key
-        if isinstance(output, Tensor) or (key is None and not hasattr(output, name)):
+        if (isinstance(output, Tensor) and output.dim() == 2) or (key is None and not hasattr(output, name)):
             return output
         return getattr(output, name) if isinstance(name, str) and hasattr(output, name) else output[name]
 
@@ -177,10 +185,11 @@ def _try_once(session: ScoringSession, inputs: Tensor) -> Any:
 
 def _outputs(model: nn.Module, network: nn.Module, inputs: Tensor) -> Any:
     reference = next(iter(network.parameters()), inputs)
-    inputs = inputs.to(reference, copy=True) if inputs.is_floating_point() else inputs.to(reference.device, copy=True)
+    inputs = inputs.to(reference if inputs.is_floating_point() else reference.device).detach()
+    leaf = inputs.requires_grad_() if inputs.is_floating_point() else inputs
     # Seeded, because dropout may be active in eval mode too; a copy, because the first layer may work in place.
-    with torch.no_grad(), seeded_global_generators(0, reference.device), _WithoutTensorsOf(model):
-        return network(inputs)
+    with seeded_global_generators(0, reference.device), _WithoutTensorsOf(model):
+        return network(leaf.clone())
 
 
 def _require_equal_state(model: nn.Module, network: nn.Module) -> None:
@@ -214,6 +223,16 @@ class _WithoutTensorsOf(TorchFunctionMode):
         if any(id(each) in self.tensors for each in chain(given, nested)):
             raise UnsupportedModelError("needs a network whose copies use weights of their own: this one's share some")
         return function(*args, **(kwargs or {}))
+
+
+def _require_known_labels(session: ScoringSession, output: Any) -> None:
+    try:
+        classes = int(session.logits(output).shape[1])
+    except Exception:
+        return  # No logits, of which each proxy will complain.
+    for _, labels in session.batches:
+        if labels.dim() == 1 and not labels.is_floating_point() and int(labels.max()) >= classes:
+            raise NbnasError(f"labels must be 0 to {classes - 1}, for {classes} logits; got {int(labels.max())}")
 
 
 def _count_classes(session: ScoringSession, output: Any) -> int:

@@ -12,7 +12,7 @@ from torch import nn
 from nbnas.errors import NbnasError, first_line
 from nbnas.networks.initialisation import kept_parameters
 from nbnas.proxies.probe import Batch, DegenerateScoreError, LogitsSelector, Probe, ScoringSession
-from nbnas.proxies.registry import Proxy, select_proxies
+from nbnas.proxies.registry import Proxy, ProxyInfo, select_proxies
 from nbnas.scoring.given_inputs import GivenInputs
 from nbnas.seeding import derive_seed, seeded_global_generators
 
@@ -100,16 +100,19 @@ def _run(proxy: Proxy, session: ScoringSession) -> list[tuple[str, float, str, f
     except Exception as error:
         # One proxy that cannot handle a network must not hide what the others say about it.
         status = f"error: {type(error).__name__}: {first_line(error)}"
-    if info.family in ("saliency", "gradients") and values and not any(values.values()):
-        status = "degenerate"  # No gradient passes, which torch does not call an error.
     found = {kind for condition, kind, _ in probe.flags if condition}
     # Numbers that are not finite make linear algebra fail: the error is then their consequence.
     if "non_finite" in found and (status == "ok" or "LinAlgError" in status):
         status = "non_finite"
-    elif "degenerate" in found and status == "ok":
+    elif status == "ok" and ("degenerate" in found or _no_gradient_passes(info, values)):
         status = "degenerate"
     seconds = time.perf_counter() - start + probe.shared_seconds
     if status != "ok":
         return [(name, math.nan, status, seconds) for name in info.scores]
     statuses = {name: "ok" if math.isfinite(values[name]) else "non_finite" for name in info.scores}
     return [(name, values[name], statuses[name], seconds) for name in info.scores]
+
+
+def _no_gradient_passes(info: ProxyInfo, values: dict[str, float]) -> bool:
+    """Whether a score made of gradients is exactly zero: torch calls a gradient that is cut off zero, and no error."""
+    return info.family in ("saliency", "gradients") and not any(values.values())
