@@ -598,6 +598,27 @@ def test_damaged_record_is_named_and_the_rest_is_kept(archive, destination, monk
     assert pd.read_parquet(destination)["arch_index"].tolist() == list(RECORDS)
 
 
+class RunsCode:
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        return self.call[0], self.call[1:]
+
+
+@pytest.mark.parametrize("name", ["meta.pickle.pbz2", "000011.pickle.pbz2"])
+@pytest.mark.parametrize(
+    "call", [(os.system, "touch ran"), (eval, "open('ran', 'w')"), (sys.exit, 0)], ids=["system", "eval", "exit"]
+)
+def test_an_archive_runs_no_code(archive, destination, monkeypatch, tmp_path, name, call):
+    monkeypatch.chdir(tmp_path)
+    (archive / name).write_bytes(bz2.compress(pickle.dumps({"meta_archs": RunsCode(*call)})))
+    with pytest.raises(NbnasError, match="refuses to load") as caught:
+        import_nats(archive, destination, indices=RECORDS, progress=False)
+    assert_one_line_naming(caught, archive / name)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     ("meta", "message"),
     [

@@ -4,7 +4,6 @@ The package trained all 15,625 cells on its own. Its loader no longer imports wi
 arbitrary classes, so its data file is read here by an unpickler that knows two inert classes and nothing else.
 """
 
-import pickle
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from nbnas.benchmarks.naslib import nasbench201_cell
 from nbnas.errors import NbnasError
+from nbnas.machine.plain_pickle import load_plain
 from nbnas.spaces import get_space
 
 
@@ -19,13 +19,7 @@ class _Record:
     """Stands for the package's classes: keeps attributes, has no behaviour."""
 
 
-class _RestrictedUnpickler(pickle.Unpickler):
-    _ALLOWED = (("analognasbench.data", "Architecture"), ("analognasbench.data", "DriftMeasurement"))
-
-    def find_class(self, module: str, name: str) -> type:
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"refuses to load {module}.{name}")
-        return _Record
+_STAND_INS = {("analognasbench.data", name): _Record for name in ("Architecture", "DriftMeasurement")}
 
 
 def installed_data_file() -> Path | None:
@@ -47,7 +41,7 @@ def read_analog_accuracies(path: Path) -> np.ndarray:
     accuracies = np.full(len(space), np.nan)
     try:
         with path.open("rb") as file:
-            records = _RestrictedUnpickler(file).load()
+            records = load_plain(file, _STAND_INS)
         for codes, record in records.items():
             accuracies[space.index(nasbench201_cell(codes))] = record.baseline_accuracy
     except Exception as error:

@@ -1,8 +1,9 @@
 """Importing an official NATS-Bench archive, topology or size, into one compact table, and reading that table."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,6 +13,7 @@ from nbnas.benchmarks.benchmark import read_table
 from nbnas.errors import NbnasError
 from nbnas.machine.append_log import AppendLog, read_log
 from nbnas.machine.paths import data_folder
+from nbnas.machine.plain_pickle import load_plain
 from nbnas.machine.replace_file import replace_file
 from nbnas.spaces import get_space
 
@@ -119,7 +121,8 @@ def read_record(api: Any, index: int) -> dict[str, object]:
     ``nats_bench.create(path, "tss" or "sss", fast_mode=True)``, ``index`` that of NATS-Bench.
     """
     kind = KINDS[api.search_space_name]
-    api._prepare_info(index)
+    with _plain_pickles():
+        api._prepare_info(index)
     result = api.arch2infos_dict.pop(index)[kind.hp]  # popped, or all records pile up in memory
     api.evaluated_indexes.discard(index)
     row: dict[str, object] = {"arch_index": index, "arch_str": api.meta_archs[index]}
@@ -148,6 +151,18 @@ def _locate(path: Path) -> Path:
     return found[0]
 
 
+@contextmanager
+def _plain_pickles() -> Iterator[None]:
+    """Let nats_bench, which would run whatever an archive says, read nothing but plain values."""
+    from nats_bench import api_utils
+
+    before, api_utils.pickle = api_utils.pickle, SimpleNamespace(load=load_plain)
+    try:
+        yield
+    finally:
+        api_utils.pickle = before
+
+
 def _open(archive: Path) -> Any:
     try:
         import nats_bench
@@ -155,7 +170,8 @@ def _open(archive: Path) -> Any:
         raise NbnasError("reading the archive needs nats_bench: run pip install 'nbnas[data]'") from error
     for name, kind in KINDS.items():
         try:
-            api = nats_bench.create(str(archive), name, fast_mode=True, verbose=False)
+            with _plain_pickles():
+                api = nats_bench.create(str(archive), name, fast_mode=True, verbose=False)
         except Exception as error:
             raise NbnasError(f"{archive / 'meta.pickle.pbz2'} is damaged or of another benchmark ({error})") from error
         if list(api.meta_archs) == list(get_space(kind.space)):
