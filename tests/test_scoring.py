@@ -159,24 +159,23 @@ def test_patterns_choose_each_proxy_once_in_order_of_registration(add_proxy, pat
 
 
 @pytest.mark.parametrize(
-    ("patterns", "names"),
+    ("patterns", "names", "rows"),
     [
-        ("size_log", ["size"]),
-        ("*_log", ["size", "depth"]),
-        (["depth_mean", "size"], ["size", "depth"]),
-        (["depth", "depth_log", "depth_*"], ["depth"]),
-        ("*e*", ["size", "depth"]),
-        ("width", ["width"]),
+        ("size_log", ["size"], ["size_log"]),
+        ("*_log", ["size", "depth"], ["size_log", "depth_log"]),
+        # A proxy gives all its scores where it is named itself.
+        (["depth_mean", "size"], ["size", "depth"], ["size_sum", "size_log", "depth_mean"]),
+        (["depth", "depth_log", "depth_*"], ["depth"], ["depth_mean", "depth_log"]),
+        ("*e*", ["size", "depth"], ["size_sum", "size_log", "depth_mean", "depth_log"]),
+        ("width", ["width"], ["width"]),
     ],
 )
-def test_names_of_scores_are_patterns_too(add_proxy, patterns, names):
+def test_names_of_scores_are_patterns_too(add_proxy, patterns, names, rows):
     with only():
         add_proxy(returns({"size_sum": 1.0, "size_log": 0.0}), "size", scores=("size_sum", "size_log"))
         add_proxy(returns({"depth_mean": 2.0, "depth_log": 1.0}), "depth", scores=("depth_mean", "depth_log"))
         add_proxy(returns({"width": 3.0}), "width")
         assert [proxy.info.name for proxy in select_proxies(patterns)] == names
-        # A proxy that is chosen by one of its scores gives them all.
-        rows = [score for proxy in select_proxies(patterns) for score in proxy.info.scores]
         assert nbnas.score(small_network(), patterns, input_shape=SHAPE).index.tolist() == rows
 
 

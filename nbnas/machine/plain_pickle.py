@@ -19,7 +19,7 @@ StandIns = Mapping[tuple[str, str], type]
 
 
 def load_plain(file: BinaryIO, stand_ins: StandIns | None = None, **options: Any) -> Any:
-    """Unpickle a file of plain values and numpy arrays, or, where they are given, of the classes of ``stand_ins`` alone.
+    """Unpickle a file of plain values and numpy arrays; where ``stand_ins`` are given, of their classes alone.
 
     Raises :class:`pickle.UnpicklingError` for any other class or function, before its module is imported.
     """

@@ -129,6 +129,12 @@ def select_proxies(patterns: str | Sequence[str]) -> list[Proxy]:
     return [proxy for name, proxy in _registry.items() if name in chosen]
 
 
+def is_named(score: str, info: ProxyInfo, patterns: str | Sequence[str]) -> bool:
+    """Whether one of the patterns matches a score, or the proxy that returns it."""
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatchcase(name, pattern) for name in (score, info.name) for pattern in patterns)
+
+
 def list_proxies() -> pd.DataFrame:
     """Return the records of all registered proxies but ablations, one row each, indexed by name."""
     listed = [asdict(proxy.info) for proxy in registered() if not proxy.info.ablation]

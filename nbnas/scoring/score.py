@@ -12,7 +12,7 @@ from torch import nn
 from nbnas.errors import NbnasError, first_line
 from nbnas.networks.initialisation import kept_parameters
 from nbnas.proxies.probe import Batch, DegenerateScoreError, LogitsSelector, Probe, ScoringSession
-from nbnas.proxies.registry import Proxy, ProxyInfo, select_proxies
+from nbnas.proxies.registry import Proxy, ProxyInfo, is_named, select_proxies
 from nbnas.scoring.given_inputs import GivenInputs
 from nbnas.seeding import derive_seed, seeded_global_generators
 
@@ -54,10 +54,11 @@ def score(
             outputs in one mode alone may return the logits themselves in the other.
 
     Returns:
-        A row per score, indexed by its name: ``value``; ``status`` (``ok``, ``degenerate``, ``non_finite`` or
-        ``error: ...``; without ``ok`` the value is not a number to rank by); ``seconds`` that the proxy which
-        returned it takes when scored alone. Proxies share passes: scoring many takes less than the sum. One failing
-        proxy does not stop the others. Saliencies or gradients that sum to exactly zero are degenerate.
+        A row per score that is named, by itself or by its proxy, indexed by its name: ``value``; ``status`` (``ok``,
+        ``degenerate``, ``non_finite`` or ``error: ...``; without ``ok`` the value is not a number to rank by);
+        ``seconds`` that the proxy which returned it takes when scored alone. Proxies share passes: scoring many takes
+        less than the sum. One failing proxy does not stop the others. Saliencies or gradients that sum to exactly zero
+        are degenerate.
 
     Raises:
         NbnasError: If an argument is wrong, or the network does not run on drawn inputs. A copy is tried once first.
@@ -70,7 +71,7 @@ def score(
         for proxy in sorted(chosen, key=lambda proxy: session.initialisation_of(proxy.info) or ""):
             session.keep_only(session.initialisation_of(proxy.info))
             rows[proxy.info.name] = _run(proxy, session)
-    rows = [row for proxy in chosen for row in rows[proxy.info.name]]
+    rows = [row for proxy in chosen for row in rows[proxy.info.name] if is_named(row[0], proxy.info, proxies)]
     return pd.DataFrame(rows, columns=["score", "value", "status", "seconds"]).set_index("score")
 
 
