@@ -361,3 +361,36 @@ def test_interrupted_or_killed_run_keeps_its_rows_and_leaves_no_worker(tmp_path,
     assert process.returncode != 0
     assert errors.count("Traceback") == (number == signal.SIGINT), errors
     assert 2 <= len(stored(tmp_path, "vkdnw")) < 40
+
+
+OWN_SPACE = """
+from torch import nn
+from nbnas import Workers
+from nbnas.search import Evolution, evolve
+class Widths:
+    def sample(self, rng):
+        return str(rng.integers(4, 9))
+    def mutate(self, arch, rng):
+        return str(int(arch) + 1)
+    def build(self, arch, num_classes=10):
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(int(arch), num_classes)]
+        return nn.Sequential(nn.Conv2d(3, int(arch), 3), nn.ReLU(), *head)
+workers = Workers("processes", 1)
+result = evolve(Widths(), ["naswot"], steps=2, workers=workers, strategy=Evolution(population=2), progress=False)
+print("steps", len(result.history))
+"""
+
+
+@pytest.mark.slow
+def test_processes_know_what_a_notebook_defines():
+    # As in a notebook, __main__ is no file.
+    done = subprocess.run([sys.executable, "-"], input=OWN_SPACE, capture_output=True, text=True)
+    assert "steps 2" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(OWN_SPACE)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert 'below if __name__ == "__main__":' in done.stderr.strip().splitlines()[-1]

@@ -174,6 +174,27 @@ def test_spellings_of_one_architecture_are_one_network():
     assert shapes[0] == shapes[1]
 
 
+GENOTYPE = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 2), "
+    "('max_pool_3x3', 3), ('sep_conv_5x5', 1), ('avg_pool_3x3', 0), ('sep_conv_3x3', 4)], normal_concat=range(2, 6), "
+    "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1)] * 1 + [], reduce_concat=[2, 3, 4, 5])"
+)
+
+
+def test_a_printed_genotype_is_read():
+    reduction = "[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), "
+    reduction += "('skip_connect', 2), ('skip_connect', 3), ('skip_connect', 2), ('avg_pool_3x3', 0)]"
+    text = GENOTYPE.replace("[('max_pool_3x3', 0), ('max_pool_3x3', 1)] * 1 + []", reduction)
+    normal = "|sep_conv_3x3~0|sep_conv_3x3~1|+|skip_connect~0|dil_conv_3x3~2|+|sep_conv_5x5~1|max_pool_3x3~3|"
+    normal += "+|avg_pool_3x3~0|sep_conv_3x3~4|"
+    expected = "|max_pool_3x3~0|max_pool_3x3~1|+|max_pool_3x3~1|skip_connect~2|+|skip_connect~2|skip_connect~3|"
+    expected += "+|avg_pool_3x3~0|skip_connect~2|"
+    assert SPACE.normalise(text) == f"{normal}//{expected}"
+    for wrong in (text.replace("(2, 6)", "(3, 6)"), GENOTYPE, text[:-20], text.replace("normal=", "other=")):
+        with pytest.raises(NbnasError, match="genotype"):
+            SPACE.normalise(wrong)
+
+
 def test_order_of_the_parameters():
     def batch_norm(width):
         return [(width,), (width,)]

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import sys
 
 import nbformat
 import pytest
@@ -127,6 +128,45 @@ def test_a_missing_notebook_and_a_foreign_file_are_errors(tmp_path):
     (tmp_path / "foreign.ipynb").write_text("not json")
     with pytest.raises(NbnasError, match="not a notebook"):
         read_notebook(tmp_path / "foreign.ipynb")
+
+
+def test_parameters_may_have_types_and_no_value(tmp_path):
+    parameters = "count: int = 3  # how many\nshare: float = 0.5\nlimit = None"
+    notebook = write_notebook(tmp_path / "typed.ipynb", parameters=parameters)
+    assert notebook.parameters == {"count": 3, "share": 0.5, "limit": None}
+    assert parse_parameter(notebook, "limit", "3") == 3
+    assert parse_parameter(notebook, "limit", "fast") == "fast"
+    with pytest.raises(NbnasError, match=r"'count' of typed\.ipynb must be int"):
+        parse_parameter(notebook, "count", "many")
+
+
+KERNELS = {
+    "none": lambda metadata: metadata.pop("kernelspec"),
+    "null": lambda metadata: metadata.update(kernelspec=None),
+    "of another machine": lambda metadata: metadata["kernelspec"].update(name="conda-env-mine-py"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", KERNELS.values(), ids=KERNELS)
+def test_a_notebook_of_any_machine_runs_in_this_python(tmp_path, change):
+    path = tmp_path / "where.ipynb"
+    write_notebook(path, "import sys; print(sys.executable)")
+    content = json.loads(path.read_text())
+    change(content["metadata"])
+    path.write_text(json.dumps(content))
+    output = tmp_path / "out.ipynb"
+    run_notebook(read_notebook(path), {}, output)
+    printed = [text for cell in nbformat.read(output, 4).cells for text in cell.get("outputs", [])]
+    assert printed[0]["text"].strip() == sys.executable
+
+
+def test_a_notebook_in_another_language_is_refused(tmp_path):
+    path = tmp_path / "r.ipynb"
+    write_notebook(path)
+    path.write_text(path.read_text().replace('"language": "python"', '"language": "R"'))
+    with pytest.raises(NbnasError, match="is written in R; only notebooks in Python"):
+        read_notebook(path)
 
 
 def test_a_run_injects_the_parameters_and_moves_the_result_into_place(tmp_path):

@@ -78,6 +78,24 @@ class _Page(HTMLParser):
             self.fetched.append(tag)
 
 
+NUMBERS = {
+    "share: [1e-3, 1E2, 1.5e+1, .5, 2.]": [0.001, 100.0, 15.0, 0.5, 2.0],
+    "seed: [010, -07, 1_000, +3]": [10, -7, 1000, 3],
+}
+
+
+@pytest.mark.parametrize(("axis", "values"), NUMBERS.items())
+def test_numbers_are_read_as_python_writes_them(tmp_path, axis, values):
+    found = [value for point in read_sweep(write(tmp_path, "", axis)).points for value in point.values()]
+    assert found == values
+    assert [*map(type, found)] == [*map(type, values)]
+
+
+def test_times_and_versions_stay_texts(tmp_path):
+    points = read_sweep(write(tmp_path, "", "kind: [1:30, 1.2.3, e5, 0x]")).points
+    assert [point["kind"] for point in points] == ["1:30", "1.2.3", "e5", "0x"]
+
+
 def test_points_are_the_product_of_the_axes(tmp_path):
     plan = read_sweep(write(tmp_path, "", "seed: [1, 2], kind: [a, b]", "parameters: {share: 1}"))
     pairs = [(point["seed"], point["kind"]) for point in plan.points]

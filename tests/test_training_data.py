@@ -117,6 +117,13 @@ def test_tree_of_pictures_is_read(tmp_path):
     assert (means.mean(1)[0] - means.mean(1)[1]).abs().max() > 0.1
 
 
+def test_shadow_files_of_macos_are_no_pictures(tmp_path):
+    write_imagenet(tmp_path)
+    expected = load_data("imagenet", 24, tmp_path).train.labels.tolist()
+    (tmp_path / "imagenet" / "train" / "n02" / "._0.JPEG").write_bytes(bytes(60))
+    assert load_data("imagenet", 24, tmp_path).train.labels.tolist() == expected
+
+
 def test_grey_and_transparent_pictures_become_colours(tmp_path):
     for name, mode in (("grey.png", "L"), ("transparent.png", "RGBA"), ("palette.png", "P")):
         Image.new(mode, (40, 50)).save(tmp_path / name)
