@@ -16,8 +16,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
 from nbnas.machine.replace_file import replace_file
+from nbnas.plots.names import readable
 from nbnas.reproduce.notebook import run_time
-from nbnas.reproduce.paper_table import readable
 
 
 @cache
