@@ -292,6 +292,16 @@ def test_notebook_body_shows_outputs(tmp_path):
     assert "seen output" in notebook_body(tmp_path / "a.ipynb")
 
 
+def test_tables_have_readable_names_where_code_is_folded(tmp_path):
+    cell = nbformat.v4.new_code_cell("table", execution_count=1)
+    table = pd.DataFrame({"row_key": ["snip"], "class_scene": [1], "p<q": [2]}).to_html()
+    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/html": table}, execution_count=1)]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    assert "<th>row_key</th>" in notebook_body(tmp_path / "a.ipynb")
+    body = notebook_body(tmp_path / "a.ipynb", fold_code=True)
+    assert re.findall("<th>(.+?)</th>", body) == ["row", "TransNAS, scenes", "p&lt;q", "0"]
+
+
 def test_links_between_notebooks_become_links_between_pages(tmp_path):
     cell = nbformat.v4.new_markdown_cell("[here](../vkdnw/table1.ipynb), [there](https://example.org/a.ipynb)")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")

@@ -37,6 +37,22 @@ _NAMES = {
     "model_vkdnw+zs+graf": "(VKDNW+ZCS+GRAF)_m",
     "model_vkdnw+zs": "(VKDNW+ZCS)_m",
     "model_vkdnw": "VKDNW_m",
+    "grad_norm": "GradNorm",
+    "te_nas": "TE-NAS",
+    "az_nas": "AZ-NAS",
+    "snip_snr": "SNIP-SNR",
+    "synflow_snr": "SynFlow-SNR",
+    "tcet_snip": "T-CET(SNIP)",
+    "tcet_synflow": "T-CET(SynFlow)",
+    "vkdnw_single": "VKDNW_single",
+    "vkdnw_agg": "VKDNW_agg",
+    "X_vs_combination": "ρ of X and the combination",
+    "Y_vs_combination": "ρ of Y and the combination",
+    "damaged_top": "damaged top",
+    "perfect_top": "perfect top",
+    "row_key": "row",
+    "column": "data set",
+    "published_deviation": "published deviation",
 }
 
 
