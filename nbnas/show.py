@@ -151,11 +151,12 @@ def _values(networks: Any, proxy: str, compute: Callable, read: Callable, inputs
         if not isinstance(given, nn.Module):
             values[name] = read(given)
             continue
-        with GivenInputs(**inputs).session(given, [found]) as session:
-            try:
+        try:
+            with GivenInputs(**inputs).session(given, [found]) as session:
+                session.require(found.info)
                 values[name] = compute(Probe(session, found.info))
-            except Exception as error:
-                raise NbnasError(f"the network cannot be shown: {first_line(error)}") from error
+        except Exception as error:
+            raise NbnasError(f"the network cannot be shown: {first_line(error)}") from error
     return values
 
 
