@@ -17,7 +17,7 @@ def largest_singular_value(matrix: Tensor) -> Tensor:
 
 
 def in_stacks(function: Callable[[Tensor], Tensor], matrices: Sequence[Tensor]) -> Tensor:
-    """Apply ``function``, stack (S, P, Q) -> (S,), to matrices of any shapes, equal shapes together: (n,) on the CPU."""
+    """Apply ``function``, (S, P, Q) -> (S,), to matrices of any shapes, equal ones together; return (n,) on the CPU."""
     numbers: dict[torch.Size, list[int]] = {}
     for number, matrix in enumerate(matrices):
         numbers.setdefault(matrix.shape, []).append(number)
