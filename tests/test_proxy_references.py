@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from references import features, gradients, kernels, tcet
+from references import features, gradients, kernels, newer, tcet
 from torch import nn
 
 import nbnas
@@ -241,6 +241,33 @@ def expected_nwot(network, batches, blocks):
     return dict.fromkeys(expected) if None in expected.values() else expected
 
 
+def expected_near(network, batches, blocks):
+    generator = generator_for(SEED, "near")
+
+    def draw(choices):
+        return int(torch.randint(choices, (1,), generator=generator))
+
+    return dict(zip(("near", "near_plain"), newer.near(network, batches[0][0], draw), strict=True))
+
+
+def expected_meco(network, batches, blocks):
+    generator = generator_for(SEED, "meco")
+    expected = newer.meco(
+        network, batches[0][0], lambda channels: torch.randperm(channels, generator=generator)[:8].tolist()
+    )
+    # A perceptron has no maps.
+    return expected if blocks else dict.fromkeys(expected)
+
+
+def expected_swap(network, batches, blocks):
+    return dict(zip(("swap", "swap_layerwise"), newer.swap(network, batches[0][0]), strict=True))
+
+
+def expected_zico_bc(network, batches, blocks):
+    zico = gradients.zico(network, batches, "official")
+    return {"zico_bc": zico - newer.zico_bc_penalty(network, batches[0][0])}
+
+
 def saliency_references(kind):
     reference = cache(getattr(gradients, f"{kind}_saliency"))
 
@@ -276,6 +303,11 @@ REFERENCES = {
         "zico": gradients.zico(network, batches, "official"),
         "zico_paper": gradients.zico(network, batches, "paper"),
     },
+    "zico_bc": expected_zico_bc,
+    "near": expected_near,
+    "meco": expected_meco,
+    "swap": expected_swap,
+    "dextr_s": lambda network, batches, blocks: {"dextr_s": newer.dextr_s(network, batches[0][0])},
     "jacov": lambda network, batches, blocks: {"jacov": kernels.jacov(kernels.input_gradients(network, batches[0][0]))},
     "epe_nas": expected_epe_nas,
     "naswot": lambda network, batches, blocks: {"naswot": kernels.naswot(network, batches[0][0])},

@@ -19,9 +19,9 @@ _PAGE = """<!doctype html>
 <title>nbnas rank</title>
 <style>body {{ font: 15px sans-serif; margin: 2em }} td, th {{ padding: .2em .7em; text-align: right }}</style>
 <h1>Ranking by {method}</h1>
-<p>{seeds} seeds, inputs {shape}. Rank 1 is best; spread is the standard deviation of the rank over seeds. Where like_next
-is True, not all seeds put a network before the next one. Each score is a mean over seeds, with the rank that it alone
-gives.</p>
+<p>{seeds} seeds, inputs {shape}. Rank 1 is best; spread is the standard deviation of the rank over seeds. Where
+like_next is True, not all seeds put a network before the next one. Each score is a mean over seeds, with the rank that
+it alone gives.</p>
 {table}
 </html>
 """

@@ -84,7 +84,7 @@ def rank(
         A row per network, best first, indexed by name. ``rank``: mean over seeds of the rank by the method, 1 is best;
         ``spread``: its standard deviation over seeds; ``like_next``: True where not all seeds put the network before
         the next one, so that the two cannot be told apart; per score its mean and ``NAME rank``, the rank of that mean
-        among these networks; ``status``: ``ok``, or the scores that failed, which count as the worst of the list.
+        among these networks; ``status``: ``ok``, or the scores that failed, which count as worse than any number.
 
     Raises:
         NbnasError: If there are fewer than two networks, the method is unknown, a builder fails, or no network has
@@ -176,8 +176,8 @@ def _summary(table: pd.DataFrame, ranking: CombinedRanking) -> pd.DataFrame:
             raise NbnasError(f"no network has the score {each}: {table.status.iloc[0]}")
     by_seed = pd.DataFrame(index=names)
     for seed, rows in table.groupby("seed"):
-        values = pd.Series(ranking.rank(rows), index=rows["name"])
-        by_seed[seed] = values.rank(ascending=False)
+        values = pd.Series(ranking.evaluate(rows), index=rows["name"])
+        by_seed[seed] = values.rank(ascending=False, na_option="bottom")
     found = pd.DataFrame({"rank": by_seed.mean(axis=1), "spread": by_seed.std(axis=1)})
     by_name = table.groupby("name")
     means = by_name[scores].mean().loc[names]
