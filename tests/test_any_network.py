@@ -148,9 +148,11 @@ COVERAGE = {
         NO_BLOCKS: AZ,
     },
     "constant": {
-        NO_LOGITS: f"grad_norm fisher jacov epe_nas naswot te_nas_ntk te_nas_linear_regions {AZ} nwot tcet_snip "
+        NO_LOGITS: f"swap grad_norm fisher jacov epe_nas naswot te_nas_ntk te_nas_linear_regions {AZ} nwot tcet_snip "
         "tcet_synflow",
         NO_LAYERS: f"l2_norm {BY_WEIGHT}",
+        "error: UnsupportedModelError: needs modules with weights, or activation modules": "near",
+        "degenerate": "meco dextr_s",
         NO_MAPS: "zen",
         NO_PARAMETERS: VKDNW,
     },

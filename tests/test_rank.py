@@ -63,7 +63,7 @@ def test_a_failed_score_counts_as_the_worst_and_is_named():
     assert table.index.tolist() == ["convnet", "mlp"]
     assert table.status["convnet"] == "ok"
     assert table.status["mlp"].startswith("zen: error: UnsupportedModelError: needs feature maps")
-    with pytest.raises(NbnasError, match="no network has the score zen: .*needs feature maps"):
+    with pytest.raises(NbnasError, match=r"no network has the score zen: .*needs feature maps"):
         nbnas.rank([mlp, mlp], "zen", input_shape=SHAPE, seeds=1)
 
 
