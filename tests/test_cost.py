@@ -4,7 +4,7 @@ import pytest
 
 from nbnas.errors import NbnasError
 from nbnas.scoring.setting import Setting
-from nbnas.scoring.timing import measure_cost
+from nbnas.scoring.timing import measure_cost, share_of_cores
 
 SMALL = Setting(dataset="ImageNet16-120", batch_size=2)
 
@@ -31,3 +31,11 @@ def test_no_networks_take_no_time():
 def test_unknown_proxy_is_refused(space):
     with pytest.raises(NbnasError, match="no proxy matches 'nothing'"):
         measure_cost(Setting(batch_size=1), [space[0]], "nothing")
+
+
+def test_share_of_cores_is_cpu_time_over_what_all_threads_could_get(monkeypatch):
+    walls, cpus = iter([10.0, 10.5, 11.0, 11.0]), iter([3.0, 3.6])
+    monkeypatch.setattr("nbnas.scoring.timing.time.perf_counter", lambda: next(walls))
+    monkeypatch.setattr("nbnas.scoring.timing.time.process_time", lambda: next(cpus))
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    assert share_of_cores() == pytest.approx(0.3)

@@ -5,7 +5,8 @@ import re
 import pandas as pd
 import pytest
 
-from nbnas.reproduce.paper_table import SIGNS, paper_table, readable
+from nbnas.plots.names import readable
+from nbnas.reproduce.paper_table import SIGNS, paper_table
 from nbnas.reproduce.verdicts import VERDICTS, compare, load_published, not_attempted
 
 

@@ -21,7 +21,7 @@ def verdict_table():
 
 def test_comparison_has_a_panel_per_data_set_with_ring_dot_and_interval(verdict_table):
     figure, alt = plots.published_against_reproduced(verdict_table, "Table 1")
-    assert [axis.get_title() for axis in figure.axes] == ["cifar10", "cifar100"]
+    assert [axis.get_title() for axis in figure.axes] == ["CIFAR-10", "CIFAR-100"]
     interval, dot, ring = figure.axes[0].lines
     assert list(interval.get_xdata()) == [0.6220, 0.6230]
     assert dot.get_xdata().tolist() == [0.6228]
@@ -155,7 +155,7 @@ def settings():
 def test_curves_have_a_panel_per_data_set_and_show_what_was_not_attempted_as_published_alone(settings):
     figure, alt = plots.published_curves(settings, {"8": 8, "16": 16}, "Sizes", "tensors")
     first, second = figure.axes
-    assert [axis.get_title() for axis in figure.axes] == ["cifar10", "cifar100"]
+    assert [axis.get_title() for axis in figure.axes] == ["CIFAR-10", "CIFAR-100"]
     ours, published = (line for line in first.lines if line.get_marker() == "o")
     assert ours.get_ydata().tolist() == [0.52, 0.54]
     assert published.get_ydata().tolist() == [0.50, 0.55]

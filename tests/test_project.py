@@ -64,6 +64,11 @@ def test_commands_named_in_the_readme_exist():
         assert (ROOT / path).stat().st_size < 250_000, path
 
 
+def test_readme_and_report_cite_alike():
+    papers = (ROOT / "nbnas" / "reproduce" / "report" / "templates" / "papers.bib").read_text()
+    assert f"```bibtex\n{papers}```" in (ROOT / "README.md").read_text()
+
+
 def test_search_in_the_readme_runs(capsys):
     readme = (ROOT / "README.md").read_text()
     (code,) = re.findall(r"```python\n(from torch import nn\nfrom nbnas\.search .*?)```", readme, re.DOTALL)

@@ -128,7 +128,7 @@ def test_a_reproduction_page_says_how_it_stands_and_how_it_was_made(reports):
 
 def test_an_item_whose_notebook_was_not_executed_has_a_page_with_its_published_numbers(reports):
     text = (reports / "vkdnw" / "table8.html").read_text()
-    assert "did not execute the notebook" in text
+    assert "has no finished run here" in text
     assert text.count('<td class="verdict not-attempted">') == len(load_published("vkdnw/table8"))
 
 
@@ -251,8 +251,8 @@ def test_colours_stand_out_from_page_and_panels(theme, name):
         assert (high + 0.05) / (low + 0.05) >= 4.5, (name, ground)
 
 
-def test_verdicts_have_signs_beside_colours():
-    style = (Path(build.__file__).parent / "templates" / "style.css").read_text()
+def test_verdicts_have_signs_beside_colours(reports):
+    style = (reports / "index.html").read_text()
     signs = dict(re.findall(r'\.verdict\.([a-z-]+)::before \{ content: "(.) "; \}', style))
     assert list(signs) == [name.replace(" ", "-") for name in VERDICTS]
     assert len(set(signs.values())) == len(VERDICTS)

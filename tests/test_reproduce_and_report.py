@@ -221,7 +221,7 @@ class _References(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
-        if tag in ("script", "link") and values.get("href", values.get("src")) in self.beside:
+        if tag in ("script", "link") and values.get("href", values.get("src")) in [*self.beside, None]:
             return
         if tag in ("script", "link", "iframe", "object", "source"):
             self.fetched.append((tag, values))
@@ -243,6 +243,7 @@ def test_pages_fetch_nothing_and_formulas_are_mathml(folders):
         parser = _References(beside)
         parser.feed(text)
         assert parser.fetched == []
+        assert not any("http" in script for script in re.findall("<script>(.*?)</script>", text, re.DOTALL))
         assert "@import" not in text
         assert "url(" not in text
     body = (reports / "vkdnw" / "fig4.html").read_text()
@@ -253,6 +254,24 @@ def test_pages_fetch_nothing_and_formulas_are_mathml(folders):
     assert 'href="vkdnw/fig4.html"' in index
     places = [index.index(f'<th scope="row"><a href="vkdnw/{name}.html">') for name in ("table1", "table8", "fig1")]
     assert places == sorted(places)
+
+
+def test_search_knows_the_sections_of_all_pages(folders):
+    notebooks, reports = folders
+    write(
+        notebooks / "lessons" / "01_a.ipynb",
+        "1",
+        text="# A title\n\nFirst words.\n\n## Its part\n\nHidden `treasure`, $x^2$.",
+    )
+    run.reproduce()
+    index = json.loads(re.search(r"const index = (\[.*\]);", (reports / "search.js").read_text())[1])
+    found = {address: rest for address, *rest in index}
+    assert found["lessons/01_a.html"][:2] == ["A title", "A title"]
+    assert "First words." in found["lessons/01_a.html"][2]
+    title, heading, text = found["lessons/01_a.html#Its-part"]
+    assert (title, heading) == ("A title", "Its part")
+    assert text.startswith("Hidden treasure, .")
+    assert {"api.html", "explorer.html", "index.html#causes", "vkdnw/table1.html"} <= set(found)
 
 
 def test_a_removed_notebook_leaves_the_report(folders):
@@ -271,6 +290,16 @@ def test_notebook_body_shows_outputs(tmp_path):
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="seen output\n")]
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
     assert "seen output" in notebook_body(tmp_path / "a.ipynb")
+
+
+def test_tables_have_readable_names_where_code_is_folded(tmp_path):
+    cell = nbformat.v4.new_code_cell("table", execution_count=1)
+    table = pd.DataFrame({"row_key": ["snip"], "class_scene": [1], "p<q": [2]}).to_html()
+    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/html": table}, execution_count=1)]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    assert "<th>row_key</th>" in notebook_body(tmp_path / "a.ipynb")
+    body = notebook_body(tmp_path / "a.ipynb", fold_code=True)
+    assert re.findall("<th>(.+?)</th>", body) == ["row", "TransNAS, scenes", "p&lt;q", "0"]
 
 
 def test_links_between_notebooks_become_links_between_pages(tmp_path):

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nbnas.plots.drawing import BELOW, THIN, colours, finished, grid, line_handles, name_rows
+from nbnas.plots.names import readable
 
 STYLES = {
     "match": ("#009e73", "o"),
@@ -21,9 +22,6 @@ STYLES = {
     "not comparable": ("#cc79a7", "P"),
 }
 """Verdict -> colour of the palette of Okabe and Ito, and marker."""
-METRICS = {"kendall_tau": "Kendall's τ", "spearman_rho": "Spearman's ρ", "ndcg_1000": "nDCG@1000"}
-METRICS |= {"partial_kendall_tau": "partial τ"}
-"""Metric -> its name in figures and tables."""
 _RING = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 10}
 _RING_LEGEND = "ring: published, dot and bar: reproduced with interval"
 
@@ -34,20 +32,20 @@ def published_against_reproduced(table: pd.DataFrame, title: str) -> tuple[Figur
     ``table`` has verdicts of one item, see :func:`nbnas.reproduce.verdicts.compare`; rows not attempted are left out.
     """
     done = table[table["reproduced"].notna()].rename(columns={"reproduced": "value"}).astype({"published": float})
-    metrics = [METRICS.get(metric, metric) for metric in done["metric"].unique()]
+    metrics = [readable(metric) for metric in done["metric"].unique()]
     # One metric names the axis, several name the rows.
-    done["label"] = done["row"] if len(metrics) == 1 else done["row"] + ", " + done["metric"].replace(METRICS)
+    done["label"] = done["row"] if len(metrics) == 1 else done["row"] + ", " + done["metric"].map(readable)
     labels, datasets = list(done["label"].unique()), done["dataset"].unique()
     columns = max(len(datasets), 1)
     figure, [axes] = grid((4.4 + 2.9 * columns, 1.3 + 0.36 * len(labels)), 1, columns, sharey=True)
     for axis, dataset in zip(axes, datasets, strict=False):
         for row in done[done["dataset"] == dataset].itertuples():
             _dot_bar_and_ring(axis, labels.index(row.label), row, *STYLES[row.verdict])
-        axis.set(title=dataset, xlabel=metrics[0] if len(metrics) == 1 else "value")
+        axis.set(title=readable(dataset), xlabel=metrics[0] if len(metrics) == 1 else "value")
     name_rows(axes[0], labels)
     figure.legend(handles=_verdict_handles(done["verdict"]), ncols=6, **BELOW)
     counts = ", ".join(f"{count} {name}" for name, count in done["verdict"].value_counts().items())
-    rows = f"{len(labels)} rows on {', '.join(datasets)}"
+    rows = f"{len(labels)} rows on {', '.join(map(readable, datasets))}"
     alt = f"{title}: published and reproduced values for {rows}; {counts or 'none'}."
     return finished(figure, alt, f"{title}\n{_RING_LEGEND}")
 
@@ -85,7 +83,7 @@ def published_curves(table: pd.DataFrame, positions: dict[str, Any], title: str,
     axis, in order; numbers, or labels for equal steps.
     """
     datasets = table["dataset"].unique()
-    metric = METRICS.get(table["metric"].iloc[0], table["metric"].iloc[0])
+    metric = readable(table["metric"].iloc[0])
     numeric = all(isinstance(position, int | float) for position in positions.values())
     figure, [axes] = grid((1.6 + 3.6 * len(datasets), 3.6), 1, len(datasets), sharey=True)
     for axis, dataset in zip(axes, datasets, strict=True):
@@ -100,10 +98,11 @@ def published_curves(table: pd.DataFrame, positions: dict[str, Any], title: str,
             axis.set_xscale("log", base=2)
         axis.set_xticks(rows.index, map(str, labels))
         axis.minorticks_off()
-        axis.set(title=dataset, xlabel=xlabel)
+        axis.set(title=readable(dataset), xlabel=xlabel)
     axes[0].set_ylabel(metric)
     axes[0].legend(frameon=True, fontsize=8)
-    alt = f"{title}: {metric} over {xlabel} on {', '.join(datasets)}, published and reproduced with intervals."
+    names = ", ".join(map(readable, datasets))
+    alt = f"{title}: {metric} over {xlabel} on {names}, published and reproduced with intervals."
     return finished(figure, alt, title)
 
 

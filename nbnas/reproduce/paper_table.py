@@ -5,7 +5,7 @@ import html
 import pandas as pd
 from IPython.display import HTML
 
-from nbnas.plots.rankings import METRICS
+from nbnas.plots.names import readable
 from nbnas.reproduce.verdicts import CONSISTENT, MATCH, NOT_ATTEMPTED, count_verdicts
 
 SIGNS = {
@@ -13,25 +13,6 @@ SIGNS = {
     **{"not comparable": "∦", "not attempted": "–"},
 }
 """Verdict -> its sign, so that colour alone tells nothing."""
-_NAMES = {
-    **METRICS,
-    **{"top1": "top-1 accuracy (%)", "flops_millions": "FLOPs (millions)", "gpu_days": "GPU days"},
-    **{"gpu_hours": "GPU hours", "params_millions": "parameters (millions)"},
-    **{
-        "cifar100": "CIFAR-100",
-        "cifar10": "CIFAR-10",
-        "imagenet16-120": "ImageNet16-120",
-        "imagenet-1k": "ImageNet-1k",
-    },
-    **{"nats-tss": "NAS-Bench-201", "nats-sss": "NATS-Bench size space", "nb-macro": "NAS-Bench-Macro"},
-    **{"blox": "BLOX", "nds": "NDS", "nb-1shot1": "NAS-Bench-1Shot1"},
-    **{"trainable_layers": "number of layers"},
-    **{"class_scene": "TransNAS, scenes", "class_object": "TransNAS, objects", "jigsaw": "TransNAS, jigsaw"},
-    **{"ss1": "1Shot1 space 1", "ss2": "1Shot1 space 2", "ss3": "1Shot1 space 3"},
-    **{"flops": "FLOPs", "jacov": "Jacov", "vkdnw": "VKDNW_single", "vkdnw_rank": "VKDNW_single"},
-    **{"vkdnw_dim": "No. of trainable layers (ℵ)", "vkdnw_comb": "VKDNW_agg", "model_graf": "GRAF"},
-    **{"model_vkdnw+zs+graf": "(VKDNW+ZCS+GRAF)_m", "model_vkdnw+zs": "(VKDNW+ZCS)_m", "model_vkdnw": "VKDNW_m"},
-}
 _STYLE = """<style>
 .paper { border-collapse: collapse; font-size: .82em; }
 .paper caption { text-align: left; font-weight: 600; padding: .3em 0; }
@@ -41,17 +22,6 @@ _STYLE = """<style>
 .paper .published { color: #767676; }
 .paper small { font-size: .85em; }
 </style>"""
-
-
-def readable(name: str) -> str:
-    """Return the name of a row, data set or metric as readers know it.
-
-    >>> readable("nats-tss, cifar100"), readable("flops_jacov_"), readable("kendall_tau")
-    ('NAS-Bench-201, CIFAR-100', 'FLOPs · Jacov', "Kendall's τ")
-    """
-    if name.endswith("_"):  # Parts of a combination, as the authors' notebooks name it.
-        return " · ".join(_NAMES.get(part, part) for part in name.removesuffix("_").split("_"))
-    return ", ".join(_NAMES.get(part, part) for part in name.split(", "))
 
 
 def paper_table(table: pd.DataFrame, caption: str) -> HTML:

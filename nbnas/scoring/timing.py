@@ -53,6 +53,18 @@ def measure_latency(
     return statistics.median(seconds[2:])
 
 
+def share_of_cores(seconds: float = 1.0) -> float:
+    """Return the share of torch's threads that this process gets to run, from 0 to 1: low on a busy machine.
+
+    It is the CPU time that matrix products get in some ``seconds``, divided by what an idle machine would give them.
+    """
+    matrix = torch.ones(512, 512)
+    start, cpu = time.perf_counter(), time.process_time()
+    while time.perf_counter() - start < seconds:
+        matrix @ matrix
+    return min(1.0, (time.process_time() - cpu) / (time.perf_counter() - start) / torch.get_num_threads())
+
+
 def _now(device: str) -> float:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)

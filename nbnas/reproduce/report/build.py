@@ -18,6 +18,7 @@ from nbnas.reproduce.report import explorer
 from nbnas.reproduce.report.api_page import api_sections
 from nbnas.reproduce.report.claims import ROW_NAMES, judge_claims
 from nbnas.reproduce.report.rendering import facts, headings, notebook_body, unlink, write_page, write_table_script
+from nbnas.reproduce.report.search import write_search
 from nbnas.reproduce.verdict_rule import CLOSE, DIFFERS, EXPLAINED
 from nbnas.reproduce.verdicts import (
     COLUMNS,
@@ -59,32 +60,14 @@ def build_report(reports: Path, profile: str) -> Path:
     comparable = len(reference) == len(verdicts)
     elsewhere = reference[~is_judged(verdicts) & is_judged(reference)] if comparable else reference.head(0)
     write_table_script(reports)
-    for page, *neighbours in zip(pages, [None, *pages], [*pages[1:], None], strict=False):
-        body = ""
-        if page.executed:
-            body = notebook_body(reports / f"{page.item}.ipynb", fold_code=not page.item.startswith("lessons/"))
-            body = unlink(body, page.item, [other.item for other in pages])
-        own, others = (table[table["item"] == page.item] for table in (verdicts, elsewhere))
-        write_page(
-            "page.html.jinja",
-            reports / f"{page.item}.html",
-            "../",
-            page=page,
-            neighbours=neighbours,
-            body=body,
-            contents=headings(body),
-            counts=count_verdicts(own) if len(own) else {},
-            rows=own.to_dict("records"),
-            elsewhere=others.to_dict("records"),
-            facts=facts(records[page.item]) if page.item in records else {},
-        )
+    _write_item_pages(reports, pages, verdicts, elsewhere, records)
     explorer.write_explorer(reports, explorer.SPACES)
     proxies = list_proxies().reset_index().fillna("").to_dict("records")
     write_page("api.html.jinja", reports / "api.html", sections=api_sections(), proxies=proxies)
     figure, alt = differences_at_a_glance(pd.concat([verdicts[is_judged(verdicts)], elsewhere]))
     figure.savefig(reports / "glance.png", dpi=160, bbox_inches="tight", metadata={"Software": None})
     by_item = {page.item: page for page in pages}
-    return write_page(
+    index = write_page(
         "index.html.jinja",
         reports / "index.html",
         profile=profile,
@@ -104,6 +87,33 @@ def build_report(reports: Path, profile: str) -> Path:
         judged=int(is_judged(verdicts).sum()),
         rule_page="studies/verdict_rule" in by_item,
     )
+    write_search(reports)
+    return index
+
+
+def _write_item_pages(
+    reports: Path, pages: list[Page], verdicts: pd.DataFrame, elsewhere: pd.DataFrame, records: dict[str, dict]
+) -> None:
+    """Write the page of each executed notebook and published item, with links to the one before and the one after."""
+    for page, *neighbours in zip(pages, [None, *pages], [*pages[1:], None], strict=False):
+        body = ""
+        if page.executed:
+            body = notebook_body(reports / f"{page.item}.ipynb", fold_code=not page.item.startswith("lessons/"))
+            body = unlink(body, page.item, [other.item for other in pages])
+        own, others = (table[table["item"] == page.item] for table in (verdicts, elsewhere))
+        write_page(
+            "page.html.jinja",
+            reports / f"{page.item}.html",
+            "../",
+            page=page,
+            neighbours=neighbours,
+            body=body,
+            contents=headings(body),
+            counts=count_verdicts(own) if len(own) else {},
+            rows=own.to_dict("records"),
+            elsewhere=others.to_dict("records"),
+            facts=facts(records[page.item]) if page.item in records else {},
+        )
 
 
 def load_reference() -> tuple[pd.DataFrame, dict[str, object]]:

@@ -16,8 +16,9 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
 from nbnas.machine.replace_file import replace_file
+from nbnas.plots.names import readable
 from nbnas.reproduce.notebook import run_time
-from nbnas.reproduce.paper_table import readable
+from nbnas.reproduce.paper_table import SIGNS
 
 
 @cache
@@ -31,8 +32,9 @@ def open_templates() -> Environment:
     )
     environment.filters |= {"number": _number, "signed": _signed, "run_time": run_time, "readable": readable}
     environment.filters["short"] = "{:.3f}".format
+    signs = (f'.verdict.{name.replace(" ", "-")}::before {{ content: "{sign} "; }}\n' for name, sign in SIGNS.items())
     environment.globals |= {
-        "style": environment.loader.get_source(environment, "style.css")[0],
+        "style": environment.loader.get_source(environment, "style.css")[0] + "".join(signs),
         "code_style": HtmlFormatter(style="default").get_style_defs(".highlight"),
         "dark_code_style": HtmlFormatter(style="github-dark").get_style_defs(".highlight"),
     }
@@ -106,8 +108,8 @@ def write_table_script(folder: Path) -> None:
 def notebook_body(path: Path, fold_code: bool = False) -> str:
     """Return an executed notebook as HTML without a surrounding page and without its title.
 
-    Pictures are embedded, solutions of exercises and cells that save are folded, and so is all code if ``fold_code``.
-    Links between notebooks lead to their pages.
+    Pictures are embedded, solutions of exercises and cells that save are folded, and so is all code if ``fold_code``;
+    tables then have readable names. Links between notebooks lead to their pages.
     """
     exporter = HTMLExporter(
         template_name="basic",
@@ -119,6 +121,8 @@ def notebook_body(path: Path, fold_code: bool = False) -> str:
     exporter.register_filter("markdown2html", markdown_to_html)
     body, _ = exporter.from_filename(str(path), resources={"fold_code": fold_code})
     body = re.sub(r"<h1 .*?</h1>", "", body, count=1, flags=re.DOTALL)
+    if fold_code:
+        body = re.sub(r"(?<=<th>)[^<]+(?=</th>)", lambda name: html.escape(readable(html.unescape(name[0]))), body)
     return re.sub(r'(href="(?!https?:)[^"]+)\.ipynb(?=["#])', r"\1.html", body)
 
 
