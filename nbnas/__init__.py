@@ -1,7 +1,7 @@
 """nbnas: training-free neural architecture search, reproducible and explained.
 
-The companion of VKDNW (CVPR 2025) and T-CET (AutoML 2023). Start with :func:`score` for your own network and
-:func:`get_space` for the benchmarks, look at what you have with :mod:`nbnas.show`, or open
+The companion of VKDNW (CVPR 2025) and T-CET (AutoML 2023). Start with :func:`rank` for your own networks, :func:`score`
+for one of them and :func:`get_space` for the benchmarks, look at what you have with :mod:`nbnas.show`, or open
 ``notebooks/lessons/01_tour.ipynb``.
 """
 
@@ -14,6 +14,7 @@ from nbnas.errors import NbnasError
 from nbnas.machine.executors import Workers
 from nbnas.networks import initialisation
 from nbnas.proxies import list_proxies
+from nbnas.rankings.rank import rank
 from nbnas.scoring.architecture_scores import load_sample, load_score_matrix, load_scores
 from nbnas.scoring.score import score
 from nbnas.scoring.score_many import score_many
@@ -38,6 +39,7 @@ __all__ = [
     "load_score_matrix",
     "load_scores",
     "proxies",
+    "rank",
     "rankings",
     "score",
     "score_many",

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from nbnas import __version__
 from nbnas.benchmarks.command import add_data
 from nbnas.errors import NbnasError
+from nbnas.rankings.command import add_rank
 from nbnas.reproduce.command import add_reproduction
 from nbnas.scoring.command import add_scoring
 from nbnas.search.command import add_search
 from nbnas.training.command import add_train
 
-COMMANDS = (add_scoring, add_search, add_data, add_train, add_reproduction)
+COMMANDS = (add_scoring, add_rank, add_search, add_data, add_train, add_reproduction)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -58,6 +58,8 @@ def passes_needed(info: ProxyInfo, passes: dict[str, float], samples: int, class
     return {
         "none": {},
         "F of one sample": own(forward / samples),
+        "F of three samples": own(3 * forward / samples),
+        "F of 16 samples": own(16 * forward / samples),
         "F": first,
         "2 F": own(2 * forward),
         "F + B": with_loss,

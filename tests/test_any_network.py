@@ -41,6 +41,7 @@ def batches_of(count=2, samples=SHAPE[0], dtype=torch.float32, seed=0):
 # ------------------------------------------------------------------------------------------------------ what is covered
 
 NO_RELU = "error: UnsupportedModelError: needs ReLU activations"
+NO_ACTIVATIONS = "error: UnsupportedModelError: needs ReLU, GELU or SiLU activations"
 NO_RELU_MAPS = "error: UnsupportedModelError: needs ReLU activations on feature maps (N, C, H, W)"
 NO_MAPS = "error: UnsupportedModelError: needs feature maps (N, C, H, W) with more than one pixel"
 NO_BLOCKS = "error: UnsupportedModelError: needs at least two blocks that return feature maps (N, C, H, W), found "
@@ -55,20 +56,28 @@ ONE_TENSOR = (
     "error: UnsupportedModelError: the network must return one tensor of logits with shape (batch, classes); "
     "with a tuple or a dict, say which entry by logits="
 )
+SINGLE_VALUES = "error: UnsupportedModelError: the BatchNorm '11' needs more than one value per channel"
 COMPUTED = "error: UnsupportedModelError: the weight of '2' is not a parameter but computed from others"
 
 AZ = "az_expressivity az_progressivity az_trainability"
 VKDNW = "vkdnw vkdnw_mobilenetv2"
-BY_WEIGHT = "grad_norm_layerwise plain snip grasp synflow gradsign zico ssnr_snip ssnr_synflow ssnr_grasp"
+BY_WEIGHT = "grad_norm_layerwise plain snip grasp synflow gradsign zico zico_bc ssnr_snip ssnr_synflow ssnr_grasp"
+NEWER = "near meco dextr_s swap"
 OF_LOGITS = (
     f"grad_norm fisher jacov epe_nas naswot te_nas_ntk te_nas_linear_regions nwot {AZ} {VKDNW} {BY_WEIGHT} "
-    "tcet_snip tcet_synflow"
+    f"tcet_snip tcet_synflow {NEWER}"
 )
 
 COVERAGE = {
     "NAS-Bench-201": {},
-    "MLP": {NO_RELU_MAPS: "te_nas_linear_regions", NO_MAPS: "zen", NO_BLOCKS: AZ},
-    "MLP without ReLU": {NO_RELU: "naswot te_nas_linear_regions", NO_MAPS: "zen", NO_BLOCKS: AZ},
+    "MLP": {NO_RELU_MAPS: "te_nas_linear_regions", NO_MAPS: "zen", NO_BLOCKS: AZ, "degenerate": "meco"},
+    "MLP without ReLU": {
+        NO_RELU: "naswot te_nas_linear_regions",
+        NO_ACTIVATIONS: "swap",
+        NO_MAPS: "zen",
+        NO_BLOCKS: AZ,
+        "degenerate": "meco",
+    },
     "ResNet": {},
     "relies on in-place ReLU": {},
     "MobileNet": {},
@@ -91,6 +100,7 @@ COVERAGE = {
     },
     "BatchNorm of single values": {
         "error: UnsupportedModelError: the BatchNorm '11' has one value per sample and channel": "gradsign",
+        SINGLE_VALUES: "meco dextr_s",
         # Over the batch, the sums of gradients cancel.
         "degenerate": "te_nas_ntk",
         NOT_LAST + "BatchNorm1d": "zen",
@@ -116,7 +126,7 @@ COVERAGE = {
         NO_BLOCKS: AZ,
     },
     "tokens first": {
-        NOT_FIRST: "fisher naswot te_nas_linear_regions nwot tcet_snip tcet_synflow",
+        NOT_FIRST: "swap fisher naswot te_nas_linear_regions nwot tcet_snip tcet_synflow",
         NOT_LAST + "LayerNorm": "zen",
         NO_BLOCKS: AZ,
     },
@@ -126,7 +136,7 @@ COVERAGE = {
     "unused parameters": {},
     "ignores its input": {
         "degenerate": f"grad_norm fisher jacov epe_nas naswot te_nas_ntk nwot {VKDNW} {BY_WEIGHT} "
-        "tcet_snip tcet_synflow",
+        f"tcet_snip tcet_synflow {NEWER}",
         NO_RELU_MAPS: "te_nas_linear_regions",
         NO_MAPS: "zen",
         NO_BLOCKS: AZ,
@@ -138,9 +148,11 @@ COVERAGE = {
         NO_BLOCKS: AZ,
     },
     "constant": {
-        NO_LOGITS: f"grad_norm fisher jacov epe_nas naswot te_nas_ntk te_nas_linear_regions {AZ} nwot tcet_snip "
+        NO_LOGITS: f"swap grad_norm fisher jacov epe_nas naswot te_nas_ntk te_nas_linear_regions {AZ} nwot tcet_snip "
         "tcet_synflow",
         NO_LAYERS: f"l2_norm {BY_WEIGHT}",
+        "error: UnsupportedModelError: needs modules with weights, or activation modules": "near",
+        "degenerate": "meco dextr_s",
         NO_MAPS: "zen",
         NO_PARAMETERS: VKDNW,
     },
@@ -206,10 +218,7 @@ COVERAGE_OF = {
     name: {proxy: status for status, proxies in statuses.items() for proxy in proxies.split()}
     for name, statuses in COVERAGE.items()
 }
-COMPARES_SAMPLES = "gradsign jacov epe_nas naswot te_nas_ntk te_nas_linear_regions nwot tcet_snip tcet_synflow"
-
-
-SINGLE_VALUES = "error: UnsupportedModelError: the BatchNorm '11' needs more than one value per channel"
+COMPARES_SAMPLES = "swap gradsign jacov epe_nas naswot te_nas_ntk te_nas_linear_regions nwot tcet_snip tcet_synflow"
 
 
 @pytest.mark.parametrize("name", ["NAS-Bench-201", "no BatchNorm", "torch transformer"])

@@ -81,6 +81,19 @@ def test_search_in_the_readme_runs(capsys):
     assert names["result"].best in capsys.readouterr().out
 
 
+def test_ranking_in_the_readme_runs(capsys):
+    readme = (ROOT / "README.md").read_text()
+    (code, printed) = re.findall(
+        r"```python\n(import nbnas\n[^`]*nbnas\.rank.*?)```\n\n```\n(.*?)```", readme, re.DOTALL
+    )[0]
+    exec(code, {})
+    header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    expected_header, *expected = [line.split() for line in printed.splitlines()]
+    assert header == expected_header
+    assert [row[0] for row in rows] == [row[0] for row in expected]
+    assert [row[-1] for row in rows[1:]] == ["ok"] * 3
+
+
 def test_public_names_are_those_listed_and_all_there():
     code = (
         "import nbnas; names = dir(nbnas); assert names == sorted(nbnas.__all__), names; "

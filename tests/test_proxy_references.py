@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from references import features, gradients, kernels, tcet
+from references import features, gradients, kernels, newer, tcet
 from torch import nn
 
 import nbnas
@@ -241,6 +241,33 @@ def expected_nwot(network, batches, blocks):
     return dict.fromkeys(expected) if None in expected.values() else expected
 
 
+def expected_near(network, batches, blocks):
+    generator = generator_for(SEED, "near")
+
+    def draw(choices):
+        return int(torch.randint(choices, (1,), generator=generator))
+
+    return dict(zip(("near", "near_plain"), newer.near(network, batches[0][0], draw), strict=True))
+
+
+def expected_meco(network, batches, blocks):
+    generator = generator_for(SEED, "meco")
+    expected = newer.meco(
+        network, batches[0][0], lambda channels: torch.randperm(channels, generator=generator)[:8].tolist()
+    )
+    # A perceptron has no maps.
+    return expected if blocks else dict.fromkeys(expected)
+
+
+def expected_swap(network, batches, blocks):
+    return dict(zip(("swap", "swap_layerwise"), newer.swap(network, batches[0][0]), strict=True))
+
+
+def expected_zico_bc(network, batches, blocks):
+    zico = gradients.zico(network, batches, "official")
+    return {"zico_bc": zico - newer.zico_bc_penalty(network, batches[0][0])}
+
+
 def saliency_references(kind):
     reference = cache(getattr(gradients, f"{kind}_saliency"))
 
@@ -276,6 +303,11 @@ REFERENCES = {
         "zico": gradients.zico(network, batches, "official"),
         "zico_paper": gradients.zico(network, batches, "paper"),
     },
+    "zico_bc": expected_zico_bc,
+    "near": expected_near,
+    "meco": expected_meco,
+    "swap": expected_swap,
+    "dextr_s": lambda network, batches, blocks: {"dextr_s": newer.dextr_s(network, batches[0][0])},
     "jacov": lambda network, batches, blocks: {"jacov": kernels.jacov(kernels.input_gradients(network, batches[0][0]))},
     "epe_nas": expected_epe_nas,
     "naswot": lambda network, batches, blocks: {"naswot": kernels.naswot(network, batches[0][0])},
@@ -331,7 +363,7 @@ def assert_equal_scores(table, expected, proxy, network, batches):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("proxy", REFERENCES)
 def test_score_equals_the_reference(proxy, case):
-    if (proxy, case) == ("gradsign", "perceptron with BatchNorm"):
+    if proxy in ("gradsign", "meco", "dextr_s") and case == "perceptron with BatchNorm":
         pytest.skip("batches of one have no statistics there; see the test of the error")
     network, batches, blocks = setting(case)
     assert_equal_scores(scored(case), REFERENCES[proxy](network, batches, blocks), proxy, network, batches)
@@ -346,7 +378,8 @@ def test_score_of_feature_maps_equals_the_reference(proxy, case):
 
 def test_cases_reach_numbers_and_not_only_statuses():
     statuses = {(case, name): status for case in CASES for name, status in scored(case).status.items()}
-    assert [key for key, status in statuses.items() if status == "degenerate"] == [("perceptron", "naswot")]
+    degenerate = {key for key, status in statuses.items() if status == "degenerate"}
+    assert degenerate == {("perceptron", name) for name in ("naswot", "meco", "meco_paper", "meco_opt")}
     assert {name for (_, name), status in statuses.items() if status == "non_finite"} == {"ssnr_grasp_log"}
 
 
@@ -354,7 +387,9 @@ def test_what_a_network_lacks_is_said():
     table = scored("perceptron with BatchNorm")
     errors = {name: status for name, status in table.status.items() if status.startswith("error: ")}
     on_maps = ("te_nas_linear_regions", "zen", "zen_paper", "az_expressivity", "az_progressivity", "az_trainability")
-    assert set(errors) == {"gradsign", "gradsign_sum", *on_maps}
+    alone = {"meco", "meco_paper", "meco_opt", "dextr_s"}
+    assert set(errors) == {"gradsign", "gradsign_sum", *alone, *on_maps}
+    assert all("the BatchNorm '2' needs more than one value per channel" in errors[name] for name in alone)
     assert "one value per sample and channel" in errors["gradsign"]
     assert all("feature maps" in errors[name] for name in on_maps)
     # torch itself refuses such a batch of one.

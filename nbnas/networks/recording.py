@@ -24,6 +24,9 @@ _RELUS = {
 }  # fmt: skip
 """Piecewise linear activations with their kink at zero."""
 
+_SMOOTH_RELUS = {functional.gelu, functional.silu, torch._C._nn.gelu, torch._C._nn.silu}
+"""Smooth activations whose output has the sign of their input."""
+
 _HARD_TANHS = {functional.hardtanh, functional.hardtanh_}
 _BATCH_NORMS = {functional.batch_norm, torch.batch_norm}
 
@@ -51,6 +54,8 @@ class Recording:
     """The call of the linear layer whose output the logits are, if there is one."""
     relu_inputs: list[Tensor] = field(default_factory=list)
     """What entered each ReLU, detached."""
+    smooth_relu_inputs: list[Tensor] = field(default_factory=list)
+    """What entered each GELU and SiLU, detached."""
     features: list[Tensor] = field(default_factory=list)
     """Outputs of the watched blocks, part of the graph."""
     used: set[str] = field(default_factory=set)
@@ -181,6 +186,8 @@ class _Recorder(TorchFunctionMode):
 
         if function in _RELUS or (function in _HARD_TANHS and argument(1, "min_val", -1) == 0):
             self.recording.relu_inputs.append(self._keep(argument(0, "input")).detach())
+        if function in _SMOOTH_RELUS:
+            self.recording.smooth_relu_inputs.append(self._keep(argument(0, "input")).detach())
         if function in _BATCH_NORMS and argument(5, "training", False) and not self.recording.batch_statistics:
             self.recording.batch_statistics = self._may_depend_on_inputs(argument(0, "input"))
         return function(*args, **kwargs)
@@ -206,15 +213,20 @@ def _read_graph(network: nn.Module, recording: Recording) -> None:
 def _tell_samples_from_tokens(network: nn.Module, recording: Recording) -> None:
     """Find recorded (tokens, N, channels) with as many tokens as samples: one more sample lengthens dimension 1."""
     samples = len(recording.inputs)
-    recorded = [*(call.output for call in recording.calls), *recording.relu_inputs]
+    recorded = _recorded(recording)
     if samples < 2 or not any(tensor.dim() == 3 and tensor.shape[:2] == (samples, samples) for tensor in recorded):
         return
     statistics = [buffer.clone() for buffer in network.buffers()]
     longer = _Recorder(network, [], copies=False).run(torch.cat([recording.inputs, recording.inputs[:1]]))
     _restore(network, statistics)
-    others = [*(call.output for call in longer.calls), *longer.relu_inputs]
+    others = _recorded(longer)
     if len(others) != len(recorded):
         raise UnsupportedModelError("needs a network that makes the same calls in every pass")
     recording.other_order = {
         id(tensor) for tensor, other in zip(recorded, others, strict=True) if len(other) == len(tensor) == samples
     }
+
+
+def _recorded(recording: Recording) -> list[Tensor]:
+    outputs = [call.output for call in recording.calls]
+    return [*outputs, *recording.relu_inputs, *recording.smooth_relu_inputs]

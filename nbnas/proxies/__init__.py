@@ -4,8 +4,9 @@ Import order is the order of the list of proxies.
 """
 
 from nbnas.proxies import size  # isort: skip
-from nbnas.proxies import grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico  # isort: skip
+from nbnas.proxies import grad_norm, plain, snip, grasp, synflow, fisher, gradsign, zico, zico_bc  # isort: skip
 from nbnas.proxies import jacov, epe_nas, naswot, te_nas, zen, az_nas, vkdnw, tcet  # isort: skip
+from nbnas.proxies import near, meco, swap, dextr  # isort: skip
 from nbnas.networks.layers import UnsupportedModelError
 from nbnas.proxies.probe import Batch, DegenerateScoreError, Probe
 from nbnas.proxies.registry import ProxyInfo, forget, list_proxies, only, register, select_proxies
@@ -17,6 +18,7 @@ __all__ = [
     "ProxyInfo",
     "UnsupportedModelError",
     "az_nas",
+    "dextr",
     "epe_nas",
     "fisher",
     "forget",
@@ -25,17 +27,21 @@ __all__ = [
     "grasp",
     "jacov",
     "list_proxies",
+    "meco",
     "naswot",
+    "near",
     "only",
     "plain",
     "register",
     "select_proxies",
     "size",
     "snip",
+    "swap",
     "synflow",
     "tcet",
     "te_nas",
     "vkdnw",
     "zen",
     "zico",
+    "zico_bc",
 ]

@@ -25,6 +25,7 @@ MODULES = (
     "nbnas.rankings",
     "nbnas.search",
     "nbnas.rankings.learned",
+    "nbnas.rankings.robot",
     "nbnas.training",
     "nbnas.testing",
     "nbnas.plots.rankings",
