@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
@@ -99,6 +100,8 @@ def rank(
     tasks = [(name, named[name], seed) for name, seed in wanted if (name, seed) not in done]
     scored = partial(_score, scores=ranking.scores, input_shape=input_shape, device=device)
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("once")  # What is said of one seed holds for all.
         file = stack.enter_context(closing(AppendLog(log))) if log is not None else None
         bar = stack.enter_context(tqdm(total=len(tasks), unit="net", disable=len(tasks) < 4))
         for row in _run(scored, tasks, executor, str(device or "cpu")):
