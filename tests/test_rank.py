@@ -195,3 +195,17 @@ def test_command_says_what_is_wrong_in_one_line(arguments, message, file, capsys
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_warning_that_holds_for_many_networks_and_seeds_is_given_once():
+    class Scaled(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, inputs):
+            return self.scale * super().forward(inputs)
+
+    with pytest.warns(UserWarning, match="does not know 1 parameters, which keep their values: scale$") as said:
+        nbnas.rank([Scaled(), Scaled()], "vkdnw_single", input_shape=(2, 3, 8, 8), seeds=2)
+    assert len(said) == 1

@@ -100,8 +100,7 @@ def rank(
     tasks = [(name, named[name], seed) for name, seed in wanted if (name, seed) not in done]
     scored = partial(_score, scores=ranking.scores, input_shape=input_shape, device=device)
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("once")  # What is said of one seed holds for all.
+        said = stack.enter_context(warnings.catch_warnings(record=True))
         file = stack.enter_context(closing(AppendLog(log))) if log is not None else None
         bar = stack.enter_context(tqdm(total=len(tasks), unit="net", disable=len(tasks) < 4))
         for row in _run(scored, tasks, executor, str(device or "cpu")):
@@ -109,6 +108,8 @@ def rank(
             if file is not None:
                 file.append({**key, **row})
             bar.update()
+    for message in dict.fromkeys(str(each.message) for each in said):  # Once, for all networks and seeds.
+        warnings.warn(message, stacklevel=2)
     return _summary(pd.DataFrame([done[each] for each in wanted]), ranking)
 
 
