@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -492,7 +494,7 @@ def test_processes_give_the_same_trajectory():
         ({"strategy": "random"}, "strategy must be an object of Evolution, got 'random'"),
         ({"workers": Workers(number=2)}, "workers need an executor, such as executor='processes'"),
         ({"space": "zen_resnet", "score": "params", "start": "SuperConv"}, r"block 1 \(character 1\)"),
-        ({"score": lambda arch: 1.0, "workers": Workers("processes")}, "define them in a module"),
+        ({"score": partial(float, threading.Lock()), "workers": Workers("processes")}, "define them in a module"),
         ({"workers": Workers("threads")}, "unknown executor 'threads'"),
     ],
 )
