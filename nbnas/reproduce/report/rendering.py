@@ -35,7 +35,7 @@ def open_templates() -> Environment:
     signs = (f'.verdict.{name.replace(" ", "-")}::before {{ content: "{sign} "; }}\n' for name, sign in SIGNS.items())
     environment.globals |= {
         "style": environment.loader.get_source(environment, "style.css")[0] + "".join(signs),
-        "code_style": HtmlFormatter(style="default").get_style_defs(".highlight"),
+        "code_style": HtmlFormatter(style="xcode").get_style_defs(".highlight"),
         "dark_code_style": HtmlFormatter(style="github-dark").get_style_defs(".highlight"),
     }
     return environment
