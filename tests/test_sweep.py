@@ -74,7 +74,7 @@ class _Page(HTMLParser):
             self.pictures.append(values)
         if tag == "a" and "href" in values:
             self.links.append(values["href"])
-        if tag in ("script", "link", "iframe", "object", "source"):
+        if tag in ("link", "iframe", "object", "source") or (tag == "script" and "src" in values):
             self.fetched.append(tag)
 
 
