@@ -1,15 +1,11 @@
 """Checks for a proxy of your own: the rules that the package's own keep."""
 
-import pickle
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -18,6 +14,7 @@ from nbnas.networks.initialisation import INITIALISATIONS
 from nbnas.proxies.probe import Batch, Probe
 from nbnas.proxies.registry import Proxy, ProxyFunction, ProxyInfo, find, only
 from nbnas.scoring.score import score
+from nbnas.seeding import seeded_global_generators
 
 
 def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
@@ -57,8 +54,8 @@ def check_proxy(proxy: str | ProxyFunction, tolerance: float = 1e-3) -> None:
       ``non_finite``, or an error that is an :class:`~nbnas.proxies.UnsupportedModelError`.
     * The model is left as found: weights, statistics, gradients, modes, hooks, which parameters are frozen.
     * The batches are left as found. No more of them matter than the record says, nor labels that it does not need.
-    * The same seed gives the same scores, bit for bit. Random numbers come from ``probe.generator``; the global
-      generators of torch, numpy and Python are neither read nor changed.
+    * The same seed gives the same scores, bit for bit. Random numbers come from ``probe.generator``, or from the global
+      generators of torch, NumPy and Python, which :func:`nbnas.score` seeds and restores.
     * Scores do not depend on other proxies, and shared passes are not written into.
     * In float64 the scores are those of float32 up to ``tolerance``, a share of the larger modulus, plus 1e-9.
 
@@ -115,7 +112,6 @@ def _check_on(proxy: Proxy, network: nn.Module, tolerance: float) -> pd.DataFram
             _require(first == second, info, f"{sentence}: {first[0]!r} is {first[1]} and {second[1]}")
 
     same(_scores(proxy, network, spare), "gives other scores with the same seed")
-    same(_scores(proxy, network, spare, global_seed=1), "reads a global random generator")
     same(_scores(proxy, network, batches), f"reads more batches than its record says, {info.batches}")
     if not info.needs_labels:
         relabelled = [(inputs, (labels + 1) % 5) for inputs, labels in batches]
@@ -161,36 +157,12 @@ def _shown(scores: pd.DataFrame) -> list[tuple[str, str]]:
     return [(row.Index, repr(float(row.value)) if row.status == "ok" else row.status) for row in scores.itertuples()]
 
 
-def _scores(
-    proxy: Proxy, network: nn.Module, batches: Sequence[Batch], *before: Proxy, global_seed: int = 0
-) -> pd.DataFrame:
+def _scores(proxy: Proxy, network: nn.Module, batches: Sequence[Batch], *before: Proxy) -> pd.DataFrame:
     """Score a network with a proxy after others, nothing else registered; return value and status of that proxy."""
-    with only(*before, proxy), _global_generators(global_seed):
-        state = _global_state()
+    with only(*before, proxy):
         # By name, because an ablation matches no wildcard.
         table = score(network, [each.info.name for each in (*before, proxy)], batches=batches)
-        _require(state == _global_state(), proxy.info, "changes a global random generator")
     return table.loc[list(proxy.info.scores), ["value", "status"]]
-
-
-def _global_state() -> bytes:
-    """State of the global generators of torch, numpy and Python, to compare."""
-    return pickle.dumps((torch.get_rng_state().numpy(), np.random.get_state(), random.getstate()))  # noqa: NPY002
-
-
-@contextmanager
-def _global_generators(seed: int) -> Iterator[None]:
-    """Seed all three, and restore them afterwards."""
-    before = pickle.loads(_global_state())
-    torch.default_generator.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(torch.from_numpy(before[0]))
-        np.random.set_state(before[1])  # noqa: NPY002
-        random.setstate(before[2])
 
 
 def _neighbour(proxy: Proxy, name: str, disturb: bool = False) -> Proxy:
@@ -228,7 +200,7 @@ def _sum(tensor: Tensor) -> float:
 
 def _networks() -> dict[str, nn.Module]:
     """Networks for inputs (N, 3, 8, 8) and five classes, with random weights and a state that could be disturbed."""
-    with _global_generators(0):
+    with seeded_global_generators(0, torch.device("cpu")):
         networks = {
             "convolutions": _convolutional(nn.BatchNorm2d),
             "no BatchNorm": _convolutional(nn.Identity),
