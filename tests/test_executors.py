@@ -1,5 +1,6 @@
 """Where networks are scored: a Dask cluster gives what this process gives, whatever happens to its workers."""
 
+import gc
 import os
 import pickle
 import re
@@ -126,6 +127,21 @@ def test_unreachable_address_is_a_one_line_error(run, tmp_path, monkeypatch, add
         run(f"dask:{address}")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "store").exists()
+
+
+def test_no_garbage_is_collected_while_a_client_starts(run, monkeypatch):
+    # One that failed before would wait for the lock that the new one holds.
+    seen = []
+
+    def client(**_):
+        seen.append(gc.isenabled())
+        raise OSError("refused")
+
+    monkeypatch.setattr("distributed.Client", client)
+    with pytest.raises(NbnasError, match="refused"):
+        run("dask:127.0.0.1:9")
+    assert seen == [False]
+    assert gc.isenabled()
 
 
 def test_missing_and_damaged_scheduler_files_are_one_line_errors(run, tmp_path):

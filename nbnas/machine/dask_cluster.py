@@ -1,5 +1,6 @@
 """Scoring by the workers of a Dask cluster, started here or running elsewhere."""
 
+import gc
 import logging
 import pickle
 from collections.abc import Callable, Iterator
@@ -41,18 +42,19 @@ def open_cluster(address: str | None, processes: int) -> Iterator["DaskExecutor"
             # Workers that die while they start are not replaced, and without any the tasks would wait for ever.
             patience = {"distributed.scheduler.no-workers-timeout": f"{RESTART_SECONDS} s"}
             stack.enter_context(dask.config.set(patience))
-            cluster = LocalCluster(
-                n_workers=processes,
-                threads_per_worker=1,
-                # Workers keep no results: at a limit they could not make room, only stop.
-                memory_limit=None,
-                # Any free port: the usual one may be taken, by the cluster of another run.
-                dashboard_address="127.0.0.1:0",
-                # The task of a dead worker goes to another, which is not worth a warning; at last it ends the run.
-                silence_logs=logging.CRITICAL,
-                preload=PREPARE_DASK_WORKER,
-            )
-            client = Client(stack.enter_context(cluster), set_as_default=False)
+            with _no_garbage_collection():
+                cluster = LocalCluster(
+                    n_workers=processes,
+                    threads_per_worker=1,
+                    # Workers keep no results: at a limit they could not make room, only stop.
+                    memory_limit=None,
+                    # Any free port: the usual one may be taken, by the cluster of another run.
+                    dashboard_address="127.0.0.1:0",
+                    # The task of a dead worker goes to another, which is not worth a warning; at last it ends the run.
+                    silence_logs=logging.CRITICAL,
+                    preload=PREPARE_DASK_WORKER,
+                )
+                client = Client(stack.enter_context(cluster), set_as_default=False)
         else:
             # The log would say with tracebacks what the error that follows says in one line.
             logger = logging.getLogger("distributed.client")
@@ -60,10 +62,23 @@ def open_cluster(address: str | None, processes: int) -> Iterator["DaskExecutor"
             logger.setLevel(logging.CRITICAL)
             where = {"scheduler_file": address} if is_file else {"address": address}
             try:
-                client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
+                with _no_garbage_collection():
+                    client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
             except Exception as error:
                 raise NbnasError(f"no Dask scheduler can be reached at {address}: {first_line(error)}") from error
         yield DaskExecutor(stack.enter_context(client).get_executor())
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep the collector out while a client starts: a failed one, when collected, waits for a lock that this holds."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class DaskExecutor(Executor):
