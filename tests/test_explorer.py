@@ -186,7 +186,8 @@ def test_without_accuracies_the_page_says_how_to_get_them(monkeypatch, tmp_path)
     monkeypatch.setitem(BENCHMARKS, "nasbench201", nothing)
     text = write_explorer(tmp_path, SPACES).read_text()
     assert "No trained accuracies are available. Run <code>nbnas data fetch</code>" in text
-    assert "<script" not in text
+    assert "application/json" not in text
+    assert 'id="plot"' not in text
 
 
 def test_a_damaged_file_does_not_stop_the_report(monkeypatch, tmp_path):

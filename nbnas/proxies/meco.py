@@ -49,6 +49,7 @@ def first_sample_maps(probe: Probe) -> list[tuple[nn.Module, Tensor]]:
     """Return :func:`sample_maps` of the first sample of the batch, shared; flags logits that ignore the input."""
 
     def compute() -> list[tuple[nn.Module, Tensor]]:
+        probe.require_samples(1)
         network, (inputs, _) = probe.shared_network(), probe.shared_batch()
         logits, maps = sample_maps(network, inputs[:1])
         with torch.no_grad():

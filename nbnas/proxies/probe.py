@@ -115,6 +115,13 @@ class Probe:
         """How many samples the network must be given: 1, unless it is made for one batch size."""
         return self._session.fewest_samples
 
+    def require_samples(self, count: int) -> None:
+        """Raise :class:`UnsupportedModelError` unless the network takes batches of so few samples."""
+        if self.fewest_samples > count:
+            raise UnsupportedModelError(
+                f"needs a network that takes a batch of {count}, not of {self.fewest_samples} alone"
+            )
+
     @property
     def given_network(self) -> nn.Module:
         """The network itself, not a copy, with its own weights and in its own mode: count and read, do not run it."""

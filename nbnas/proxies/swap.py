@@ -76,6 +76,7 @@ def swap(probe: Probe) -> dict[str, float]:
     over 32 initialisations. ``swap_layerwise`` meets the ceiling of 65,536 layer by layer.
     """
     probe.require_pair()
+    probe.require_samples(SAMPLES)
     recording = record(probe.network, probe.batches[0][0][:SAMPLES])
     entering = activation_inputs(recording)
     probe.check_outputs(recording.logits, recording.last_features)
