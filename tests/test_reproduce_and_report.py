@@ -263,6 +263,8 @@ def test_search_knows_the_sections_of_all_pages(folders):
         "1",
         text="# A title\n\nFirst words.\n\n## Its part\n\nHidden `treasure`, $x^2$.",
     )
+    (reports / "smoke").mkdir(parents=True)
+    (reports / "smoke" / "index.html").write_text("<h1>Another report</h1>")
     run.reproduce()
     index = json.loads(re.search(r"const index = (\[.*\]);", (reports / "search.js").read_text())[1])
     found = {address: rest for address, *rest in index}
@@ -272,6 +274,7 @@ def test_search_knows_the_sections_of_all_pages(folders):
     assert (title, heading) == ("A title", "Its part")
     assert text.startswith("Hidden treasure, .")
     assert {"api.html", "explorer.html", "index.html#causes", "vkdnw/table1.html"} <= set(found)
+    assert "smoke/index.html" not in found
 
 
 def test_a_removed_notebook_leaves_the_report(folders):

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from nbnas.machine.replace_file import replace_file
+from nbnas.reproduce.notebook import FOLDERS
 from nbnas.reproduce.report.rendering import open_templates
 
 _LONGEST_TEXT = 1500
@@ -18,7 +19,7 @@ class _Sections(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.sections: list[list[str]] = []
-        self.hidden = self.heading = self.title = False
+        self.hidden = self.heading = False
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         identifier = dict(attributes).get("id") or ""
@@ -41,7 +42,8 @@ class _Sections(HTMLParser):
 def write_search(reports: Path) -> None:
     """Write ``search.js`` beside the pages of a report, all of which load it when a reader begins to type."""
     index = []
-    for path in sorted(reports.rglob("*.html")):
+    # Not those of another profile, whose report stands in a folder of this one.
+    for path in sorted(path for folder in (".", *FOLDERS, "sweeps") for path in (reports / folder).glob("*.html")):
         parser = _Sections()
         parser.feed(path.read_text())
         title = " ".join(parser.sections[0][1].split()) if parser.sections else path.stem
